@@ -1,0 +1,58 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
+BASELINE := results/baselines/quick
+BIN := .venv/bin
+
+.PHONY: help bench test test-slow lint types browser baseline clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+# Exit code 1 says that a contestant failed; the others are worth a report all the same.
+bench: .venv/installed  ## measure with the suite `quick`, print its table, write report.html
+	@code=0; $(BIN)/bitbench run quick --out "$(OUT)" || code=$$?; \
+	[ $$code -le 1 ] || exit $$code; \
+	$(BIN)/bitbench report "$(OUT)" -o "$(OUT)/report.html"; \
+	exit $$code
+
+test: .venv/installed  ## run the tests, less the slow ones
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed  ## run all tests, minutes
+	@$(BIN)/python -m pytest
+
+lint: .venv/installed  ## check style and formatting
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: .venv/installed  ## check types
+	@$(BIN)/mypy
+
+browser:  ## install the Chromium that tests of the report drive (Debian; elsewhere install both by hand)
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$sudo apt-get -qq update; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium chromium-driver
+
+# The threads are fixed because bytes allocated in a forward depend on them; one round, because exact metrics have no noise.
+# Measured outside the baseline's own folder, so that replacing it does not make the recorded revision dirty.
+baseline: .venv/installed  ## measure the exact metrics anew that every change is gated against
+	@rm -rf results/runs/baseline
+	@$(BIN)/bitbench run quick --metric exact --threads 2 --rounds 1 --out results/runs/baseline
+	@rm -rf $(BASELINE)
+	@mkdir -p $(dir $(BASELINE))
+	@mv results/runs/baseline $(BASELINE)
+	@echo $(BASELINE)
+
+clean:  ## remove the virtual environment and what tools left behind, never results
+	@rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
+
+# One environment for every target. It is an editable install: only a change of dependencies needs another.
+.venv/installed: pyproject.toml constraints.txt
+	@echo "installing into .venv (once; torch is large)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $@
