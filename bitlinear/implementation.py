@@ -1,0 +1,168 @@
+"""What a contestant must offer, and how anyone's own layer becomes one."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bitlinear.contract import contract_forward
+from bitlinear.layer import BitLinear
+from bitlinear.quantize import normalise
+from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
+
+FLOAT32_AGREEMENT = 1e-6
+"""Relative error that the contract grants the rescaled float32 output."""
+
+FLIPPED_CODES = 1e-4
+"""Share of activation codes that another summation order of the normalisation may move by one step."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The largest `||expected - y|| / ||expected||` that still counts as correct, and where it comes from."""
+
+    relative: float
+    reason: str
+
+    def plus(self, relative: float, reason: str) -> "Tolerance":
+        """Both allowances together."""
+        return Tolerance(self.relative + relative, f"{self.reason}; {reason}")
+
+
+class Implementation(ABC):
+    """One way of computing a BitLinear.
+
+    Its ops take floating-point input of any shape `(..., in_features)` and return `(..., out_features)` in the dtype
+    and on the device of the input, with and without gradients enabled. They leave the input alone, and no two outputs
+    share memory.
+    """
+
+    name: str
+    """Unique; what the user types."""
+    summary: str
+    """One line for the list of implementations."""
+    trainable: bool = False
+    """Whether `build_trainable` is offered."""
+    baseline: bool = False
+    """Whether it computes something other than the layer, to be compared with in speed only."""
+
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
+        """A sentence that says why this cannot run, or None. `dtype` is that of the input. Never raises."""
+        if training and not self.trainable:
+            return f"{self.name} fixes its weights when it is built, so it cannot be trained"
+        if device == "mps" and dtype == torch.float64:
+            return "mps has no float64"
+        return None
+
+    @abstractmethod
+    def build(self, layer: BitLinear) -> nn.Module:
+        """An op that computes what `layer` computes.
+
+        The op's parameters and buffers are all the weight bytes that it stores; it keeps no reference to `layer`. It
+        may carry an attribute `note`: a sentence that the user ought to know, empty if there is none.
+        """
+
+    def build_trainable(self, layer: BitLinear) -> nn.Module:
+        """An op with parameters `weight` and, if the layer has one, `bias`, shaped as the layer's, to be trained.
+
+        Called only where `trainable` is True; the same as `build` unless overridden.
+        """
+        return self.build(layer)
+
+    def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
+        """What an op of `layer` promises to return for `x`, in float64. The contract, unless overridden."""
+        return contract_forward(layer, x)
+
+    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
+        """How far an op may be from `expected` for input of `dtype`."""
+        tolerance = Tolerance(FLOAT32_AGREEMENT, "float32 output")
+        if rounding := unit_roundoff(dtype):
+            tolerance = tolerance.plus(rounding, f"output rounded to {dtype}")
+        if scheme.norm and scheme.activation_bits != FULL_PRECISION:
+            tolerance = tolerance.plus(_flip_allowance(scheme, in_features), "codes at a tie of the normalised input")
+        return tolerance
+
+    def disagreement(self, layer: BitLinear, x: Tensor, y: Tensor) -> float:
+        """`||expected - y|| / ||expected||` of an op's output `y`, to be held against `tolerance`.
+
+        Values that neither side says are finite count as equal; infinity if only one side does, or for a wrong shape.
+        Where an output is so small that its terms happen to cancel (a single value, say), the error is taken relative
+        to the norm that terms of independent sign would give, `||a|| ||W|| / sqrt(K)`.
+        """
+        expected = self.expected(layer, x)
+        if y.shape != expected.shape or not torch.equal(y.isfinite(), expected.isfinite()):
+            return math.inf
+        a = x.double() if self.baseline or not layer.scheme.norm else normalise(x.double(), layer.scheme)
+        incoherent = _norm(a) * _norm(layer.weight.detach().double()) / math.sqrt(layer.in_features)
+        error, scale = _norm(expected - y), max(_norm(expected), incoherent)
+        return error / scale if scale else math.inf if error else 0.0
+
+
+def unit_roundoff(dtype: torch.dtype) -> float:
+    """Largest relative error of rounding a normal number to a half-precision `dtype`; 0 for float32 and float64."""
+    return torch.finfo(dtype).eps / 2 if dtype in (torch.float16, torch.bfloat16) else 0.0
+
+
+def from_factory(
+    made: "Implementation | type[Implementation] | Callable[[BitLinear], object]", name: str
+) -> Implementation:
+    """The implementation behind an object of the user: an Implementation, its class, or a function `layer -> op`.
+
+    For a function, `name` becomes the implementation's name and the first line of its docstring the summary. The op is
+    an `nn.Module`, or any callable of one tensor, which then counts as storing no weights. Raises TypeError for
+    anything else.
+    """
+    if isinstance(made, Implementation):
+        return made
+    if isinstance(made, type) and issubclass(made, Implementation):
+        return made()
+    if not callable(made):
+        raise TypeError(
+            f"{name} is {made!r}; give an Implementation or a function that takes a BitLinear, returns an op"
+        )
+    return _FromFunction(made, name)
+
+
+class _FromFunction(Implementation):
+    def __init__(self, function: Callable[[BitLinear], object], name: str) -> None:
+        self._function = function
+        self.name = name
+        self.summary = ((function.__doc__ or "").strip() or "user's own").splitlines()[0]
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        op = self._function(layer)
+        if isinstance(op, nn.Module):
+            return op
+        if not callable(op):
+            raise TypeError(f"{self.name} returned {op!r}; it must return an nn.Module or a callable of one tensor")
+        return _Callable(op)
+
+
+class _Callable(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function(x)
+
+
+def _flip_allowance(scheme: Scheme, in_features: int) -> float:
+    """Relative output error when the contract's share of codes, but at least one a token, is off by one step.
+
+    A share `p` of errors of one step `peak / Qb` has the norm `sqrt(p) * peak / (Qb * rms)` relative to the input,
+    and a product with independent weights keeps that ratio. The peak of `n` Gaussian samples is about
+    `sqrt(2 ln 2n)` times their rms, never more than `sqrt(n)` times. A heavier tail makes steps longer and flips rarer
+    in proportion, because a code is moved across a tie by the rounding of its own magnitude.
+    """
+    size = in_features // scheme.groups
+    peak = min(math.sqrt(size), math.sqrt(2 * math.log(2 * size)))
+    share = max(FLIPPED_CODES, 1 / in_features)
+    return math.sqrt(share) * peak / largest_code(scheme.activation_bits)
+
+
+def _norm(values: Tensor) -> float:
+    return float(values.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).norm())

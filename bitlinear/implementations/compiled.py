@@ -1,0 +1,97 @@
+"""`compiled`: `torch.compile` of `eager`, and of the layer itself for training."""
+
+import copy
+import inspect
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.layer import BitLinear
+from bitlinear.scheme import Scheme
+
+_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+_SHAPES = 64
+"""Input shapes that one op may be compiled for; torch's own limit is 8."""
+
+
+class Compiled(CodedImplementation):
+    """One graph for every input shape (`fullgraph=True`, `dynamic=False`), compiled in the first call.
+
+    Builds are independent of each other: the compiled code of one does not count towards the limit of another.
+    """
+
+    name = "compiled"
+    summary = "torch.compile of eager, one graph; compiles in its first call"
+    trainable = True
+
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
+        """Also says that there is no compiler."""
+        if device not in ("cpu", "cuda"):
+            return f"compiled runs on cpu and cuda, not on {device}"
+        if "isolate_recompiles" not in inspect.signature(torch.compile).parameters:
+            return f"torch {torch.__version__} cannot keep compiled ops apart; install torch 2.13 or newer"
+        reason = super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+        return reason or (_why_no_compiler() if device == "cpu" else None)
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """The op of `eager`, to be compiled when it is first called."""
+        return _compiled(CodedLinear(layer, torch.float32), layer.weight.device)
+
+    def build_trainable(self, layer: BitLinear) -> nn.Module:
+        """A copy of the layer, to be compiled when it is first called."""
+        return _compiled(copy.deepcopy(layer), layer.weight.device)
+
+
+def _compiled(op: nn.Module, device: torch.device) -> nn.Module:
+    _warm_toolchain(device.type)
+    op.compile(fullgraph=True, dynamic=False, isolate_recompiles=True, recompile_limit=_SHAPES)
+    return op
+
+
+def _why_no_compiler() -> str | None:
+    # Inductor's own search would import Inductor, for more than a second; it looks for the same names.
+    compiler = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    if shutil.which(compiler) is None:
+        return f"torch.compile finds no C++ compiler {compiler!r}; install it, or set CXX to another"
+    return None
+
+
+@cache
+def _warm_toolchain(device: str) -> None:
+    """Compile something trivial, once a process, into a cache that is kept.
+
+    Inductor first asks the compiler what it and the processor can do, which takes many seconds when the cache
+    directory is empty, and remembers the answers for the rest of the process. Whoever wants to see what compiling this
+    layer costs gives the process an empty cache directory, and would find those seconds in the first op's first call.
+    """
+    with _kept_cache(), torch.inference_mode():
+        torch.compile(lambda x: torch.relu(x) + 1)(torch.zeros(64, device=device))
+
+
+@contextmanager
+def _kept_cache() -> Iterator[None]:
+    """Points Inductor at a directory of the user that outlives the process."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kept = home / "bitlinear-bench" / "inductor"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a home that cannot be written to: the process's own directory has to do
+        yield
+        return
+    before = os.environ.get(_CACHE_VARIABLE)
+    os.environ[_CACHE_VARIABLE] = str(kept)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CACHE_VARIABLE]
+        else:
+            os.environ[_CACHE_VARIABLE] = before
