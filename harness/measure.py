@@ -1,0 +1,158 @@
+"""Timing: a clock, a budget and callables become raw values, in the order taken, in seconds per call.
+
+Usable in a notebook, in one process:
+
+    from harness.measure import interleave
+    timings = interleave({"fp32": lambda: linear(x), "bit": lambda: layer(x)}, seconds=2.0)
+    print(timings["fp32"], timings["bit"], sep="\\n")
+"""
+
+import gc
+import itertools
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+Member = TypeVar("Member")
+
+Call = Callable[[], object]
+Take = Callable[[Member, int, int], Sequence[float]]
+"""(member, iterations, samples) -> seconds per call of each sample; the member is warmed up before the first."""
+
+ORDER = "blocks of a random permutation and its mirror image (ABBA for two), from the recorded seed"
+SLOW_SHARE = 4.0
+"""A member whose sample exceeds this many sample targets is visited in proportionally fewer blocks."""
+
+
+class Clock(Protocol):
+    """What can time a call."""
+
+    def elapsed(self, call: Call, iterations: int) -> float:
+        """Seconds that `iterations` calls take together."""
+
+
+class WallClock:
+    """The monotonic clock of the operating system, with the device drained before and after."""
+
+    def __init__(
+        self, now: Callable[[], float] = time.perf_counter, synchronise: Callable[[], object] | None = None
+    ) -> None:
+        self.now = now
+        self.synchronise = synchronise
+
+    def elapsed(self, call: Call, iterations: int) -> float:
+        """Seconds that `iterations` calls take together, until the device has finished them."""
+        now, synchronise = self.now, self.synchronise
+        if synchronise is not None:
+            synchronise()
+        start = now()
+        for _ in itertools.repeat(None, iterations):
+            call()
+        if synchronise is not None:
+            synchronise()
+        return now() - start
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Raw values of one member: seconds per call, in the order taken, each over `iterations` calls."""
+
+    values: tuple[float, ...]
+    iterations: int
+
+    @property
+    def median(self) -> float:
+        """Median seconds per call. A point estimate: one process gives no honest interval."""
+        return statistics.median(self.values)
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} s per call (median of {len(self.values)} samples of {self.iterations} calls)"
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No garbage collection inside: a collection would be charged to whoever happens to run."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def visit(clock: Clock, call: Call, iterations: int, samples: int, warmup: int = 1) -> tuple[float, ...]:
+    """Warm up, then time `samples` inner loops. The warm-up refills the caches that other members have used."""
+    with collector_paused():
+        for _ in range(warmup):
+            call()
+        return tuple(clock.elapsed(call, iterations) / iterations for _ in range(samples))
+
+
+def calibrate(take: Take[Member], member: Member, sample: float) -> int:
+    """The inner loop count, a power of two, with which one sample lasts about `sample` seconds or one call."""
+    iterations = 1
+    while True:
+        seconds = min(take(member, iterations, 1)) * iterations
+        if seconds >= sample / 2:
+            return iterations
+        # Grow by at most 64 at a time: the first estimate of a very short call is mostly clock.
+        factor = min(64.0, sample / max(seconds, sample / 64))
+        iterations *= 2 ** max(1, round(math.log2(factor)))
+
+
+def take_turns(
+    take: Take[Member],
+    iterations: Mapping[Member, int],
+    *,
+    seconds: float,
+    sample: float,
+    rng: random.Random,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[Member, Timing]:
+    """Time all members interleaved until `seconds` are spent, at least one block.
+
+    A block visits the members in a random order and then in the reverse of it, so that a drift of the machine within
+    the block falls on all alike. Members whose samples are long sit out blocks at regular intervals, so that one slow
+    member does not use up the time of the others.
+    """
+    values: dict[Member, list[float]] = {member: [] for member in iterations}
+    strides: dict[Member, int] = {}
+    start = now()
+    for block in itertools.count():
+        order = [member for member in iterations if block % strides.get(member, 1) == 0]
+        rng.shuffle(order)
+        for member in [*order, *reversed(order)]:
+            values[member].extend(take(member, iterations[member], 1))
+        if block == 0:
+            strides = {
+                member: math.ceil(min(taken) * iterations[member] / (SLOW_SHARE * sample))
+                for member, taken in values.items()
+            }
+        if now() - start >= seconds:
+            return {member: Timing(tuple(taken), iterations[member]) for member, taken in values.items()}
+    raise AssertionError("itertools.count ended")
+
+
+def interleave(
+    calls: Mapping[str, Call],
+    *,
+    seconds: float = 1.0,
+    sample: float = 0.005,
+    seed: int = 0,
+    clock: Clock | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """Time several calls against each other in this process, for about `seconds` in all."""
+    chosen = clock or WallClock()
+
+    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
+        return visit(chosen, calls[name], iterations, samples)
+
+    counts = {name: calibrate(take, name, sample) for name in calls}
+    return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)

@@ -1,0 +1,86 @@
+"""Every metric, stated once: its unit, which direction is better, and how two values of it may be compared."""
+
+from collections.abc import Collection
+from typing import Literal
+
+import msgspec
+
+from harness.errors import UsageError
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A quantity. `sampled` values vary from call to call and get intervals; `exact` ones are compared directly.
+
+    For exact metrics two values count as equal within `tolerance` (absolute, in the metric's unit) plus
+    `relative_tolerance` times the baseline.
+    """
+
+    name: str
+    title: str
+    unit: Literal["s", "B", "bit", "dB", "1"]
+    better: Literal["lower", "higher"]
+    assume: Literal["sampled", "exact"]
+    tolerance: float = 0.0
+    relative_tolerance: float = 0.0
+    informative: bool = False
+    """Shown, never judged."""
+    first_round_only: bool = False
+    """Measured once a run: later rounds would find warm compile caches, or would repeat an exact value."""
+
+
+_ALL = (
+    Metric("latency", "latency of one call", "s", "lower", "sampled"),
+    Metric(
+        "first_call",
+        "first call, compilation included",
+        "s",
+        "lower",
+        "sampled",
+        informative=True,
+        first_round_only=True,
+    ),
+    Metric("prepare", "building the implementation from a layer", "s", "lower", "sampled", informative=True),
+    Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),
+    Metric("bits_per_weight", "effective bits per weight", "bit", "lower", "exact"),
+    Metric("resident_bytes", "bytes kept alive after the first call", "B", "lower", "exact"),
+    Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact"),
+    Metric(
+        "peak_rss", "peak resident set of the worker", "B", "lower", "sampled", informative=True, first_round_only=True
+    ),
+    Metric("error_sqnr", "quantisation error of the scheme: SQNR", "dB", "higher", "exact", 0.01),
+    Metric("error_relative", "quantisation error: relative", "1", "lower", "exact", relative_tolerance=1e-3),
+    Metric("error_cosine", "quantisation error: cosine", "1", "higher", "exact", 1e-5),
+    Metric("error_max_abs", "quantisation error: largest", "1", "lower", "exact", relative_tolerance=1e-2),
+    Metric("error_mse", "quantisation error: mean square", "1", "lower", "exact", relative_tolerance=2e-3),
+    Metric("error_worst_channel_sqnr", "quantisation error: worst channel's SQNR", "dB", "higher", "exact", 0.1),
+    # Agreement is rounding noise of the matrix product: another summation order moves it, one bit (6 dB) is a change.
+    Metric("agreement_sqnr", "agreement with the contract: SQNR", "dB", "higher", "exact", 6.0),
+    Metric("agreement_relative", "agreement with the contract: relative", "1", "lower", "exact", 1e-7, 1.0),
+    Metric("agreement_max_abs", "agreement with the contract: largest", "1", "lower", "exact", 1e-6, 1.0),
+    Metric("timed_share", "share of wall time inside timed regions", "1", "higher", "sampled"),
+    Metric("loop_share", "share of a sample that is the timing loop itself", "1", "lower", "sampled"),
+    Metric("report_bytes", "size of the report", "B", "lower", "exact"),
+    Metric("gradient_cosine", "gradients against the full-precision twin: cosine", "1", "higher", "exact", 1e-3),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+
+def in_round(name: str, number: int) -> bool:
+    """Whether the metric `name` is measured in round `number`."""
+    metric = METRICS[name]
+    return number == 0 or not (metric.assume == "exact" or metric.first_round_only)
+
+
+def select_metrics(names: Collection[str]) -> frozenset[str]:
+    """The metrics that `names` choose: metric names and the words `exact` and `sampled`; none means all.
+
+    Raises UsageError for any other name.
+    """
+    chosen = set()
+    for name in names:
+        matching = {metric.name for metric in METRICS.values() if name in (metric.name, metric.assume)}
+        if not matching:
+            raise UsageError(f"unknown metric {name!r}; choose from: exact, sampled, {', '.join(METRICS)}")
+        chosen |= matching
+    return frozenset(chosen or METRICS)

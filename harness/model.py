@@ -1,0 +1,258 @@
+"""The nouns of the harness: frozen records, in base units (second, byte, 1).
+
+Everything that is written to disk or sent between processes is one of these. Nothing here imports more than the
+standard library and msgspec, so that stored runs can be read on a machine without torch.
+"""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias, TypeVar
+from urllib.parse import quote, unquote
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Version of the record file. Raised whenever a reader of the previous version would misread a new file."""
+
+Value: TypeAlias = int | float | str
+Params: TypeAlias = dict[str, Value]
+
+T = TypeVar("T")
+
+Outcome = Literal["measured", "skipped", "failed", "crashed", "timed_out"]
+Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]
+
+
+def normalise_value(value: object) -> Value:
+    """The one spelling of an axis value: numbers as numbers, so that `"1"` and `1` name the same case."""
+    text = str(value).strip()
+    for number in (int, float):
+        try:
+            parsed = number(text)
+        except ValueError:
+            continue
+        if math.isfinite(parsed):
+            return parsed
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _escape(text: str) -> str:
+    """Kept, because the names of thousands of cases are made of the same few words."""
+    return quote(text, ".:+,@ ")
+
+
+class Case(msgspec.Struct, frozen=True, eq=False):
+    """One implementation at one point of a suite's axes. `params` never holds the implementation itself."""
+
+    suite: str
+    implementation: str
+    params: Params
+
+    @classmethod
+    def of(cls, suite: str, implementation: str, params: Mapping[str, object]) -> "Case":
+        """A case whose params are in sorted order and in their one spelling."""
+        return cls(suite, implementation, {key: normalise_value(params[key]) for key in sorted(params)})
+
+    @classmethod
+    def parse(cls, name: str) -> "Case":
+        """The case that `name` names. Raises ValueError when `name` is not of the form that `Case.name` writes."""
+        suite, *parts = name.split("/")
+        pairs = dict(part.split("=", 1) for part in parts if "=" in part)
+        if not suite or len(pairs) != len(parts) or "implementation" not in pairs:
+            raise ValueError(f"not a case name: {name!r}; expected suite/implementation=NAME/key=value/...")
+        params = {unquote(key): unquote(value) for key, value in pairs.items()}
+        return cls.of(unquote(suite), params.pop("implementation"), params)
+
+    @property
+    def name(self) -> str:
+        """Round-trips through `parse`: `latency/implementation=eager/k=2560/m=1/n=6912/scheme=w1.58a8`."""
+        return self._name({**self.params, "implementation": self.implementation})
+
+    @property
+    def contest(self) -> str:
+        """The name without the implementation: cases that share it are timed against each other."""
+        return self._name(self.params)
+
+    def _name(self, params: Mapping[str, Value]) -> str:
+        pairs = [f"{_escape(key)}={_escape(str(params[key]))}" for key in sorted(params)]
+        return "/".join([_escape(self.suite), *pairs])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Case) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """Raw values of one metric, in the order taken; derived numbers are recomputed, never stored.
+
+    `iterations` is the length of the inner loop of a timing; every value is already per call. For `latency`, values
+    that were taken in one visit to the contestant stand next to each other.
+    """
+
+    metric: str
+    values: tuple[float, ...]
+    iterations: int = 1
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What came of one case in one round. `reason` is empty exactly when the outcome is `measured`."""
+
+    case: Case
+    round: int
+    outcome: Outcome
+    reason: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    facts: Params = {}
+    """What the suite says of the case: weight_bits, activation_bits, groups, operations, predicted_sqnr ..."""
+    noise: dict[str, float] = {}
+    """Covariates of the machine while the case was measured."""
+    duration: float = 0.0
+    """Seconds from the first request for this case to its last answer."""
+    timed: float = 0.0
+    """Seconds of `duration` spent inside timed regions."""
+    warnings: tuple[str, ...] = ()
+    """Doubts about this record, each with its cure."""
+
+    def __post_init__(self) -> None:
+        if (self.outcome == "measured") == bool(self.reason):
+            raise ValueError(f"outcome {self.outcome!r} with reason {self.reason!r}: only 'measured' has no reason")
+
+    def values(self, metric: str) -> tuple[float, ...]:
+        """The raw values of `metric`, empty when it was not measured."""
+        return next((m.values for m in self.measurements if m.metric == metric), ())
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What machine this is. Holds no host name, user name or path."""
+
+    cpu_model: str = "unknown"
+    instruction_sets: tuple[str, ...] = ()
+    cores_physical: int = 0
+    cores_logical: int = 0
+    affinity: int = 0
+    """How many logical cores this process may run on."""
+    governor: str = "unknown"
+    memory_bytes: int = 0
+    operating_system: str = "unknown"
+    python: str = "unknown"
+    torch: str = "unknown"
+    blas: str = "unknown"
+    torch_threads: int = 0
+    gpu: str = "none"
+    driver: str = "none"
+    load_average: float = 0.0
+    """One-minute load average when the run started."""
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """The version of the code that ran. `commit` is empty outside a git checkout."""
+
+    commit: str = ""
+    dirty: bool = False
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """How long to measure. `seconds` are spent timing one contest in one round; `sample` is one timed inner loop."""
+
+    rounds: int
+    seconds: float
+    sample: float = 0.005
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked a run for; enough to go on with it later."""
+
+    suites: tuple[str, ...]
+    implementations: tuple[str, ...] = ()
+    axes: dict[str, tuple[Value, ...]] = {}
+    keyword: str = ""
+    device: str = "auto"
+    threads: int = 0
+    """0 means every core this process may use."""
+    full: bool = False
+    metrics: tuple[str, ...] = ()
+    """Only these metrics; empty means all that the suites measure."""
+    rounds: int = 0
+    """0 means what each suite's budget says."""
+    budget: float = 0.0
+    """Seconds of wall time after which no new contest is begun; 0 means no limit."""
+    case_limit: float = 120.0
+    """Seconds that one request about one case may take before its worker is killed."""
+    seed: int = 0
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The header line of a record file."""
+
+    schema: int = SCHEMA_VERSION
+    id: str
+    started: str
+    """UTC, ISO 8601."""
+    request: Request
+    order: str
+    """How contestants take turns, in words."""
+    environment: Environment
+    revision: Revision
+    argv: tuple[str, ...] = ()
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One metric of one case over its rounds: centre and a confidence interval."""
+
+    metric: str
+    centre: float
+    lo: float
+    hi: float
+    confidence: float
+    n: int
+    """Independent values behind the interval: rounds."""
+    warnings: tuple[str, ...] = ()
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Candidate over baseline for one metric. A `ratio` of 1.1 means the candidate's value is 10 % larger."""
+
+    metric: str
+    baseline: Summary
+    candidate: Summary
+    ratio: float
+    lo: float
+    hi: float
+    paired: bool
+    """True when both sides were measured in the same rounds, and the rounds' differences were tested."""
+    warnings: tuple[str, ...] = ()
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The judgement on one metric of one case, with its reason in words."""
+
+    case: Case
+    metric: str
+    word: Word
+    reason: str
+    comparison: Comparison | None = None
+
+
+def encode(message: object) -> bytes:
+    """One line of JSON without its newline. Infinities and NaN are written as the strings "inf", "-inf", "nan"."""
+    return msgspec.json.encode(_spell_specials(msgspec.to_builtins(message)))
+
+
+def decode(line: bytes, kind: type[T]) -> T:
+    """The inverse of `encode`. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return msgspec.json.decode(line, type=kind, strict=False)
+
+
+def _spell_specials(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {key: _spell_specials(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_spell_specials(item) for item in value]
+    return value

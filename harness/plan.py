@@ -1,0 +1,104 @@
+"""From a request to contests: the cases that differ only in the implementation, and are timed against each other."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness import keyword
+from harness.environment import usable_cores
+from harness.errors import NothingMeasuredError, UsageError
+from harness.metric import METRICS
+from harness.model import Case, Params, Request, Value
+from harness.protocol import Description
+from harness.suite import Registry, Suite
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Cases of one suite that share everything but the implementation."""
+
+    suite: Suite
+    cases: tuple[Case, ...]
+    facts: Params
+    metrics: frozenset[str]
+    rounds: int
+    seed: int
+    """Of the weights and inputs, the same for every contestant."""
+
+
+def make_plan(request: Request, registry: Registry, description: Description) -> list[Contest]:
+    """Every contest that the request asks for, in the order of its suites and axes.
+
+    Raises UsageError for an unknown name or value, and NothingMeasuredError when no case is left.
+    """
+    check_names(request, registry)
+    keep = keyword.parse(request.keyword)
+    contests = [
+        contest for name in request.suites for contest in _contests(registry.suite(name), request, description, keep)
+    ]
+    if not contests:
+        raise NothingMeasuredError(f"no case is left by -k {request.keyword!r}; `bitbench list` shows the suites")
+    return contests
+
+
+def check_names(request: Request, registry: Registry) -> None:
+    """Raise UsageError for a suite, axis, value or keyword that does not exist. Needs no worker."""
+    keyword.parse(request.keyword)
+    for suite in [registry.suite(name) for name in request.suites]:
+        suite.points(_chosen(suite, request), request.full)
+
+
+def _contests(suite: Suite, request: Request, description: Description, keep: keyword.Keep) -> list[Contest]:
+    names = _implementations(suite, request, description)
+    metrics = frozenset(suite.metrics) & (frozenset(request.metrics) or frozenset(suite.metrics))
+    sampled = any(METRICS[name].assume == "sampled" and not METRICS[name].first_round_only for name in metrics)
+    contests = []
+    for point in suite.points(_chosen(suite, request), request.full):
+        params = {**point, **_resolved(point, description)}
+        cases = tuple(Case.of(suite.name, name, params) for name in names)
+        kept = tuple(case for case in cases if keep(case.name))
+        if kept and metrics:
+            rounds = (request.rounds or suite.budget.rounds) if sampled else 1
+            seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
+            contests.append(Contest(suite, kept, suite.facts(params), metrics, rounds, seed))
+    return contests
+
+
+def _chosen(suite: Suite, request: Request) -> Mapping[str, tuple[Value, ...]]:
+    chosen = dict(request.axes)
+    axes = {axis.name for axis in suite.axes}
+    if "device" in axes and request.device != "auto":
+        chosen.setdefault("device", (request.device,))
+    if "threads" in axes and request.threads:
+        chosen.setdefault("threads", (request.threads,))
+    return chosen
+
+
+def _resolved(point: Params, description: Description) -> Params:
+    """The values that only this machine can tell: which device is best, how many threads are all."""
+    resolved: Params = {}
+    if "device" in point:
+        resolved["device"] = _device(str(point["device"]), description)
+    if "threads" in point:
+        resolved["threads"] = point["threads"] or usable_cores()
+    return resolved
+
+
+def _device(name: str, description: Description) -> str:
+    if name == "auto":
+        return next(device for device, sentence in description.devices.items() if not sentence)
+    if name not in description.devices:
+        raise UsageError(f"unknown device {name!r}; choose from: auto, {', '.join(description.devices)}")
+    return name
+
+
+def _implementations(suite: Suite, request: Request, description: Description) -> tuple[str, ...]:
+    names = request.implementations or suite.implementations or tuple(description.implementations)
+    known = dict.fromkeys([*suite.implementations, *description.implementations])
+    for name in names:
+        if name not in known and ":" not in name:
+            raise UsageError(
+                f"unknown implementation {name!r}; choose from: {', '.join(known)},"
+                " or give your own as package.module:object"
+            )
+    return names

@@ -1,0 +1,130 @@
+"""What a person sees on stderr while a run goes on: rows as they get ready, and how long it will take."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol
+
+import click
+
+from harness.model import Case, Record
+from harness.plan import Contest
+from harness.quantity import amount
+
+Values = dict[str, tuple[float, ...]]
+
+
+class Watcher(Protocol):
+    """A `run.Progress` that also sees finished records, and is open while the run goes on."""
+
+    def began(self, contest: Contest, number: int) -> None:
+        """A contest begins in round `number`."""
+
+    def prepared(self, case: Case, values: Values) -> None:
+        """A case is ready to be timed."""
+
+    def recorded(self, record: Record) -> None:
+        """A record is on the disk."""
+
+
+def row(case: Case, values: Values) -> str:
+    """One line on a case that is ready: a first estimate of the latency, and what is known exactly."""
+    parts = [f"  {case.implementation:<14}"]
+    if "latency" in values:
+        parts.append(f"about {amount(min(values['latency']), 's'):>8}")
+    if "weight_bytes" in values:
+        parts.append(f"{amount(values['weight_bytes'][0], 'B'):>9} of weights")
+    if "error_sqnr" in values:
+        parts.append(f"{amount(values['error_sqnr'][0], 'dB'):>8} SQNR")
+    return "  ".join(parts)
+
+
+class Lines:
+    """Plain lines, for logs: one a contest and round, and one a case in the first round."""
+
+    def __init__(self, contests: Sequence[Contest], write: Callable[[str], None], now: Callable[[], float]) -> None:
+        self._total = sum(contest.rounds for contest in contests)
+        self._begun = 0
+        self._write = write
+        self._now = now
+        self._start = now()
+        self._round = 0
+
+    def began(self, contest: Contest, number: int) -> None:
+        """Name the contest, and say how long the rest will take."""
+        self._round = number
+        title = contest.cases[0].contest
+        self._write(f"[{self._begun + 1}/{self._total}] round {number + 1}  {title}{self.remaining()}")
+        self._begun += 1
+
+    def remaining(self) -> str:
+        """An estimate from the contests done so far; nothing while there is none."""
+        if not self._begun:
+            return ""
+        seconds = (self._now() - self._start) / self._begun * (self._total - self._begun)
+        return f"  about {seconds:.0f} s left"
+
+    def prepared(self, case: Case, values: Values) -> None:
+        """One row, in the first round."""
+        if self._round == 0:
+            self._write(row(case, values))
+
+    def recorded(self, record: Record) -> None:
+        """Nothing for what was measured; the reason for what was not."""
+        if record.outcome != "measured":
+            self._write(f"  {record.case.implementation:<14}  {record.outcome}: {record.reason}")
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+
+class Live(Lines):
+    """The same rows above a bar with the remaining time, on a terminal."""
+
+    def __init__(self, contests: Sequence[Contest]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("round {task.fields[round]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        super().__init__(contests, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.time)
+        self._task = self._bar.add_task("", total=self._total, round=1)
+
+    def began(self, contest: Contest, number: int) -> None:
+        """Name the contest above the bar in the first round, and beside it always."""
+        self._round = number
+        title = contest.cases[0].contest
+        self._bar.update(self._task, completed=self._begun, description=title, round=number + 1)
+        if number == 0:
+            self._write(title)
+        self._begun += 1
+
+    def __enter__(self) -> "Live":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+def watcher(contests: Sequence[Contest]) -> AbstractContextManager[Watcher]:
+    """A live display on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        return Live(contests)
+    return Lines(contests, lambda line: click.echo(line, err=True), time.time)

@@ -1,0 +1,70 @@
+"""What the controller and a worker say to each other: one JSON line a request, one a reply, never two at once."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from harness.model import Case, Outcome
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe"):
+    """Say what machine, torch, devices and implementations you see."""
+
+
+class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
+    """Build the case and call it once. Answers `prepare`, `first_call` (seconds) and what is stored."""
+
+    case: Case
+    seed: int
+
+
+class Accuracy(msgspec.Struct, frozen=True, tag="accuracy"):
+    """Judge the output of the prepared case; fails when it is wrong. Answers those of `metrics` that were asked for."""
+
+    case: Case
+    metrics: tuple[str, ...]
+
+
+class Memory(msgspec.Struct, frozen=True, tag="memory"):
+    """Build the case again under the allocator's eyes. Answers `resident_bytes`, `peak_forward_bytes`, `peak_rss`."""
+
+    case: Case
+    seed: int
+
+
+class Time(msgspec.Struct, frozen=True, tag="time"):
+    """Visit the prepared case: warm up once, then time `samples` loops of `iterations` calls. Answers `latency`."""
+
+    case: Case
+    iterations: int
+    samples: int
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """Forget every prepared case."""
+
+
+Question: TypeAlias = Describe | Prepare | Accuracy | Memory | Time | Release
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A reply. `values` holds raw values by metric; `noise` what else happened to the process meanwhile."""
+
+    outcome: Outcome = "measured"
+    reason: str = ""
+    values: dict[str, tuple[float, ...]] = {}
+    noise: dict[str, float] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Description(msgspec.Struct, frozen=True):
+    """The reply to `Describe`."""
+
+    environment: dict[str, str | int | float]
+    """The fields of `model.Environment` that only torch knows."""
+    implementations: dict[str, str]
+    """Name to one-line summary."""
+    unavailable: dict[str, str]
+    """Implementations that cannot run on `device` at all, with the sentence that says why."""
+    devices: dict[str, str]
+    """Every kind of device, the best first, with the sentence that says why it cannot be used; empty if it can."""

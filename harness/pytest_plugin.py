@@ -1,0 +1,55 @@
+"""The suites as pytest-benchmark tests: `pytest suites --benchmark-only`, with all that its users know.
+
+pytest-benchmark decides how often to call and what to print; the cases, the check against the contract before any
+timing, and the names are the harness's. Runs in pytest's own process, one case after the other: for comparisons that
+must hold on a noisy machine, use `bitbench run`.
+"""
+
+from collections.abc import Callable, Collection
+
+import pytest
+
+from harness.device import DEVICES
+from harness.measure import collector_paused
+from harness.model import Case, Request
+from harness.plan import Contest, make_plan
+from harness.protocol import Description
+from harness.suite import Catalogue, Registry, follow
+
+
+def contests(module: str, suites: Collection[str]) -> list[Contest]:
+    """The contests of the default axes of those of `suites` that measure latency."""
+    registry = Registry.load(module)
+    catalogue: Catalogue = follow(registry.catalogue)()
+    devices = {name: device.why_not() or "" for name, device in DEVICES.items()}
+    description = Description({}, dict(catalogue.summaries), {}, devices)
+    timed = tuple(name for name in suites if "latency" in registry.suite(name).metrics)
+    return make_plan(Request(suites=timed), registry, description)
+
+
+def parameters(found: list[Contest]) -> list[object]:
+    """One pytest parameter a case. Its id is the case's name with ":" for "=", which `pytest -k` cannot search for."""
+    return [
+        pytest.param(contest, case, id=case.name.replace("=", ":")) for contest in found for case in contest.cases
+    ]
+
+
+def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> None:
+    """Build, check and benchmark one case; the fixture's group is the contest, its extra_info the parameters."""
+    workload = follow(contest.suite.workload)(case, contest.seed)
+    if sentence := workload.why_not():
+        pytest.skip(sentence)
+    benchmark.group = case.contest  # type: ignore[attr-defined]  # pytest-benchmark ships no types
+    benchmark.extra_info.update({"implementation": case.implementation, **case.params, **contest.facts})  # type: ignore[attr-defined]  # likewise
+    device = DEVICES[str(case.params.get("device", "cpu"))]
+    with workload.context():
+        call = workload.build()
+        if wrong := workload.check(call, frozenset()).wrong:
+            pytest.fail(wrong)
+
+        def finished_call() -> None:
+            call()
+            device.synchronise()
+
+        with collector_paused():
+            benchmark(call if device.name == "cpu" else finished_call)

@@ -1,0 +1,161 @@
+"""Suites: axes that expand to cases, and the workload that turns one case into something callable.
+
+A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`. Its declarations import no
+torch; the two references that do ("module:function") are followed in the worker only.
+"""
+
+import importlib
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+from harness.model import Budget, Case, Params, Value
+
+DEFAULT_MODULE = "suites"
+"""The package of suites that the command line uses."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of a suite. `parse` accepts any legal value and raises ValueError that names what is allowed."""
+
+    name: str
+    values: tuple[Value, ...]
+    parse: Callable[[Value], Value]
+    full: tuple[Value, ...] = ()
+    """The values of the `--full` grid; empty means the same as `values`."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A declaration: what varies, what is measured, for how long, and which function builds the workload."""
+
+    name: str
+    summary: str
+    axes: tuple[Axis, ...]
+    metrics: tuple[str, ...]
+    budget: Budget
+    workload: str
+    """"module:function" of `(Case, seed: int) -> Workload`; imported in the worker only."""
+    resolve: Callable[[Params], Params]
+    """From one point of the axes to the params of a case. Raises ValueError for a point that cannot exist."""
+    facts: Callable[[Params], Params]
+    """From a case's params to what is known of it before it runs; never imports torch."""
+    implementations: tuple[str, ...] = ()
+    """Contestants by default; empty means the whole catalogue."""
+    baselines: tuple[str, ...] = ("linear-fp32", "linear-bf16")
+
+    def points(self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False) -> list[Params]:
+        """Params of every contest: the product of the axes, with the axes in `chosen` replaced.
+
+        Raises UsageError for an axis that this suite does not have or a value that the axis refuses.
+        """
+        names = [axis.name for axis in self.axes]
+        for name in chosen:
+            if name not in names:
+                raise UsageError(f"suite {self.name} has no axis {name!r}; it has: {', '.join(names)}")
+        columns = [self._values(axis, chosen.get(axis.name), full) for axis in self.axes]
+        points = [self._resolve(dict(zip(names, point, strict=True))) for point in itertools.product(*columns)]
+        return list({Case.of(self.name, "", point).contest: point for point in points}.values())
+
+    def _values(self, axis: Axis, chosen: tuple[Value, ...] | None, full: bool) -> tuple[Value, ...]:
+        try:
+            return tuple(axis.parse(value) for value in chosen or (full and axis.full) or axis.values)
+        except ValueError as error:
+            raise UsageError(f"suite {self.name}, axis {axis.name}: {error}") from error
+
+    def _resolve(self, point: Params) -> Params:
+        try:
+            return self.resolve(point)
+        except ValueError as error:
+            raise UsageError(f"suite {self.name}, {_words(point)}: {error}") from error
+
+
+def _words(point: Params) -> str:
+    return " ".join(f"{key}={value}" for key, value in point.items())
+
+
+@dataclass(frozen=True)
+class Check:
+    """The judgement on one output: what was measured of it, and the sentence that says why it is wrong, if it is."""
+
+    values: Mapping[str, float]
+    """Of a wrong output at least one, NaN if there is no number: it tells a wrong answer from one that never came."""
+    wrong: str = ""
+
+
+class Workload(ABC):
+    """One case made real, in the worker. Created fresh for every round; the seed is the same for a whole contest."""
+
+    @abstractmethod
+    def why_not(self) -> str | None:
+        """A sentence saying why this case cannot run here, or None. Never raises."""
+
+    def context(self) -> AbstractContextManager[object]:
+        """Entered around every build, call and check, outside the timed regions. Nothing by default."""
+        return nullcontext()
+
+    @abstractmethod
+    def build(self) -> Callable[[], object]:
+        """Make the contestant ready and return one call of it, without arguments. May be asked for several times."""
+
+    @abstractmethod
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        """Judge what `call()` returns. Agreement is always judged; other metrics are computed when asked for."""
+
+    def note(self, call: Callable[[], object]) -> str:
+        """What the user ought to know of the contestant behind `call`, as a warning with its cure; mostly nothing."""
+        return ""
+
+    @abstractmethod
+    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """`weight_bytes` and `bits_per_weight` of the contestant behind `call`."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Implementations by name, each with the line that `bitbench list` shows, and why it cannot run here at all."""
+
+    summaries: Mapping[str, str]
+    why_not: Callable[[str, str], str | None]
+    """(name, device) -> sentence or None."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A package of suites, as found by its module name."""
+
+    module: str
+    suites: Mapping[str, Suite]
+    catalogue: str
+    """"module:function" of `() -> Catalogue`; imported in the worker only."""
+
+    @classmethod
+    def load(cls, module: str) -> "Registry":
+        """Import `module` and read its SUITES and CATALOGUE. Raises UsageError when it is not a package of suites."""
+        try:
+            package = importlib.import_module(module)
+            return cls(module, {suite.name: suite for suite in package.SUITES}, package.CATALOGUE)
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"{module!r} is not a package of suites ({error}); it must define SUITES and CATALOGUE"
+            ) from error
+
+    def suite(self, name: str) -> Suite:
+        """The suite called `name`. Raises UsageError that lists the valid names."""
+        if name not in self.suites:
+            raise UsageError(f"unknown suite {name!r}; choose from: {', '.join(self.suites)}")
+        return self.suites[name]
+
+
+def follow(reference: str) -> Any:
+    """The object that "module:name" names. Raises UsageError when there is none."""
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"cannot import {reference!r}: {error}; give it as package.module:object") from error
