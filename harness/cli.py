@@ -1,0 +1,112 @@
+"""`bitbench`: the command line. Commands are imported when they are called, so that `--help` costs almost nothing."""
+
+import importlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from harness.errors import BitbenchError
+
+COMMANDS = {
+    "list": "Suites with their axes, and implementations with one line each.",
+    "run": "Measure suites and keep the records.",
+    "show": "Print the result table of a run.",
+    "compare": "Compare two stored runs row by row.",
+    "gate": "Judge a run against a baseline; the exit code is the verdict.",
+    "report": "Write one self-contained HTML file from runs.",
+    "env": "Print what machine and software this is.",
+}
+INTERRUPTED = 130
+"""What a shell reports for a command ended by Ctrl-C."""
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h: a bug of ours, which must not be taken for one of the answers."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own: `harness.commands.NAME`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a new user needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As usual, but an unknown command is answered with those that exist."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="bitlinear-bench", prog_name="bitbench")
+@click.pass_context
+def bitbench(ctx: click.Context, debug: bool) -> None:
+    """Which BitLinear to use on this machine, what it costs in error and memory, and whether a change made it slower.
+
+    Exit codes: 0 ok, 1 regressed or wrong, 2 usage or incomparable, 3 inconclusive, 4 environment invalid,
+    5 nothing measured or compared.
+    """
+    ctx.obj = debug
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a console without the sign for plus-minus shows a question mark
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. Every foreseen error is one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        code = bitbench.main(given, prog_name="bitbench", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        click.echo(help_wanted.format_message())
+        return 2
+    except click.ClickException as error:
+        return _fail(" ".join(error.format_message().split()), error.exit_code, debug)
+    except BitbenchError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()  # the reader of our output has gone, as in `bitbench show RUN | head`
+        return 0
+    except OSError as error:
+        _close_stdout()
+        return _fail(f"cannot write the output: {error.strerror}; send it elsewhere", 2, debug)
+    except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would say "regressed"
+        return _fail(f"internal error, please report it with --debug: {error!r}", INTERNAL_ERROR, debug)
+    return code if isinstance(code, int) else 0
+
+
+def _close_stdout() -> None:
+    """Whatever is still buffered goes nowhere, so that the interpreter does not fail on it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"bitbench: {message}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

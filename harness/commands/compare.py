@@ -1,0 +1,38 @@
+"""`bitbench compare`: two stored runs row by row."""
+
+from pathlib import Path
+
+import click
+
+from harness.commands import options
+from harness.errors import NothingMeasuredError
+from harness.gate import judge_runs
+from harness.metric import select_metrics
+from harness.store import load
+from harness.table import Format, pretty_json, render
+from harness.verdict_table import comparison_page, content, tidy
+
+
+@click.command("compare")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("head", type=click.Path(path_type=Path))
+@options.metrics
+@options.margin
+@options.table_format
+def command(base: Path, head: Path, metrics: tuple[str, ...], margin: float, form: Format) -> None:
+    """Print every row of the stored runs BASE and HEAD side by side, with its change and its verdict.
+
+    The exit code does not judge: it is 0 when something was compared and 5 when nothing was. `bitbench gate` judges.
+    """
+    baseline, candidate = load(base), load(head)
+    judgement = judge_runs(baseline, candidate, select_metrics(metrics), margin / 100)
+    if not judgement.pairs:
+        raise NothingMeasuredError(f"neither {base} nor {head} measured any of the metrics asked for")
+    if form == "csv":
+        click.echo(tidy(judgement).csv())
+    elif form == "json":
+        click.echo(pretty_json(content(baseline, candidate, judgement)))
+    else:
+        click.echo(render(comparison_page(baseline, candidate, judgement), form))
+    if not any(pair.comparison for pair in judgement.pairs):
+        raise NothingMeasuredError(f"{base} and {head} share no case that both measured; run the same suites for both")

@@ -1,0 +1,219 @@
+"""`bitbench run`: measure suites and keep the records."""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from harness import store
+from harness.commands import options as shared
+from harness.environment import combine, differences, machine, revision
+from harness.errors import IncomparableError, NothingMeasuredError, UsageError
+from harness.measure import ORDER
+from harness.metric import select_metrics
+from harness.model import Environment, Record, Request, Revision, Run, Value, normalise_value
+from harness.plan import Contest, check_names, make_plan
+from harness.process import WorkerProcess
+from harness.progress import watcher
+from harness.run import Controller, Worker
+from harness.suite import DEFAULT_MODULE, Registry
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "90s", "5m" or "1h30m". Raises UsageError for anything else, and for nothing."""
+    match = _DURATION.fullmatch(text.strip())
+    parts = [float(part or 0) for part in match.groups()] if match else []
+    if not sum(parts):
+        raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
+    return parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
+    """Axis values by name, from "m=1,128". Raises UsageError when a text is not of that form."""
+    axes: dict[str, tuple[Value, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        parsed = tuple(normalise_value(value) for value in values.split(",") if value.strip())
+        if not name.strip() or not parsed:
+            raise UsageError(f"--axis {text!r} is not of the form name=value,value, as in m=1,128")
+        axes[name.strip()] = axes.get(name.strip(), ()) + parsed
+    return axes
+
+
+@click.command("run")
+@click.argument("suites", nargs=-1, metavar="SUITE...")
+@click.option("--impl", "implementations", metavar="A,B", help="Only these implementations, or package.module:object.")
+@click.option("--axis", "axes", multiple=True, metavar="NAME=V,V", help="Replace an axis; may be given several times.")
+@click.option("-k", "keyword", default="", metavar="EXPR", help="Only cases with such names: 'm=1 and not fp16'.")
+@shared.metrics
+@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
+@click.option("--rounds", type=click.IntRange(1), default=None, help="Fresh workers; default what the suite says.")
+@click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
+@click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@click.option("--full", is_flag=True, help="The large grid of each suite.")
+@click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+def command(suites: tuple[str, ...], out: Path | None, resume: bool, **options: object) -> int:
+    """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory."""
+    registry = Registry.load(DEFAULT_MODULE)
+    if resume:
+        return _resume(registry, suites, out)
+    request = _request(suites, options)
+    check_names(request, registry)
+    return _measure(registry, request, out)
+
+
+def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
+    if not suites:
+        raise UsageError("name at least one suite, as in `bitbench run quick`; `bitbench list` shows them all")
+    named = str(options["implementations"] or "")
+    return Request(
+        suites=tuple(dict.fromkeys(suites)),
+        implementations=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
+        axes=parse_axes(options["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
+        keyword=str(options["keyword"]),
+        device=str(options["device"]),
+        threads=int(str(options["threads"] or 0)),
+        full=bool(options["full"]),
+        metrics=_metrics(options["metrics"]),  # type: ignore[arg-type]  # click's options arrive untyped
+        rounds=int(str(options["rounds"] or 0)),
+        budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
+        case_limit=parse_duration(str(options["case_limit"])),
+        seed=int(str(options["seed"])),
+    )
+
+
+def _metrics(names: Collection[str]) -> tuple[str, ...]:
+    """In one order, so that equal requests are equal; empty when none is named."""
+    return tuple(sorted(select_metrics(names))) if names else ()
+
+
+class Staff:
+    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._module = registry.module
+        self._cache = tempfile.mkdtemp(prefix="bitbench-")
+        self._first: WorkerProcess | None = self._start()
+        self.description = self._first.describe()
+
+    def _start(self) -> WorkerProcess:
+        # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
+        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        return WorkerProcess(self._module, environment)
+
+    def hire(self) -> Worker:
+        """A fresh worker; the one that described the machine serves first."""
+        worker, self._first = self._first or self._start(), None
+        return worker
+
+    def close(self) -> None:
+        """Let go of what was not hired, and of the compile cache."""
+        if self._first is not None:
+            self._first.close()
+        shutil.rmtree(self._cache, ignore_errors=True)
+
+
+def _measure(registry: Registry, request: Request, out: Path | None) -> int:
+    staff = Staff(registry)
+    try:
+        contests = make_plan(request, registry, staff.description)
+        run = _header(request, staff)
+        directory = out or _default_directory(run)
+        with store.create(directory, run) as writer:
+            return _carry_out(contests, request, staff, writer, directory, [])
+    finally:
+        staff.close()
+
+
+def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> int:
+    if out is None:
+        raise UsageError("--resume needs --out DIR, the directory of the run to go on with")
+    run, records, writer = store.resume(out)
+    if suites and suites != run.request.suites:
+        raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
+    staff = Staff(registry)
+    try:
+        with writer:
+            here = combine(machine(), staff.description.environment)
+            if changed := differences(run.environment, here):
+                raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
+            contests = make_plan(run.request, registry, staff.description)
+            return _carry_out(contests, run.request, staff, writer, out, records)
+    finally:
+        staff.close()
+
+
+def _carry_out(
+    contests: list[Contest], request: Request, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
+) -> int:
+    """Measure what is not yet made, record by record; then print the table and say whether the run is good."""
+    records = list(made)
+    with watcher(contests) as progress:
+        controller = Controller(contests, request, staff.hire, progress)
+        controller.continue_from(records)
+        try:
+            for record in controller.records():
+                writer.append(record)
+                records.append(record)
+                progress.recorded(record)
+        except KeyboardInterrupt:
+            click.echo(
+                f"\ninterrupted: {len(records)} finished records are in {directory};"
+                f" go on with: bitbench run --resume --out {directory}",
+                err=True,
+            )
+            raise
+    from harness.commands.show import render
+
+    click.echo(render(store.load(directory)))
+    click.echo(directory)
+    return _exit_code(records)
+
+
+def _exit_code(records: list[Record]) -> int:
+    outcomes = {record.outcome for record in records}
+    if "measured" not in outcomes:
+        raise NothingMeasuredError(f"nothing was measured: {records[0].reason if records else 'no case was planned'}")
+    return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
+
+
+def _header(request: Request, staff: Staff) -> Run:
+    environment: Environment = combine(machine(), staff.description.environment)
+    started = datetime.now(UTC)
+    code: Revision = revision()
+    commit = f"-{code.commit[:7]}" + ("-dirty" if code.dirty else "") if code.commit else ""
+    return Run(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{'-'.join(request.suites)}{commit}",
+        started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        request=request,
+        order=ORDER,
+        environment=environment,
+        revision=code,
+        argv=("bitbench", *_without_paths(sys.argv[1:])),
+    )
+
+
+def _without_paths(arguments: Sequence[str]) -> list[str]:
+    """The arguments less --out and its value: where a run lies does not matter to what it measures."""
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return kept
+
+
+def _default_directory(run: Run) -> Path:
+    return Path("results", "runs", run.id)

@@ -1,0 +1,59 @@
+"""`bitbench show`: the result table of a stored run."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from harness.commands import options
+from harness.errors import NothingMeasuredError, UsageError
+from harness.metric import METRICS, select_metrics
+from harness.result_table import BASELINES, View, page, tidy, warnings
+from harness.store import StoredRun, load
+from harness.table import Format, pretty_json
+from harness.table import render as render_blocks
+
+
+@click.command("show")
+@click.argument("run", type=click.Path(path_type=Path))
+@options.metrics
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    default=BASELINES,
+    show_default=True,
+    metavar="IMPL",
+    help="Show the speed-up over this implementation; may be given several times.",
+)
+@options.table_format
+def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], form: Format) -> None:
+    """Print what the stored run in directory RUN measured, grouped by contest."""
+    stored = load(run)
+    _check(baselines, stored)
+    click.echo(render(stored, form, select_metrics(metrics) if metrics else (), baselines))
+    if not any(record.outcome == "measured" for record in stored.records):
+        raise NothingMeasuredError(
+            f"{run}: no case was measured; run the suite again once what is printed above is mended"
+        )
+
+
+def _check(baselines: Sequence[str], stored: StoredRun) -> None:
+    present = sorted({record.case.implementation for record in stored.records})
+    for name in baselines:
+        if name not in present and name not in BASELINES:
+            raise UsageError(f"--baseline {name!r} is not in this run; it has: {', '.join(present)}")
+
+
+def render(
+    stored: StoredRun, form: Format = "text", metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES
+) -> str:
+    """The result table of a run in any format. No `metrics` means the usual ones for people, all for machines."""
+    if form == "text" or form == "markdown":
+        return render_blocks(page(View.of(stored, metrics, baselines)), form)
+    view = View.of(stored, metrics or METRICS, baselines)
+    if form == "csv":
+        return tidy(view).csv()
+    run = msgspec.to_builtins(stored.run)
+    return pretty_json({"run": run, "warnings": warnings(view), "rows": tidy(view).as_dicts()})

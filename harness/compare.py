@@ -1,0 +1,59 @@
+"""Which values belong side by side: contestants within a run, and one case in two runs."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.metric import METRICS, Metric
+from harness.model import Case, Comparison
+from harness.results import Result, contests
+from harness.stats import exact_ratio, paired_ratio, unpaired_ratio
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One metric of one case in two runs, measured in at least one of them."""
+
+    case: Case
+    metric: Metric
+    baseline: Result | None
+    """None where that run has no such case."""
+    candidate: Result | None
+    comparison: Comparison | None
+    """None unless both sides were measured."""
+
+
+def match(baseline: Mapping[str, Result], candidate: Mapping[str, Result], metrics: Collection[str]) -> list[Pair]:
+    """Every case and metric of either run, by case name, limited to `metrics`."""
+    pairs = []
+    for name in {**baseline, **candidate}:
+        sides = [side for side in (baseline.get(name), candidate.get(name)) if side is not None]
+        measured = {metric.name for side in sides for metric in side.metrics}
+        for metric in METRICS.values():
+            if metric.name in measured and metric.name in metrics:
+                comparison = _compare(metric, baseline.get(name), candidate.get(name))
+                pairs.append(Pair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
+    return pairs
+
+
+def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[tuple[str, str], Comparison]:
+    """Latency of every result over each baseline of its contest, paired by round, by (case name, baseline).
+
+    A speed-up is one over the ratio.
+    """
+    latency = METRICS["latency"]
+    ratios = {}
+    for members in contests(everything).values():
+        timed = [result for result in members if latency in result.metrics]
+        for base in timed:
+            if base.case.implementation in baselines:
+                for result in timed:
+                    ratio = paired_ratio(latency, base.rounds(latency), result.rounds(latency))
+                    ratios[result.name, base.case.implementation] = ratio
+    return ratios
+
+
+def _compare(metric: Metric, baseline: Result | None, candidate: Result | None) -> Comparison | None:
+    if baseline is None or candidate is None or metric not in baseline.metrics or metric not in candidate.metrics:
+        return None
+    ratio = exact_ratio if metric.assume == "exact" else unpaired_ratio
+    return ratio(metric, baseline.rounds(metric), candidate.rounds(metric))

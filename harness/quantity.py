@@ -1,0 +1,108 @@
+"""Numbers as people read them: a unit, no more digits than the interval supports, and the interval."""
+
+import math
+
+from harness.metric import Metric
+from harness.model import Comparison, Summary
+
+_STEPS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
+}
+
+
+def figure(value: float, digits: int) -> str:
+    """`value` with `digits` significant digits, without exponent; whole numbers are never rounded."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, decimals)}f}"
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
+    """`value`, in base units, with the unit that suits its size: `458 us`, `6.25 MiB`, `8.06 dB`, `0.997`."""
+    if unit in _STEPS and math.isfinite(value):
+        size, name = suited(value, unit)
+        return f"{value:g} B" if name == "B" else f"{figure(value / size, digits)} {name}"
+    if unit == "dB":
+        return f"{_decibels(value, digits)} dB"
+    return f"{value:.{digits + 1}g}"
+
+
+def suited(value: float, unit: str) -> tuple[float, str]:
+    """Size, in base units, and name of the unit that suits `value`: `(1e-6, "us")`; the base unit where it is alone."""
+    steps = _STEPS.get(unit, ((1.0, unit),))
+    return next((step for step in steps if abs(value) >= step[0]), steps[-1])
+
+
+def distinct_amounts(before: float, after: float, unit: str) -> tuple[str, str]:
+    """Both amounts, with as many digits as it takes to tell them apart."""
+    texts = ((amount(before, unit, digits), amount(after, unit, digits)) for digits in range(3, 17))
+    return next(((one, other) for one, other in texts if one != other), (repr(before), repr(after)))
+
+
+def spread(centre: float, hi: float) -> str:
+    """Half an interval on the log scale, as the benchmark world writes it: `±1.2%`; `±?` where it is unknown."""
+    if not math.isfinite(hi):
+        return "±?"
+    percent = 100 * (hi / centre - 1)
+    return f"±{percent:.{0 if percent >= 10 else 1}f}%"
+
+
+def with_spread(summary: Summary, metric: Metric) -> str:
+    """`458 us ±1.2%` for a sampled metric, the bare amount for an exact one or one that is taken once a run."""
+    if metric.assume == "exact" or metric.first_round_only:
+        return amount(summary.centre, metric.unit)
+    return f"{amount(summary.centre, metric.unit, _digits(summary))} {spread(summary.centre, summary.hi)}"
+
+
+def speedup(ratio: Comparison) -> str:
+    """One over a ratio of latencies: `2.31x ±2.4%`; `1x` for the baseline itself."""
+    if not ratio.ratio > 0:
+        return "?"
+    if ratio.lo == ratio.hi == 1:
+        return "1x"
+    return f"{figure(1 / ratio.ratio, 3 if ratio.ratio <= 1 else 2)}x {spread(ratio.ratio, ratio.hi)}"
+
+
+def slower(ratio: Comparison) -> str:
+    """A ratio of durations in words, with its interval: `12.0 % slower [9.8, 14.1]`, `8.0 % less time [6.1, 9.9]`."""
+    lo, centre, hi = (100 * (value - 1) for value in (ratio.lo, ratio.ratio, ratio.hi))
+    if centre < 0:
+        lo, centre, hi = -hi, -centre, -lo
+    interval = f" [{lo:.1f}, {hi:.1f}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+    return f"{centre:.1f} % {'slower' if ratio.ratio >= 1 else 'less time'}{interval}"
+
+
+def change(ratio: Comparison, metric: Metric) -> str:
+    """What became of a value: a percentage, for decibels a difference, empty where nothing changed."""
+    before, after = ratio.baseline.centre, ratio.candidate.centre
+    if metric.assume == "sampled":
+        return f"{100 * (ratio.ratio - 1):+.1f} % {_bounds(ratio)}".rstrip()
+    if before == after:
+        return ""
+    if metric.unit == "dB" or not math.isfinite(ratio.ratio):
+        return f"{after - before:+.3g} {metric.unit}".removesuffix(" 1")
+    return f"{100 * (ratio.ratio - 1):+.2g} %"
+
+
+def _decibels(value: float, digits: int) -> str:
+    """Never more than `digits` - 1 decimals, as the step from 0.04 to 0.05 dB is as small as that from 8.04 to 8.05."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, digits - whole)}f}"
+
+
+def _bounds(ratio: Comparison) -> str:
+    if not (math.isfinite(ratio.lo) and math.isfinite(ratio.hi)):
+        return ""
+    return f"[{100 * (ratio.lo - 1):+.1f}, {100 * (ratio.hi - 1):+.1f}]"
+
+
+def _digits(summary: Summary) -> int:
+    """As many significant digits as make the last one a tenth of the interval's half width: two to four."""
+    relative = summary.hi / summary.centre - 1 if math.isfinite(summary.hi) else math.nan
+    if not relative > 0:
+        return 4 if relative == 0 else 3
+    return min(4, max(2, math.ceil(-math.log10(relative)) + 1))

@@ -1,0 +1,243 @@
+"""What a stored run says: a table a contest for people, tidy rows for machines."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness.compare import speedups
+from harness.metric import METRICS, Metric
+from harness.model import Comparison, Environment, Params, Run
+from harness.prediction import OFF_PREDICTION, against_prediction, is_off
+from harness.quantity import speedup, with_spread
+from harness.results import Result, contests, results, varying
+from harness.store import StoredRun
+from harness.table import Block, Cell, Column, Table
+
+BASELINES = ("linear-fp32", "linear-bf16")
+
+_HEADINGS = {
+    "latency": "latency",
+    "first_call": "first\ncall",
+    "weight_bytes": "weight\nbytes",
+    "bits_per_weight": "bits/\nweight",
+    "resident_bytes": "resident\nbytes",
+    "peak_forward_bytes": "peak\nforward",
+    "error_sqnr": "error\nSQNR",
+    "agreement_sqnr": "agree\nSQNR",
+    "gradient_cosine": "gradient\ncosine",
+}
+"""Metrics that are shown unless others are asked for."""
+
+_LEGENDS = {
+    "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
+    "error_sqnr": "error SQNR: the scheme against full precision",
+    "agreement_sqnr": "agree SQNR: the implementation against the contract",
+}
+Shown = tuple[Column, Callable[[Result], str]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of a run: its results, the chosen metrics that were measured, latencies over the baselines."""
+
+    stored: StoredRun
+    results: Sequence[Result]
+    metrics: Sequence[Metric]
+    baselines: Sequence[str]
+    ratios: dict[tuple[str, str], Comparison]
+
+    @classmethod
+    def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
+        """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured."""
+        gathered = list(results(stored.records).values())
+        measured = {metric.name for result in gathered for metric in result.metrics}
+        wanted = set(metrics) or measured & _HEADINGS.keys() or measured
+        chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
+        ratios = speedups(gathered, baselines) if METRICS["latency"] in chosen else {}
+        return cls(stored, gathered, chosen, baselines, ratios)
+
+
+def describe_run(run: Run) -> str:
+    """Which run of which code this is, in one line."""
+    revision = run.revision
+    code = f"commit {revision.commit[:7]}{' with changes' * revision.dirty}" if revision.commit else "commit unknown"
+    return f"run {run.id}, started {run.started}, {code}"
+
+
+def describe_machine(at: Environment) -> str:
+    """The machine in one line, without what is not known of it."""
+    parts = [
+        at.cpu_model,
+        f"{at.affinity or at.cores_logical} of {at.cores_logical} cores",
+        f"governor {at.governor}",
+        f"GPU {at.gpu}",
+        at.operating_system,
+        f"Python {at.python}",
+        f"torch {at.torch}",
+        at.blas,
+        f"load {at.load_average:.2f}",
+    ]
+    return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
+
+
+def page(view: View) -> list[Block]:
+    """For people: the machine, the tables of each suite, what was not measured and why, doubts."""
+    blocks: list[Block] = [f"{describe_run(view.stored.run)}\n{describe_machine(view.stored.run.environment)}"]
+    for suite in dict.fromkeys(result.case.suite for result in view.results):
+        blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
+    legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    blocks += ["\n".join(legend)] * bool(legend)
+    ended = ended_early(view.results)
+    blocks += [ended] * bool(ended.rows)
+    doubts = warnings(view)
+    return [*blocks, "\n".join(["warnings:", *(f"  {doubt}" for doubt in doubts)])] if doubts else blocks
+
+
+def tidy(view: View) -> Table:
+    """For machines: one row a case and metric, in base units; a case without any has one row with its reason.
+
+    `rounds` counts the independent values behind the interval; `n` is a layer's number of output features.
+    """
+    params = [*varying(view.results)[0], *varying(view.results)[1]]
+    headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
+    headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds"]
+    rows = []
+    for result in view.results:
+        case, end = result.case, result.end
+        head: list[Cell] = [case.suite, result.name, case.implementation, *(case.params.get(name) for name in params)]
+        head += [end.outcome, end.reason] if end else ["measured", ""]
+        rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 7]]
+    return Table("", tuple(map(Column, headings)), rows)
+
+
+def ended_early(everything: Sequence[Result]) -> Table:
+    """Which implementations were not measured, in how many cases, and why."""
+    reasons = Counter(
+        (result.case.suite, result.case.implementation, _how(result), result.end.reason)
+        for result in everything
+        if result.end
+    )
+    headings = (
+        Column("suite"),
+        Column("implementation"),
+        Column("outcome"),
+        Column("cases", "right"),
+        Column("reason"),
+    )
+    rows = [(suite, name, how, count, reason) for (suite, name, how, reason), count in reasons.items()]
+    return Table("not measured", headings, rows)
+
+
+def warnings(view: View) -> list[str]:
+    """Every doubt about the run or one of the numbers shown, each once, with how many cases share it."""
+    doubts = Counter(view.stored.warnings)
+    for result in view.results:
+        texts = {text for record in result.records for text in record.warnings}
+        summaries = (result.summary(metric) for metric in view.metrics)
+        texts.update(text for summary in summaries if summary for text in summary.warnings)
+        doubts.update(sorted(texts))
+    if any(map(is_off, view.results)):
+        doubts[OFF_PREDICTION] = 1
+    return [text if count == 1 else f"{text} ({count} cases)" for text, count in doubts.items()]
+
+
+def _suite(view: View, suite: str, members: Sequence[Result]) -> list[Block]:
+    """A table a contest; one table for all where no contest has two members."""
+    shared, differing = varying(members)
+    rounds = max(len(result.measured) for result in members)
+    head = f"{suite}: {_count(len(members), 'case')}, {_count(rounds, 'round')}"
+    head = f"{head}, all with {_words(shared)}" if shared else head
+    groups = list(contests(members).values())
+    if rounds == 0:
+        return [head]
+    if max(map(len, groups)) > 1:
+        columns = _filled([_IMPLEMENTATION, *_metric_columns(view), _rounds(rounds)], members)
+        titles = [_words({name: group[0].case.params.get(name, "") for name in differing}) for group in groups]
+        tables = [_table(title, columns, group) for title, group in zip(titles, groups, strict=True)]
+        return [head, *(table for table in tables if table.rows)]
+    if _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
+        return [head, against_prediction(members, differing)]
+    columns = [_IMPLEMENTATION, *(_param(name) for name in differing), *_metric_columns(view), _rounds(rounds)]
+    return [head, _table("", _filled(columns, members), members)]
+
+
+def _table(title: str, columns: Sequence[Shown], members: Sequence[Result]) -> Table:
+    rows = [[show(result) for _, show in columns] for result in members if result.measured]
+    return Table(title, tuple(column for column, _ in columns), rows)
+
+
+def _only_errors(view: View, members: Sequence[Result]) -> bool:
+    measured = {metric for result in members for metric in result.metrics}
+    shown = {metric.name for metric in view.metrics if metric in measured}
+    return shown in ({"error_sqnr"}, {"error_sqnr", "agreement_sqnr"})
+
+
+_IMPLEMENTATION: Shown = (Column("implementation"), lambda result: result.case.implementation)
+
+
+def _param(name: str) -> Shown:
+    return Column(name), lambda result: str(result.case.params.get(name, ""))
+
+
+def _rounds(most: int) -> Shown:
+    """Filled only where a case has fewer rounds than others."""
+    return Column("rounds"), lambda result: f"{len(result.measured)} of {most}" * (len(result.measured) < most)
+
+
+def _metric_columns(view: View) -> list[Shown]:
+    columns: list[Shown] = []
+    for metric in view.metrics:
+        columns.append(
+            (Column(_HEADINGS.get(metric.name, metric.name.replace("_", "\n")), "right"), partial(_cell, metric))
+        )
+        if metric.name == "latency":
+            columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
+    return columns
+
+
+def _cell(metric: Metric, result: Result) -> str:
+    summary = result.summary(metric)
+    flag = " !" if metric.name == "error_sqnr" and is_off(result) else ""
+    return f"{with_spread(summary, metric)}{flag}" if summary else ""
+
+
+def _speedup(view: View, base: str, result: Result) -> str:
+    ratio = view.ratios.get((result.name, base))
+    return speedup(ratio) if ratio else ""
+
+
+def _filled(columns: Sequence[Shown], members: Sequence[Result]) -> list[Shown]:
+    """Without the columns that have nothing to show."""
+    return [(column, show) for column, show in columns if any(show(result) for result in members if result.measured)]
+
+
+def _numbers(view: View, result: Result) -> list[list[Cell]]:
+    """What `tidy` says of each metric, and of the speed-up over each baseline, which is one over the ratio."""
+    summaries = [(metric, result.summary(metric)) for metric in view.metrics]
+    ratios = [(base, view.ratios.get((result.name, base))) for base in view.baselines]
+    rows: list[list[Cell]] = [
+        [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n] for metric, s in summaries if s
+    ]
+    for base, r in ratios:
+        if r:
+            bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]
+            rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, min(r.baseline.n, r.candidate.n)])
+    return rows
+
+
+def _how(result: Result) -> str:
+    """The outcome, with the round where earlier ones were measured."""
+    end = result.end
+    if end is None:
+        return "measured"
+    return f"{end.outcome.replace('_', ' ')}{f' in round {end.round + 1}' * bool(result.measured)}"
+
+
+def _words(params: Params) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

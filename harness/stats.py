@@ -1,0 +1,176 @@
+"""From raw values to intervals: pure functions, on the logs of one value per round.
+
+The independent unit is the round, a fresh process: samples of one process share its memory layout and its luck, and
+treating them as independent makes intervals several times too short. Logs, because noise on a duration is a factor.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import TypeAlias
+
+from harness.metric import Metric
+from harness.model import Comparison, Summary
+
+CONFIDENCE = 0.95
+
+Rounds: TypeAlias = Mapping[int, Sequence[float]]
+"""Raw values by round."""
+
+ONE_ROUND = "one round: no interval; use --rounds 3 or more"
+NO_COMMON_ROUND = "no round has both sides: nothing to pair; measure both in one run"
+
+
+def round_value(values: Sequence[float]) -> float:
+    """The one value that stands for a round: the median. NaN when a value is not finite."""
+    return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def summarise(metric: Metric, rounds: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Summary:
+    """Centre and interval of one metric, from the raw values of each round.
+
+    Sampled: the geometric mean over rounds with Student's t interval on the logs (Student 1908); the bounds are NaN
+    when fewer than two rounds have a positive value. Exact: the value itself, which all rounds should share; if they
+    do not, the bounds are the smallest and the largest.
+    """
+    if metric.assume == "exact":
+        return _summarise_exact(metric, [value for values in rounds for value in values], confidence)
+    values = [round_value(values) for values in rounds if values]
+    logs, warnings = _usable(map(_log, values), metric)
+    centre, lo, hi = _interval(logs, confidence)
+    if len(logs) == 1:  # as it was measured, not as it comes back from its logarithm
+        centre = next(value for value in values if not math.isnan(_log(value)))
+    return Summary(metric.name, centre, lo, hi, confidence, len(logs), tuple(warnings))
+
+
+def paired_ratio(metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE) -> Comparison:
+    """Candidate over baseline from the rounds that have both: Student's t on the differences of the logs.
+
+    What a round does to both sides alike cancels.
+    """
+    common = sorted(baseline.keys() & candidate.keys())
+    differences = [_log(round_value(candidate[r])) - _log(round_value(baseline[r])) for r in common]
+    logs, warnings = _usable(differences, metric)
+    if not common:
+        warnings.append(NO_COMMON_ROUND)
+    ratio, lo, hi = _interval(logs, confidence)
+    return _comparison(metric, baseline, candidate, (ratio, lo, hi), confidence, warnings, paired=True)
+
+
+def unpaired_ratio(metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE) -> Comparison:
+    """Candidate over baseline from separate rounds: Welch's t on the logs, with Satterthwaite's degrees of freedom.
+
+    Welch 1947, "The generalization of Student's problem when several different population variances are involved".
+    """
+    base, warnings = _usable([_log(round_value(values)) for values in baseline.values()], metric)
+    head, more = _usable([_log(round_value(values)) for values in candidate.values()], metric)
+    shift = statistics.fmean(head) - statistics.fmean(base) if base and head else math.nan
+    interval = (_exp(shift), math.nan, math.nan)
+    if len(base) > 1 and len(head) > 1:
+        interval = _around(shift, *_welch(base, head), confidence)
+    return _comparison(metric, baseline, candidate, interval, confidence, [*warnings, *more], paired=False)
+
+
+def rounds_needed(n: int, half_width: float, target: float, confidence: float = CONFIDENCE) -> int:
+    """How many rounds a side bring the half width of `unpaired_ratio`'s interval (on the logs) down to `target`.
+
+    `half_width` is what `n` rounds a side gave. Supposes that the noise stays as it is; 1000 means that many or more.
+    """
+    noise = half_width * math.sqrt(n) / _student(2 * n - 2, confidence)
+    candidates = range(n + 1, 1000)
+    return next((k for k in candidates if noise * _student(2 * k - 2, confidence) <= target * math.sqrt(k)), 1000)
+
+
+def exact_ratio(metric: Metric, baseline: Rounds, candidate: Rounds) -> Comparison:
+    """Candidate over baseline for an exact metric: 1 for equal values, zeros and infinities included, else division."""
+    base, head = (summarise(metric, list(side.values())).centre for side in (baseline, candidate))
+    ratio = 1.0 if base == head else head / base if base else math.nan
+    return _comparison(metric, baseline, candidate, (ratio,) * 3, CONFIDENCE, [], paired=False)
+
+
+def within_tolerance(metric: Metric, baseline: float, value: float) -> bool:
+    """Whether an exact metric's two values count as equal. NaN equals nothing, infinity equals itself."""
+    if not (math.isfinite(baseline) and math.isfinite(value)):
+        return baseline == value
+    return abs(value - baseline) <= metric.tolerance + metric.relative_tolerance * abs(baseline)
+
+
+def _summarise_exact(metric: Metric, values: Sequence[float], confidence: float) -> Summary:
+    if not values or any(map(math.isnan, values)):
+        return Summary(metric.name, math.nan, math.nan, math.nan, confidence, len(values))
+    centre = statistics.median_low(values)
+    lo, hi = min(values), max(values)
+    warnings = []
+    if not (within_tolerance(metric, lo, centre) and within_tolerance(metric, hi, centre)):
+        warnings.append(f"{metric.name} should be exact and differs between rounds; look for what is random in it")
+    return Summary(metric.name, centre, lo, hi, confidence, len(values), tuple(warnings))
+
+
+def _log(value: float) -> float:
+    return math.log(value) if 0 < value < math.inf else math.nan
+
+
+def _usable(logs: Iterable[float], metric: Metric) -> tuple[list[float], list[str]]:
+    """The logs that are numbers, and what to say of the others."""
+    given = list(logs)
+    usable = [log for log in given if not math.isnan(log)]
+    warnings = []
+    if len(usable) < len(given):
+        lost = len(given) - len(usable)
+        warnings.append(f"{lost} of {len(given)} rounds left out: not a positive number; measure again")
+    if len(usable) == 1 and not metric.first_round_only:
+        warnings.append(ONE_ROUND)
+    return usable, warnings
+
+
+def _interval(logs: Sequence[float], confidence: float) -> tuple[float, float, float]:
+    if len(logs) < 2:
+        return _exp(logs[0]) if logs else math.nan, math.nan, math.nan
+    error = math.sqrt(_variance(logs) / len(logs))
+    return _around(statistics.fmean(logs), error, len(logs) - 1, confidence)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of a sample. `statistics.variance` computes in fractions, which takes a hundred times as long."""
+    mean = statistics.fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _welch(base: Sequence[float], head: Sequence[float]) -> tuple[float, float]:
+    """Standard error of the difference of means, and its degrees of freedom."""
+    parts = [_variance(side) / len(side) for side in (base, head)]
+    weight = sum(part**2 / (len(side) - 1) for part, side in zip(parts, (base, head), strict=True))
+    freedom = sum(parts) ** 2 / weight if weight else len(base) + len(head) - 2.0
+    return math.sqrt(sum(parts)), freedom
+
+
+def _around(centre: float, error: float, freedom: float, confidence: float) -> tuple[float, float, float]:
+    half = _student(freedom, confidence) * error
+    return _exp(centre), _exp(centre - half), _exp(centre + half)
+
+
+@cache
+def _student(freedom: float, confidence: float) -> float:
+    from scipy.special import stdtrit  # late: a quarter of a second, and not needed for exact metrics
+
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def _exp(exponent: float) -> float:
+    return math.inf if exponent > 709 else math.exp(exponent)
+
+
+def _comparison(
+    metric: Metric,
+    baseline: Rounds,
+    candidate: Rounds,
+    interval: tuple[float, float, float],
+    confidence: float,
+    warnings: Sequence[str],
+    *,
+    paired: bool,
+) -> Comparison:
+    base, head = (summarise(metric, list(side.values()), confidence) for side in (baseline, candidate))
+    everything = tuple(dict.fromkeys([*warnings, *base.warnings, *head.warnings]))
+    return Comparison(metric.name, base, head, *interval, paired, everything)
