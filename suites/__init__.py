@@ -1,0 +1,15 @@
+"""The suites of this project. The only package that knows both the referee and the contestants."""
+
+from suites import error, latency, memory, overhead, quick, scaling, training
+
+SUITES = (
+    quick.SUITE,
+    latency.SUITE,
+    memory.SUITE,
+    error.SUITE,
+    training.SUITE,
+    scaling.SUITE,
+    overhead.COMMANDS,
+    overhead.SHARES,
+)
+CATALOGUE = "suites.workloads.catalogue:catalogue"

@@ -1,0 +1,142 @@
+"""The axes that suites are made of: their legal values, and what follows from them. Imports no torch."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bitlinear.scheme import ACTIVATION_BITS, WEIGHT_BITS, Scheme
+from bitlinear.theory import DISTRIBUTIONS
+from harness.environment import usable_cores
+from harness.model import Params, Value
+from harness.suite import Axis
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+
+BITNET_2B4T = ("2560x2560", "640x2560", "6912x2560", "2560x6912")
+LLAMA_3_8B = ("4096x4096", "1024x4096", "14336x4096", "4096x14336")
+BITNET_3B = ("3200x3200", "8640x3200", "3200x8640")
+AWKWARD = ("100x10", "2560x100", "2560x5460", "1x2560")
+"""`NxK` shapes of layers that people run, and some that kernels trip over."""
+
+
+def _shape(value: Value) -> Value:
+    n, _, k = str(value).partition("x")
+    if not (n.isdecimal() and k.isdecimal() and int(n) > 0 and int(k) > 0):
+        raise ValueError(f"{value!r} is not a shape; write NxK, output by input features, as in 2560x2560")
+    return f"{int(n)}x{int(k)}"
+
+
+def _scheme(value: Value) -> Value:
+    return str(Scheme.parse(str(value)))
+
+
+def _whole(smallest: int, what: str) -> Callable[[Value], Value]:
+    def parse(value: Value) -> Value:
+        if not isinstance(value, int) or value < smallest:
+            raise ValueError(f"{value!r} is not {what}; give a whole number, {smallest} or more")
+        return value
+
+    return parse
+
+
+def _one_of(*allowed: Value) -> Callable[[Value], Value]:
+    def parse(value: Value) -> Value:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is unknown; choose from: {', '.join(map(str, allowed))}")
+        return value
+
+    return parse
+
+
+def _threads(value: Value) -> Value:
+    return 0 if value == "all" else _whole(1, "a number of threads, or `all`")(value or "none")
+
+
+def thread_counts() -> tuple[Value, ...]:
+    """1, 2, 4 ... and all cores that may be used."""
+    cores = usable_cores()
+    return tuple(sorted({1 << power for power in range(cores.bit_length()) if 1 << power <= cores} | {cores}))
+
+
+def shapes(*values: str, full: tuple[str, ...] = ()) -> Axis:
+    """Layer shapes, output by input features."""
+    return Axis("shape", values, _shape, full)
+
+
+def tokens(*values: int, full: tuple[int, ...] = ()) -> Axis:
+    """M, the tokens of one call: 1 to 32 is decoding, 128 and more is prefill."""
+    return Axis("m", values, _whole(0, "a number of tokens"), full)
+
+
+def schemes(*values: str, full: tuple[str, ...] = ()) -> Axis:
+    """Quantisation schemes, as in w1.58a8, w1a8g4, w4a8-nonorm."""
+    return Axis("scheme", values, _scheme, full)
+
+
+def groups(*values: int, full: tuple[int, ...] = ()) -> Axis:
+    """Groups of input features; 0 leaves them as the scheme says."""
+    return Axis("groups", values or (0,), _whole(0, "a number of groups"), full)
+
+
+def weight_bits(*values: float) -> Axis:
+    """Bits of a weight."""
+    return Axis("weight_bits", values, _one_of(*WEIGHT_BITS))
+
+
+def activation_bits(*values: int) -> Axis:
+    """Bits of an activation; 16 leaves them as they are."""
+    return Axis("activation_bits", values, _one_of(*ACTIVATION_BITS))
+
+
+def dtypes(*values: str, full: tuple[str, ...] = ()) -> Axis:
+    """The floating-point type of input, output and layer."""
+    return Axis("dtype", values or ("float32",), _one_of(*DTYPES), full)
+
+
+def distributions(*values: str) -> Axis:
+    """What inputs and weights are drawn from."""
+    return Axis("distribution", values, _one_of(*DISTRIBUTIONS))
+
+
+def threads(*values: Value) -> Axis:
+    """How many threads compute; 0 or `all` is every core that may be used."""
+    return Axis("threads", values or (0,), lambda value: 0 if value == 0 else _threads(value))
+
+
+DEVICE = Axis("device", ("auto",), _one_of("auto", "cpu", "cuda", "mps"))
+
+
+def resolve(point: Params) -> Params:
+    """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme."""
+    n, k = map(int, str(point["shape"]).split("x"))
+    scheme = _scheme_of(point)
+    scheme.group_size(k)
+    consumed = {"shape", "scheme", "groups", "weight_bits", "activation_bits"}
+    others = {name: value for name, value in point.items() if name not in consumed}
+    return {"n": n, "k": k, "scheme": str(scheme), **others}
+
+
+def _scheme_of(point: Params) -> Scheme:
+    groups = int(point["groups"])
+    if "scheme" in point:
+        scheme = Scheme.parse(str(point["scheme"]))
+        return replace(scheme, groups=groups or scheme.groups)
+    return Scheme(float(point["weight_bits"]), int(point["activation_bits"]), groups or 1)
+
+
+def facts(params: Params) -> Params:
+    """What is known of a case before it runs: the scheme's parts, and the operations and bytes a call must cost.
+
+    `operations` counts a multiply and an add as two. `ideal_bytes` is what must be read and written at least: packed
+    weights once, the input and the output.
+    """
+    scheme = Scheme.parse(str(params["scheme"]))
+    m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
+    width = BYTES[str(params.get("dtype", "float32"))]
+    return {
+        "weight_bits": scheme.weight_bits,
+        "activation_bits": scheme.activation_bits,
+        "groups": scheme.groups,
+        "operations": 2 * m * n * k,
+        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + m * (k + n) * width,
+    }

@@ -1,0 +1,38 @@
+"""error: the quantisation error of schemes beside what theory predicts. It is the scheme's, so one contestant."""
+
+from bitlinear.scheme import Scheme
+from bitlinear.theory import predict_sqnr
+from harness.model import Budget, Params
+from harness.suite import Suite
+from suites import axes
+from suites.quick import ACCURACY
+
+
+def facts(params: Params) -> Params:
+    """What is known before it runs, the predicted SQNR of the output in dB included."""
+    scheme = Scheme.parse(str(params["scheme"]))
+    predicted = predict_sqnr(scheme, str(params["distribution"]), int(params["k"]))
+    return {**axes.facts(params), "predicted_sqnr": predicted}
+
+
+SUITE = Suite(
+    name="error",
+    summary="quantisation error over bits, groups and distributions, measured and predicted; exact",
+    axes=(
+        axes.shapes("640x2560", full=("640x2560", "2560x2560", "6912x2560", "4096x4096")),
+        axes.tokens(64),
+        axes.weight_bits(1, 1.58, 2, 3, 4, 8),
+        axes.activation_bits(4, 8, 16),
+        axes.groups(1, 2, 4, 8, 16, 32),
+        axes.distributions("gaussian", "uniform", "laplace", "outliers"),
+        axes.dtypes(),
+        axes.DEVICE,
+        axes.threads(),
+    ),
+    metrics=ACCURACY,
+    budget=Budget(rounds=1, seconds=0.0),
+    workload="suites.workloads.forward:Forward",
+    resolve=axes.resolve,
+    facts=facts,
+    implementations=("reference",),
+)

@@ -1,0 +1,25 @@
+"""latency: how long a forward takes, with an interval, over real layer shapes."""
+
+from harness.model import Budget
+from harness.suite import Suite
+from suites import axes
+from suites.quick import SPEED
+
+SUITE = Suite(
+    name="latency",
+    summary="forward latency on the layer shapes of BitNet 2B4T and Llama-3-8B",
+    axes=(
+        axes.shapes("2560x2560", "4096x4096", full=axes.BITNET_2B4T + axes.LLAMA_3_8B + axes.BITNET_3B + axes.AWKWARD),
+        axes.tokens(1, 32, 128, full=(1, 8, 17, 32, 128, 512, 2048)),
+        axes.schemes("w1.58a8", full=("w1a8", "w1.58a8", "w2a8", "w4a8", "w8a8")),
+        axes.groups(),
+        axes.dtypes("float32", full=("float32", "bfloat16")),
+        axes.DEVICE,
+        axes.threads(),
+    ),
+    metrics=(*SPEED, "weight_bytes", "bits_per_weight", "agreement_sqnr"),
+    budget=Budget(rounds=5, seconds=4.0),
+    workload="suites.workloads.forward:Forward",
+    resolve=axes.resolve,
+    facts=axes.facts,
+)

@@ -1,0 +1,38 @@
+"""quick: the suite of the README and of CI. All contestants, all metrics, decode and prefill, within 90 seconds."""
+
+from harness.model import Budget
+from harness.suite import Suite
+from suites import axes
+
+ACCURACY = (
+    "agreement_sqnr",
+    "agreement_relative",
+    "agreement_max_abs",
+    "error_sqnr",
+    "error_relative",
+    "error_cosine",
+    "error_max_abs",
+    "error_mse",
+    "error_worst_channel_sqnr",
+)
+MEMORY = ("weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes", "peak_rss")
+SPEED = ("latency", "first_call", "prepare")
+
+SUITE = Suite(
+    name="quick",
+    summary="decode and prefill on two BitNet 2B4T layers, all contestants, all metrics",
+    axes=(
+        axes.shapes("2560x2560", "6912x2560", full=axes.BITNET_2B4T),
+        axes.tokens(1, 128),
+        axes.schemes("w1.58a8"),
+        axes.groups(),
+        axes.dtypes(),
+        axes.DEVICE,
+        axes.threads(),
+    ),
+    metrics=SPEED + MEMORY + ACCURACY,
+    budget=Budget(rounds=4, seconds=2.0),
+    workload="suites.workloads.forward:Forward",
+    resolve=axes.resolve,
+    facts=axes.facts,
+)

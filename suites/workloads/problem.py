@@ -1,0 +1,96 @@
+"""The weights and inputs of a contest, made once and shared by its contestants."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from bitlinear.contract import contract_forward, twin_forward
+from bitlinear.layer import BitLinear
+from bitlinear.scheme import Scheme
+from bitlinear.theory import OUTLIER
+from harness.model import Case
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One weight `(N, K)` and one input `(M, K)`, with the answers that belong to them, each computed when asked for.
+
+    Contestants get copies of the weight: what they do to it, they do to themselves.
+    """
+
+    scheme: Scheme
+    weight: Tensor
+    x: Tensor
+
+    def layer(self) -> BitLinear:
+        """A layer of its own for one contestant."""
+        n, k = self.weight.shape
+        scheme = self.scheme
+        layer = BitLinear(
+            k,
+            n,
+            scheme.groups,
+            weight_bits=scheme.weight_bits,
+            activation_bits=scheme.activation_bits,
+            norm=scheme.norm,
+            device="meta",  # the weight is replaced at once: draw none
+        )
+        layer.weight = nn.Parameter(self.weight.clone())
+        return layer
+
+    @cached_property
+    def contract(self) -> Tensor:
+        """The contract's output `(M, N)` in float64."""
+        return contract_forward(self.layer(), self.x)
+
+    @cached_property
+    def twin(self) -> Tensor:
+        """The full-precision twin's output `(M, N)` in float64."""
+        return twin_forward(self.layer(), self.x)
+
+
+@lru_cache(maxsize=1)
+def _problem(contest: str, seed: int) -> Problem:
+    case = Case.parse(f"{contest}/implementation=none")
+    m, k, n = (int(case.params[key]) for key in "mkn")
+    dtype = getattr(torch, str(case.params.get("dtype", "float32")))
+    generator = torch.Generator().manual_seed(seed)
+    distribution = str(case.params.get("distribution", "kaiming"))
+    weight, x = _weight((n, k), distribution, generator), _input((m, k), distribution, generator)
+    device = str(case.params.get("device", "cpu"))
+    return Problem(Scheme.parse(str(case.params["scheme"])), weight.to(device, dtype), x.to(device, dtype))
+
+
+def problem(case: Case, seed: int) -> Problem:
+    """The problem of the contest that `case` is in. Only the last one is kept."""
+    return _problem(case.contest, seed)
+
+
+def _weight(shape: tuple[int, int], distribution: str, generator: torch.Generator) -> Tensor:
+    if distribution == "kaiming":
+        bound = shape[1] ** -0.5
+        return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    return _draw(shape, "gaussian" if distribution == "outliers" else distribution, generator)
+
+
+def _input(shape: tuple[int, int], distribution: str, generator: torch.Generator) -> Tensor:
+    if distribution == "outliers":
+        x = _draw(shape, "gaussian", generator)
+        x[:, 0] *= OUTLIER  # one loud channel
+        return x
+    return _draw(shape, "gaussian" if distribution == "kaiming" else distribution, generator)
+
+
+def _draw(shape: tuple[int, int], distribution: str, generator: torch.Generator) -> Tensor:
+    """Independent samples of zero mean; the scale does not matter to any quantiser here."""
+    match distribution:
+        case "gaussian":
+            return torch.randn(shape, generator=generator)
+        case "uniform":
+            return torch.empty(shape).uniform_(-1, 1, generator=generator)
+        case "laplace":
+            sign = torch.empty(shape).uniform_(-1, 1, generator=generator).sign()
+            return sign * torch.empty(shape).exponential_(generator=generator)
+    raise ValueError(f"no way to draw {distribution!r}; choose from: gaussian, uniform, laplace")
