@@ -1,0 +1,186 @@
+"""Stored runs as tidy pandas frames, for notebooks, figures and the report."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+from harness.errors import UsageError
+from harness.metric import METRICS
+from harness.model import Comparison, Measurement, Record
+from harness.result_table import BASELINES, View
+from harness.results import Result
+from harness.stats import round_value, summarise
+from harness.store import StoredRun
+from harness.store import load as load_run
+from harness.wording import titles
+
+CASE = ("run", "suite", "case", "implementation")
+POINT = (
+    "m", "k", "n", "scheme", "weight_bits", "activation_bits", "groups", "dtype", "device", "threads",
+)  # fmt: skip
+COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason")
+"""Columns of `load`; params and facts beyond these follow under their own names."""
+
+SPEEDUPS = tuple(f"speedup_{name}{bound}" for name in BASELINES for bound in ("", "_lo", "_hi"))
+SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS)
+
+_WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "rounds")
+_REAL = ("weight_bits", "value", "centre", "lo", "hi", *SPEEDUPS)
+
+Source: TypeAlias = str | Path | StoredRun | View
+"""A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
+
+
+def load(*runs: Source) -> pd.DataFrame:
+    """One row per case x metric x round; `value` is the round's median (what is exact has one), in base units.
+
+    A record that was not measured is one row with its `outcome` and `reason`, and NaN for metric and value. Whole
+    numbers are Int64, so a param that a suite does not have is <NA>. Raises StoreError for what cannot be read.
+    """
+    points: list[dict[str, Any]] = []
+    rows: list[tuple[object, ...]] = []
+    for stored in map(_stored, _once(runs)):
+        for record in stored.records:
+            rows += [
+                (len(points), taken.metric, METRICS[taken.metric].unit, _value(taken))
+                for taken in record.measurements
+                if record.outcome == "measured" and taken.metric in METRICS and taken.values
+            ]
+            points.append(_record_point(stored, record, record.case.name))
+    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "value"])
+    return _joined(pd.DataFrame(points), values, COLUMNS, how="left")
+
+
+def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
+    """One row per raw value, of one `metric` or all, in the order taken.
+
+    The columns are those of `load` and `sample`, counted from 0 in each round; `contest` and `title` are as in
+    `summary`. Raises StoreError for what cannot be read.
+    """
+    points: list[dict[str, Any]] = []
+    rows: list[tuple[object, ...]] = []
+    for view in views_of(runs):
+        words = titles(view.results)
+        for result in view.results:
+            head = {"contest": result.contest, "title": words[result.contest]}
+            for record in result.measured:
+                for taken in record.measurements:
+                    if taken.metric in METRICS and metric in (None, taken.metric):
+                        unit = METRICS[taken.metric].unit
+                        rows += [(len(points), taken.metric, unit, *sample) for sample in enumerate(taken.values)]
+                points.append(_record_point(view.stored, record, result.name) | head)
+    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value"])
+    return _joined(pd.DataFrame(points), values, (*COLUMNS, "sample"), how="inner")
+
+
+def summary(*runs: Source) -> pd.DataFrame:
+    """One row per case x metric: `centre`, `lo`, `hi` and `rounds` (the independent values behind the interval).
+
+    Intervals are `harness.stats.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
+    features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
+    timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
+    (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round. Raises StoreError for what cannot be read.
+    """
+    points: list[dict[str, Any]] = []
+    rows: list[tuple[object, ...]] = []
+    for view in views_of(runs):
+        words = titles(view.results)
+        for result in view.results:
+            rows += _summaries(len(points), result, view.ratios)
+            contest = {"contest": result.contest, "title": words[result.contest]}
+            points.append(_point(view.stored, result.records[0], result.name) | contest)
+    values = pd.DataFrame(rows, columns=["record", *SUMMARY])
+    return _joined(pd.DataFrame(points), values, (*CASE, *POINT, *SUMMARY), how="inner")
+
+
+def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
+    """One row per case of a `summary`, in its order, and one column per metric: the centres.
+
+    `latency_lo`, `latency_hi` and the speed-ups stand beside `latency`. Where `metrics` are named there are only
+    cases that have one of them, and a column for each.
+    """
+    frame = frame[frame["metric"].isin(metrics)] if metrics else frame
+    cases = frame.drop_duplicates(["run", "case"]).drop(columns=list(SUMMARY)).set_index(["run", "case"])
+    centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
+    times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
+    times = times[["lo", "hi", *SPEEDUPS]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    joined = cases.join(centres).join(times).reset_index()
+    return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
+
+
+def views_of(runs: Sequence[Source]) -> list[View]:
+    """Every run with all that was measured in it, gathered by case.
+
+    Raises StoreError for what cannot be read and UsageError when two runs have the same id.
+    """
+    return [run if isinstance(run, View) else View.of(_stored(run), METRICS) for run in _once(runs)]
+
+
+def _once(runs: Sequence[Source]) -> list[StoredRun | View]:
+    """The runs, loaded, and none of them twice: their rows could not be told apart."""
+    loaded = [run if isinstance(run, StoredRun | View) else load_run(Path(run)) for run in runs]
+    twice = [name for name, count in Counter(_stored(run).run.id for run in loaded).items() if count > 1]
+    if twice:
+        raise UsageError(f"run {twice[0]} is given twice; give each run once")
+    return loaded
+
+
+def _stored(run: StoredRun | View) -> StoredRun:
+    return run.stored if isinstance(run, View) else run
+
+
+def _value(taken: Measurement) -> float:
+    """The round's value; an exact metric may be infinite, as the SQNR of equal outputs is."""
+    metric = METRICS[taken.metric]
+    return round_value(taken.values) if metric.assume == "sampled" else summarise(metric, [taken.values]).centre
+
+
+def _record_point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
+    ours = {"round": record.round, "outcome": record.outcome, "reason": record.reason}
+    return _point(stored, record, name) | ours
+
+
+def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
+    """Params and facts under their own names; ours win where a name meets one of ours."""
+    case = record.case
+    ours = {"run": stored.run.id, "suite": case.suite, "case": name, "implementation": case.implementation}
+    return {**case.params, **record.facts, **ours}
+
+
+def _summaries(index: int, result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for metric in result.metrics:
+        s = result.summary(metric)
+        if s is not None:
+            gains = _gains(result, ratios) if metric.name == "latency" else [math.nan] * len(SPEEDUPS)
+            rows.append((index, metric.name, metric.unit, s.centre, s.lo, s.hi, s.n, "; ".join(s.warnings), *gains))
+    return rows
+
+
+def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[float]:
+    """Speed-up, lower and upper bound over each baseline: one over the latencies' ratio, so the bounds change ends."""
+    gains: list[float] = []
+    for baseline in BASELINES:
+        found = ratios.get((result.name, baseline))
+        bounds = (found.ratio, found.hi, found.lo) if found else ()
+        gains += [1 / value if value else math.nan for value in bounds] or [math.nan] * 3
+    return gains
+
+
+def _joined(
+    points: pd.DataFrame, values: pd.DataFrame, columns: Sequence[str], how: Literal["left", "inner"]
+) -> pd.DataFrame:
+    """Every value beside its point, `columns` first."""
+    points = points.drop(columns=[name for name in points if name in values])  # our columns, not a param of that name
+    frame = points.merge(values, how=how, left_index=True, right_on="record").drop(columns="record")
+    frame = frame.reindex(columns=[*columns, *sorted(set(map(str, frame)) - set(columns))]).reset_index(drop=True)
+    for name in (*_WHOLE, *_REAL):
+        if name in frame:
+            with suppress(TypeError, ValueError):  # another suite may mean words by this name: they stay words
+                frame[name] = frame[name].astype("Int64" if name in _WHOLE else "float64")
+    return frame

@@ -1,0 +1,156 @@
+"""One look for every figure: type sizes, ink, and a colour that belongs to an implementation's name."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from harness.errors import NothingMeasuredError
+
+INK = "#1b1d21"
+"""Text and axes. Inline figures replace it by the page's own text colour, so no data may be drawn in it."""
+RULE = "#868c96"
+"""Grid, reference lines and error bars' caps: readable on a light and on a dark page."""
+
+_COLOURS = (
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#a8763e",
+    "#949494",
+    "#b0a100",
+    "#56b4e9",
+    "#8566cc",
+)
+"""seaborn's `colorblind` palette, its two palest colours exchanged for ones that show on white."""
+_MARKERS = "osD^vPX<>*"
+
+RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "patch.linewidth": 0.0,
+    "lines.linewidth": 1.6,
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def themed(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run `draw` under this theme, leaving the caller's matplotlib settings as they were."""
+
+    @wraps(draw)
+    def under_theme(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.rc_context(RC):  # type: ignore[arg-type]  # the stubs want literal keys
+            return draw(*args, **kwargs)
+
+    return under_theme
+
+
+def slots(names: Iterable[str]) -> dict[str, int]:
+    """A number for every name, from a hash of the name alone; where two meet, the later in the alphabet moves on.
+
+    Ten names share out the first ten numbers, the next ten the following ten, and so on.
+    """
+    taken: dict[int, str] = {}
+    size = len(_COLOURS)
+    for index, name in enumerate(sorted(set(names))):
+        layer, slot = index // size * size, int(hashlib.sha256(name.encode()).hexdigest(), 16) % size
+        while layer + slot in taken:
+            slot = (slot + 1) % size
+        taken[layer + slot] = name
+    return {name: slot for slot, name in taken.items()}
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Name -> colour. More names than colours share colours; `markers` then tells them apart."""
+    return {name: _COLOURS[slot % len(_COLOURS)] for name, slot in slots(names).items()}
+
+
+def markers(names: Iterable[str]) -> dict[str, str]:
+    """Name -> marker, so that no figure depends on colour alone."""
+    return {name: _MARKERS[(slot + slot // len(_MARKERS)) % len(_MARKERS)] for name, slot in slots(names).items()}
+
+
+def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` axes in rows of `columns`; `height` is one row's, in inches. Needs no pyplot state."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr,call-arg]  # a ConstrainedLayoutEngine
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in grid[count:]:
+        spare.remove()
+    return figure, list(grid[:count])
+
+
+def label(figure: Figure, title: str, caption: str) -> Figure:
+    """Give `figure` its title (drawn) and its caption (kept as the figure's label, for whoever embeds it)."""
+    figure.suptitle(title, x=0.01, ha="left")
+    figure.set_label(caption)
+    return figure
+
+
+def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFrame]], str]:
+    """At most `limit` contests of `frame`, evenly spread over their order, and a sentence when some were left out."""
+    several = frame["run"].nunique() > 1
+    keys = list(frame[["run", "title"]].drop_duplicates().itertuples(index=False, name=None))
+    thinned = ""
+    if len(keys) > limit:
+        thinned = f" Shown: {limit} of {len(keys)} contests, evenly spread over their order."
+        keys = [keys[round(index * (len(keys) - 1) / (limit - 1))] for index in range(limit)]
+    parts = [frame[(frame["run"] == run) & (frame["title"] == title)] for run, title in keys]
+    names = [f"{title}\n{run}" if several else title for run, title in keys]
+    return list(zip(names, parts, strict=True)), thinned
+
+
+def require(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """`frame` unless it is empty. Raises NothingMeasuredError that says `what` is missing."""
+    if frame.empty:
+        raise NothingMeasuredError(f"this figure needs {what}, which was not measured")
+    return frame
+
+
+def logarithmic_seconds(axes: Axes, lo: float, hi: float) -> None:
+    """A logarithmic x axis from `lo` to `hi` seconds, with ticks such as 200 µs."""
+    decades = math.log10(hi / lo)
+    axes.set(xscale="log", xlim=(lo, hi))
+    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(MaxNLocator(4) if decades < 0.7 else LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(EngFormatter("s"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,107 @@
+"""The report: runs in, one self-contained HTML file out. Imports pandas and seaborn, so import it late.
+
+The same records always give the same bytes: nothing in the page depends on when or where it was made.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure as Canvas
+
+from harness import frames
+from harness.errors import NothingMeasuredError, StoreError
+from harness.plots import PLOTS, svg
+from harness.report.page import Figure, render
+from harness.result_table import View
+from harness.store import StoredRun
+
+_DRAWN_RUNS = 3
+"""Runs that get figures: the page is to stay small."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One of PLOTS for one run: its canvas, or the reason why it is missing."""
+
+    name: str
+    canvas: Canvas | None
+    missing: str = ""
+
+
+def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None) -> None:
+    """Write the report of `runs` to `output`, and every figure as SVG and PNG into the directory `figures`.
+
+    Raises StoreError when a file cannot be written, and UsageError when a run is given twice.
+    """
+    views = frames.views_of(runs)
+    summary = frames.summary(*views)
+    drawings = {
+        view.stored.run.id: _draw(view, summary[summary["run"] == view.stored.run.id], index < _DRAWN_RUNS)
+        for index, view in enumerate(views)
+    }
+    inline = {
+        name: [_inline(f"run{number}-{drawing.name}", drawing) for drawing in some]
+        for number, (name, some) in enumerate(drawings.items(), start=1)
+    }
+    page = render(views, inline, summary)
+    with _explained(output):
+        _replace(output, page.encode())
+    if figures:
+        with _explained(figures):
+            _save(figures, drawings)
+
+
+def _draw(view: View, summary: pd.DataFrame, wanted: bool) -> list[Drawing]:
+    drawings = []
+    for name, plot in PLOTS.items():
+        try:
+            frame = summary if plot.frame == "summary" else frames.samples(view, metric="latency")
+            drawings.append(Drawing(name, plot.draw(frame)) if wanted else Drawing(name, None, _TOO_MANY))
+        except NothingMeasuredError as error:
+            drawings.append(Drawing(name, None, str(error)))
+    return drawings
+
+
+_TOO_MANY = f"only the first {_DRAWN_RUNS} runs of a page have figures"
+
+
+def _inline(identity: str, drawing: Drawing) -> Figure:
+    canvas = drawing.canvas
+    if canvas is None:
+        return Figure(drawing.name, drawing.name, "", Markup(), drawing.missing)
+    picture = Markup(svg.inline(canvas, identity))
+    return Figure(drawing.name, canvas.get_suptitle(), str(canvas.get_label()), picture)
+
+
+def _save(directory: Path, drawings: dict[str, list[Drawing]]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for run, some in drawings.items():
+        for drawing in some:
+            if drawing.canvas is not None:
+                prefix = f"{run}-" if len(drawings) > 1 else ""
+                svg.save(drawing.canvas, directory, f"{prefix}{drawing.name}")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside `path` and rename, so that there is the whole file or the previous one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; name a place in a directory that exists and is yours"
+        ) from error

@@ -1,0 +1,179 @@
+"""The three answers about one contest: who is fastest, smallest, most accurate, and what each costs in the others."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from harness.metric import METRICS, Metric
+from harness.model import Comparison
+from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
+from harness.quantity import figure
+from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
+from harness.result_table import BASELINES
+from harness.results import Result
+from harness.stats import paired_ratio, within_tolerance
+from harness.wording import full_precision, interval, listed, typeset
+
+LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
+SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["gradient_cosine"]
+
+
+Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
+"""Latency over the baselines, by (case name, baseline)."""
+
+
+def answers(rivals: Sequence[Result], ratios: Ratios) -> tuple[Answer, Answer, Answer]:
+    """The three answers from the measured results of one contest."""
+    return _fastest(rivals, ratios), _smallest(rivals), _most_accurate(rivals)
+
+
+def centre(result: Result, metric: Metric) -> float:
+    """The metric over all rounds, NaN where it was not measured."""
+    summary = result.summary(metric)
+    return summary.centre if summary else math.nan
+
+
+def prediction(result: Result) -> list[str]:
+    """What theory says of the SQNR, in a sentence; nothing where it says nothing."""
+    off = off_prediction(result)
+    if math.isnan(off):
+        return []
+    flag = f", more than {PREDICTION_TOLERANCE} dB away" if is_off(result) else ""
+    return [f"Theory predicts {typeset(float(result.facts['predicted_sqnr']), 'dB')}{flag}."]
+
+
+def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
+    """Those that have a number; the plain linear layers stand outside unless they are alone."""
+    having = [result for result in rivals if not math.isnan(centre(result, metric))]
+    return [result for result in having if not full_precision(_name(result))] or having
+
+
+def _fastest(rivals: Sequence[Result], ratios: Ratios) -> Answer:
+    entrants = _entrants(rivals, LATENCY)
+    if not entrants:
+        return Answer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
+    best = min(entrants, key=lambda result: centre(result, LATENCY))
+    over_best = {_name(result): _over(best, result) for result in entrants if result is not best}
+    close = {name: ratio for name, ratio in over_best.items() if not ratio.lo > 1}
+    gains = {base: ratio for base, ratio in _over_baselines(best, ratios).items() if ratio.ratio > 0}
+    reasons = [f"{name} takes {_times(ratio.ratio, ratio.lo, ratio.hi)} as long." for name, ratio in close.items()]
+    factors = [
+        f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
+    ]
+    if factors:
+        reasons.append(f"{_name(best)} is {listed(factors)}.")
+    lead = f"{_name(best)} ahead with " if close else ""
+    return Answer(
+        FASTEST,
+        (_name(best), *close),
+        undecided=bool(close),
+        amount=lead + _latency(best),
+        reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
+        rank=1 / gains[BASELINES[0]].ratio if BASELINES[0] in gains else math.nan,
+    )
+
+
+def _smallest(rivals: Sequence[Result]) -> Answer:
+    entrants = _entrants(rivals, BYTES)
+    if not entrants:
+        return Answer(SMALLEST, reasons=("Weight bytes were not measured here; the suite memory measures them.",))
+    least = min(centre(result, BYTES) for result in entrants)
+    equal = sorted((r for r in entrants if centre(r, BYTES) == least), key=_latency_last_if_unknown)
+    bits = centre(equal[0], BITS)
+    return Answer(
+        SMALLEST,
+        tuple(map(_name, equal)),
+        amount=typeset(least, "B") + (f", {figure(bits, 3)} bits per weight" if math.isfinite(bits) else ""),
+        reasons=tuple(_price(equal[0], rivals, LATENCY, SQNR)),
+        rank=bits,
+    )
+
+
+def _most_accurate(rivals: Sequence[Result]) -> Answer:
+    entrants = [result for result in rivals if not math.isnan(centre(result, SQNR))]
+    faithful = _closest(rivals, AGREEMENT, "Closest to the contract: {} with an agreement of {}.")
+    faithful += _closest(rivals, GRADIENT, "Gradient closest to full precision: {} with a cosine of {}.")
+    if not entrants:
+        missing = "The scheme's error was not measured here; the suite error measures it."
+        return Answer(ACCURATE, reasons=(missing, *faithful))
+    most = max(centre(result, SQNR) for result in entrants)
+    equal = [result for result in entrants if within_tolerance(SQNR, most, centre(result, SQNR))]
+    scheme = str(equal[0].case.params.get("scheme", ""))
+    shared = bool(scheme) and len(equal) == len(entrants)
+    why = ["The error belongs to the scheme: all that compute it have the same."] * (shared and len(equal) > 1)
+    return Answer(
+        ACCURATE,
+        (scheme,) if shared else tuple(map(_name, equal)),
+        amount=f"SQNR {typeset(most, 'dB')}",
+        reasons=(*why, *prediction(equal[0]), *_errorless(rivals), *faithful),
+        rank=most,
+    )
+
+
+def _closest(rivals: Sequence[Result], metric: Metric, sentence: str) -> list[str]:
+    entrants = _entrants(rivals, metric)
+    most = max((centre(result, metric) for result in entrants), default=math.nan)
+    names = [_name(result) for result in entrants if centre(result, metric) == most]
+    return [sentence.format(listed(names), typeset(most, metric.unit))] if names else []
+
+
+def _errorless(rivals: Sequence[Result]) -> list[str]:
+    """What it costs to have no quantisation error at all."""
+    plain = [result for result in rivals if full_precision(_name(result)) and not math.isnan(centre(result, LATENCY))]
+    if not plain:
+        return []
+    best = min(plain, key=lambda result: centre(result, LATENCY))
+    costs = [typeset(centre(best, metric), metric.unit) for metric in (LATENCY, BYTES) if metric in best.metrics]
+    return [f"No quantisation error at all costs {listed(costs)} ({_name(best)})."]
+
+
+def _price(best: Result, rivals: Sequence[Result], *metrics: Metric) -> list[str]:
+    """What the winner of one question costs in the others, each beside the best of the contest."""
+    parts = []
+    for metric in metrics:
+        value = centre(best, metric)
+        if not math.isnan(value):
+            rest = [centre(result, metric) for result in _entrants(rivals, metric)]
+            parts.append(_COSTS[metric.name].format(typeset(value, metric.unit)) + _beside(metric, value, rest))
+    return [f"{_name(best)} {' and '.join(parts)}."] if parts else []
+
+
+_COSTS = {"latency": "takes {}", "weight_bytes": "stores {}", "error_sqnr": "has an SQNR of {}"}
+
+
+def _beside(metric: Metric, value: float, rest: Sequence[float]) -> str:
+    if metric is SQNR:
+        short = max(rest) - value
+        return f" ({typeset(short, 'dB')} below the best)" if short > SQNR.tolerance else ""
+    word, least = ("fastest" if metric is LATENCY else "smallest"), min(rest)
+    return f" ({figure(value / least, 3)} times the {word})" if 0 < least < value else f" (the {word})"
+
+
+def _over_baselines(best: Result, ratios: Ratios) -> dict[str, Comparison]:
+    names = [base for base in BASELINES if (best.name, base) in ratios and base != _name(best)]
+    return {base: ratios[best.name, base] for base in names}
+
+
+def _over(best: Result, other: Result) -> Comparison:
+    return paired_ratio(LATENCY, best.rounds(LATENCY), other.rounds(LATENCY))
+
+
+def _latency(result: Result) -> str:
+    """With its interval: `271 µs [264 µs, 278 µs]`."""
+    summary = result.summary(LATENCY)
+    return f"{typeset(summary.centre, 's')} {interval(summary.lo, summary.hi, 's')}".strip() if summary else ""
+
+
+def _times(factor: float, lo: float, hi: float) -> str:
+    """`2.51 times [2.45, 2.58]`."""
+    bounds = f" [{figure(lo, 3)}, {figure(hi, 3)}]" if math.isfinite(lo) else " (no interval)"
+    return f"{figure(factor, 3)} times{bounds}"
+
+
+def _latency_last_if_unknown(result: Result) -> tuple[bool, float]:
+    latency = centre(result, LATENCY)
+    return math.isnan(latency), latency
+
+
+def _name(result: Result) -> str:
+    return result.case.implementation

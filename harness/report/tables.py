@@ -1,0 +1,232 @@
+"""The tables of the report: one unit a column, so that cells are bare numbers that sort as they read."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from harness.metric import METRICS, Metric
+from harness.model import Environment
+from harness.prediction import is_off, off_prediction
+from harness.quantity import figure, spread, suited
+from harness.report.answers import FASTEST, QUESTIONS, Card
+from harness.result_table import View, ended_early
+from harness.results import Result, contests, varying
+from harness.wording import typeset
+
+_FURTHER = {
+    "peak_rss", "error_relative", "error_cosine", "error_max_abs", "error_mse", "error_worst_channel_sqnr",
+    "agreement_relative", "agreement_max_abs",
+}  # fmt: skip
+"""Metrics that only the data file has: they say in other words what the table says."""
+_HEADINGS = {
+    "first_call": "first call",
+    "weight_bytes": "weights",
+    "bits_per_weight": "bits per weight",
+    "resident_bytes": "resident",
+    "peak_forward_bytes": "peak of a call",
+    "error_sqnr": "error SQNR",
+    "agreement_sqnr": "agreement SQNR",
+    "gradient_cosine": "gradient cosine",
+}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column's heading, the unit of its cells, and whether they are words or numbers."""
+
+    text: str
+    unit: str = ""
+    words: bool = False
+
+
+class Row(NamedTuple):
+    """The cells of one row, and whether it is to be marked as the winner of its contest."""
+
+    cells: Sequence[str]
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: blocks of rows (a contest each). `left_out` rows are not shown."""
+
+    name: str
+    title: str
+    note: str
+    headings: tuple[Heading, ...]
+    blocks: Sequence[Sequence[Row]]
+    left_out: int = 0
+
+    @property
+    def shown(self) -> int:
+        """How many rows there are."""
+        return sum(map(len, self.blocks))
+
+
+Show = Callable[[Result], str]
+
+
+def results_sheet(view: View, suite: str, cards: Sequence[Card], rows: int) -> Sheet:
+    """The first `rows` cases of one suite, contest by contest, the fastest first, with what `cards` say of them."""
+    members = [result for result in view.results if result.case.suite == suite and result.measured]
+    shared, differing = varying(members)
+    notes = _Notes(cards, max((len(result.measured) for result in members), default=0))
+    columns = [_words("implementation", lambda result: result.case.implementation), _words("notes", notes.words)]
+    columns += [_param(name, members) for name in differing]
+    columns += _scheme_parts(members)
+    for metric in sorted(METRICS.values(), key=lambda metric: metric.informative):
+        if metric.name not in _FURTHER and any(metric in result.metrics for result in members):
+            columns += _metric(metric, members, view)
+    columns = [(heading, show) for heading, show in columns if any(map(show, members))]
+    blocks = [
+        [Row([show(result) for _, show in columns], notes.marked(result)) for result in sorted(group, key=_latency)]
+        for group in _limited(_groups(members), rows)
+    ]
+    return Sheet(
+        name=f"results-{suite}",
+        title=suite,
+        note=f"All with {', '.join(f'{key} {value}' for key, value in shared.items())}." if shared else "",
+        headings=tuple(heading for heading, _ in columns),
+        blocks=blocks,
+        left_out=len(members) - sum(map(len, blocks)),
+    )
+
+
+def answers_sheet(name: str, cards: Sequence[Card], rows: int) -> Sheet:
+    """The three answers, a row a contest: for when there are too many for a card each."""
+    headings = (Heading("contest", words=True), *(Heading(q.lower(), words=True) for q in QUESTIONS))
+    shown = [Row([card.title, *(f"{a.verdict} {a.amount}".strip() for a in card.answers)]) for card in cards[:rows]]
+    return Sheet(name, "Every contest", "", headings, [shown], len(cards) - len(shown))
+
+
+def ended_sheet(view: View) -> Sheet:
+    """What was not measured, or not in every round, and why; equal reasons of one implementation are counted."""
+    table = ended_early(view.results)
+    headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
+    return Sheet("ended", "Not measured", "", headings, [[Row(list(map(str, row))) for row in table.rows]])
+
+
+def environment_rows(environments: Sequence[Environment]) -> list[tuple[str, list[str]]]:
+    """Each field of the environment with its value in every run."""
+    return [
+        (name.replace("_", " "), [_environment_value(name, getattr(one, name)) for one in environments])
+        for name in Environment.__struct_fields__
+    ]
+
+
+def _environment_value(name: str, value: object) -> str:
+    if name == "memory_bytes" and isinstance(value, int):
+        return typeset(value, "B")
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+
+
+def _groups(members: Sequence[Result]) -> list[list[Result]]:
+    """The contests; all in one group where no contest has two members."""
+    groups = list(contests(members).values())
+    return groups if max(map(len, groups), default=0) > 1 else [list(members)]
+
+
+def _limited(groups: Sequence[list[Result]], rows: int) -> list[list[Result]]:
+    """The first `rows` results, by group."""
+    counts = accumulate(map(len, groups), initial=0)
+    return [group[: rows - before] for group, before in zip(groups, counts, strict=False) if before < rows]
+
+
+def _words(heading: str, show: Show) -> tuple[Heading, Show]:
+    return Heading(heading, words=True), show
+
+
+def _param(name: str, members: Sequence[Result]) -> tuple[Heading, Show]:
+    words = any(isinstance(result.case.params.get(name), str) for result in members)
+    return Heading(name, words=words), lambda result: str(result.case.params.get(name, ""))
+
+
+def _scheme_parts(members: Sequence[Result]) -> list[tuple[Heading, Show]]:
+    """What the scheme's name stands for, to sort by, where the suite is about schemes."""
+    if not any("predicted_sqnr" in result.facts for result in members):
+        return []
+    return [(Heading(name.replace("_", " ")), _fact(name)) for name in ("weight_bits", "activation_bits", "groups")]
+
+
+def _fact(name: str) -> Show:
+    return lambda result: f"{float(result.facts[name]):g}" if name in result.facts else ""
+
+
+def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple[Heading, Show]]:
+    """The metric's column, and what belongs beside it: intervals and speed-ups, or the prediction."""
+    values = [summary.centre for result in members if (summary := result.summary(metric))]
+    typical = statistics.median([abs(value) for value in values if math.isfinite(value)] or [1.0])
+    size, unit = suited(typical, metric.unit)
+    heading = Heading(_HEADINGS.get(metric.name, metric.name.replace("_", " ")), unit.replace("us", "µs").strip("1"))
+
+    def show(result: Result) -> str:
+        summary = result.summary(metric)
+        return figure(summary.centre / size, 4 if metric.name == "latency" else 3) if summary else ""
+
+    columns: list[tuple[Heading, Show]] = [(heading, show)]
+    if metric.name == "latency":
+        columns.append((Heading("±"), _latency_spread))
+        columns += [column for base in view.baselines for column in _speedup(view, base)]
+    if metric.name == "error_sqnr":
+        columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
+    return columns
+
+
+def _latency_spread(result: Result) -> str:
+    summary = result.summary(METRICS["latency"])
+    return spread(summary.centre, summary.hi) if summary else ""
+
+
+def _speedup(view: View, base: str) -> list[tuple[Heading, Show]]:
+    def ratio(result: Result) -> str:
+        found = view.ratios.get((result.name, base))
+        return f"{figure(1 / found.ratio, 3)}×" if found and found.ratio > 0 else ""
+
+    def bounds(result: Result) -> str:
+        found = view.ratios.get((result.name, base))
+        own = result.case.implementation == base
+        return spread(found.ratio, found.hi) if found and found.ratio > 0 and not own else ""
+
+    return [(Heading(f"vs {base}"), ratio), (Heading("±"), bounds)]
+
+
+def _predicted(result: Result) -> str:
+    predicted = result.facts.get("predicted_sqnr")
+    return figure(float(predicted), 3) if predicted is not None else ""
+
+
+def _off(result: Result) -> str:
+    off = off_prediction(result)
+    return "" if math.isnan(off) else f"{off:+.2f}".replace("-", "−")
+
+
+class _Notes:
+    """Words about a case: which questions it wins, and doubts about it."""
+
+    def __init__(self, cards: Sequence[Card], rounds: int) -> None:
+        self._rounds = rounds
+        self._won: dict[tuple[str, str], list[str]] = {}
+        for card in cards:
+            for answer in card.answers:
+                for name in answer.winners:
+                    word = "undecided" if answer.undecided else answer.question.lower()
+                    self._won.setdefault((card.contest, name), []).append(word)
+
+    def words(self, result: Result) -> str:
+        """What is said of `result`."""
+        words = list(self._won.get((result.contest, result.case.implementation), ()))
+        words += ["! off prediction"] * is_off(result)
+        missing = len(result.measured) < self._rounds
+        return ", ".join(words + [f"{len(result.measured)} of {self._rounds} rounds"] * missing)
+
+    def marked(self, result: Result) -> bool:
+        """Whether it alone is the fastest."""
+        return FASTEST.lower() in self._won.get((result.contest, result.case.implementation), ())
+
+
+def _latency(result: Result) -> float:
+    summary = result.summary(METRICS["latency"])
+    return summary.centre if summary and not math.isnan(summary.centre) else math.inf
