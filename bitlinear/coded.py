@@ -58,6 +58,23 @@ class CodedLinear(nn.Module):
         return self.accumulate(a[:, g], self.codes[g]) * (self.scale[g] / a_scale[:, g])
 
 
+class HalfLinear(CodedLinear):
+    """CodedLinear for storage in half precision.
+
+    Every group is padded to a multiple of 32 input features: where it is not one, oneDNN's AMX kernel reads on into the
+    next token and multiplies what it finds there by zero, which a NaN survives (oneDNN issue 5717).
+    """
+
+    def __init__(self, layer: BitLinear, storage: torch.dtype) -> None:
+        super().__init__(layer, storage)
+        self.padding = -self.codes.shape[2] % 32
+        self.codes = F.pad(self.codes, (0, self.padding))
+
+    def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
+        """The inner sums `(M, N)` of activation codes `(M, Kg)` and padded weight codes."""
+        return super().accumulate(F.pad(a, (0, self.padding)) if self.padding else a, w)
+
+
 class CodedImplementation(Implementation):
     """An implementation whose ops are `CodedLinear`."""
 

@@ -85,14 +85,14 @@ class Implementation(ABC):
             tolerance = tolerance.plus(_flip_allowance(scheme, in_features), "codes at a tie of the normalised input")
         return tolerance
 
-    def disagreement(self, layer: BitLinear, x: Tensor, y: Tensor) -> float:
-        """`||expected - y|| / ||expected||` of an op's output `y`, to be held against `tolerance`.
+    @torch.no_grad()
+    def disagreement(self, layer: BitLinear, x: Tensor, expected: Tensor, y: Tensor) -> float:
+        """`||expected - y|| / ||expected||` of an op's output `y` for `x`, to be held against `tolerance`.
 
         Values that neither side says are finite count as equal; infinity if only one side does, or for a wrong shape.
         Where an output is so small that its terms happen to cancel (a single value, say), the error is taken relative
         to the norm that terms of independent sign would give, `||a|| ||W|| / sqrt(K)`.
         """
-        expected = self.expected(layer, x)
         if y.shape != expected.shape or not torch.equal(y.isfinite(), expected.isfinite()):
             return math.inf
         a = x.double() if self.baseline or not layer.scheme.norm else normalise(x.double(), layer.scheme)
@@ -104,6 +104,11 @@ class Implementation(ABC):
 def unit_roundoff(dtype: torch.dtype) -> float:
     """Largest relative error of rounding a normal number to a half-precision `dtype`; 0 for float32 and float64."""
     return torch.finfo(dtype).eps / 2 if dtype in (torch.float16, torch.bfloat16) else 0.0
+
+
+def gaussian_peak(size: int) -> float:
+    """The largest of `size` Gaussian magnitudes in units of their rms: about `sqrt(2 ln 2n)`, at most `sqrt(n)`."""
+    return min(math.sqrt(size), math.sqrt(2 * math.log(2 * size)))
 
 
 def from_factory(
@@ -153,14 +158,12 @@ class _Callable(nn.Module):
 def _flip_allowance(scheme: Scheme, in_features: int) -> float:
     """Relative output error when the contract's share of codes, but at least one a token, is off by one step.
 
-    A share `p` of errors of one step `peak / Qb` has the norm `sqrt(p) * peak / (Qb * rms)` relative to the input,
-    and a product with independent weights keeps that ratio. The peak of `n` Gaussian samples is about
-    `sqrt(2 ln 2n)` times their rms, never more than `sqrt(n)` times. A heavier tail makes steps longer and flips rarer
-    in proportion, because a code is moved across a tie by the rounding of its own magnitude.
+    A share `p` of errors of one step `peak / Qb` has the norm `sqrt(p) peak / (Qb rms)` relative to the input, and a
+    product with independent weights keeps that ratio. A tail heavier than the Gaussian makes steps longer, and flips
+    rarer in proportion, because it is the rounding of its own magnitude that moves a code across a tie.
     """
-    size = in_features // scheme.groups
-    peak = min(math.sqrt(size), math.sqrt(2 * math.log(2 * size)))
     share = max(FLIPPED_CODES, 1 / in_features)
+    peak = gaussian_peak(in_features // scheme.groups)
     return math.sqrt(share) * peak / largest_code(scheme.activation_bits)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.coded import CodedImplementation, HalfLinear
 from bitlinear.implementation import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
@@ -17,7 +17,7 @@ class Bf16(CodedImplementation):
 
     def build(self, layer: BitLinear) -> nn.Module:
         """Codes in bfloat16."""
-        return CodedLinear(layer, torch.bfloat16)
+        return HalfLinear(layer, torch.bfloat16)
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
         """One rounding of the inner sums to 8 significant bits, one more of activations that need more bits."""

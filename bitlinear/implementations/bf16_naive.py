@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
-from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.coded import CodedImplementation, HalfLinear
+from bitlinear.implementation import Tolerance, gaussian_peak, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
@@ -34,8 +34,8 @@ class Bf16Naive(CodedImplementation):
         )
 
 
-class NaiveLinear(CodedLinear):
-    """CodedLinear without the precision that the contract asks for."""
+class NaiveLinear(HalfLinear):
+    """HalfLinear without the precision that the contract asks for."""
 
     def widen(self, x: Tensor) -> Tensor:
         """Narrows instead."""
@@ -43,13 +43,13 @@ class NaiveLinear(CodedLinear):
 
 
 def _moved(bits: float, size: int) -> float:
-    """Relative error when every value `c` in steps is off by up to `4 u |c|` before it is rounded to a code.
+    """Relative error when every value `c`, in steps, is off by up to `4 u |c|` before it is rounded to a code.
 
     A code then moves by one step with a probability of up to `4 u E|c|`, which leaves
-    `sqrt(4 u E|c|) / rms(c) <= sqrt(4 u / rms(c))`. A peak of at most `sqrt(size)` times the rms makes
-    `rms(c) >= Qb / sqrt(size)`. One-bit and ternary codes come from the mean magnitude, so their rms is about 1.
+    `sqrt(4 u E|c|) / rms(c) <= sqrt(4 u / rms(c))`. Twice the probability is allowed, because in a small layer a few
+    codes carry the error. One-bit and ternary codes come from the mean magnitude, so their rms is about 1.
     """
     if bits == FULL_PRECISION:
         return 0.0
-    rms = largest_code(bits) / math.sqrt(size) if bits >= 2 else 1.0
-    return math.sqrt(4 * unit_roundoff(torch.bfloat16) / rms)
+    rms = largest_code(bits) / gaussian_peak(size) if bits >= 2 else 1.0
+    return math.sqrt(8 * unit_roundoff(torch.bfloat16) / rms)

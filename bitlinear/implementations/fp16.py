@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.coded import CodedImplementation, HalfLinear
 from bitlinear.implementation import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import absmax_scale
@@ -29,7 +29,7 @@ class Fp16(CodedImplementation):
         return tolerance if scheme.activation_bits <= 12 else tolerance.plus(rounding, "activations rounded to float16")
 
 
-class Fp16Linear(CodedLinear):
+class Fp16Linear(HalfLinear):
     """Shrinks the activation codes so that no inner sum can pass 65504, which 127 K does from K = 516 on.
 
     The factor is a power of two and never takes a code below float16's normal numbers, so codes stay exact.

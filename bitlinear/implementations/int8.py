@@ -17,7 +17,7 @@ class Int8(CodedImplementation):
     """Exact inner sums, at a quarter of the bytes of float32.
 
     `torch._int_mm` has been silently wrong on CPUs without VNNI (pytorch issue 136746) and still is for one input
-    feature, so every op tests itself on its own weights when it is built, and falls back to an exact integer product.
+    feature, so every op tests itself on its own weights when it is built, and falls back to an exact float64 product.
     """
 
     name = "int8"
@@ -37,7 +37,7 @@ class Int8(CodedImplementation):
 
 
 class Int8Linear(CodedLinear):
-    """CodedLinear with exact inner sums in int32, or in int64 where `torch._int_mm` is not exact."""
+    """CodedLinear with exact inner sums: in int32, or in float64 where `torch._int_mm` is not exact."""
 
     def __init__(self, layer: BitLinear) -> None:
         super().__init__(layer, torch.int8)
@@ -45,23 +45,24 @@ class Int8Linear(CodedLinear):
 
     def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
         """The exact inner sums `(M, N)` of activation codes `(M, Kg)` and int8 weight codes `(N, Kg)`."""
-        if self.note:
-            return a.long() @ w.T.long()
-        return _int_mm(a.to(torch.int8), w)
+        return _exact(a, w) if self.note else _int_mm(a.to(torch.int8), w)
 
     def _self_test(self) -> str:
         """A sentence that says why `torch._int_mm` cannot be used on these weights, or nothing."""
-        because = f"inexact for K={self.codes.shape[2]}, N={self.codes.shape[1]} here"
-        for w in self.codes:
-            a = _trial_codes(w, largest_code(self.scheme.activation_bits))
-            for rows in (1, _SELF_TEST_ROWS):
-                try:
-                    exact = torch.equal(_int_mm(a[:rows], w).double(), _exact(a[:rows], w))
-                except RuntimeError as error:
-                    exact, because = False, f"refused: {str(error).splitlines()[0]}"
-                if not exact:
-                    return f"torch._int_mm is {because}; using a slower exact integer product"
-        return ""
+        faults = (_fault(_trial_codes(w, largest_code(self.scheme.activation_bits)), w) for w in self.codes)
+        fault = next(filter(None, faults), "")
+        return f"torch._int_mm {fault}; using a slower exact product" if fault else ""
+
+
+def _fault(a: Tensor, w: Tensor) -> str:
+    exact = _exact(a, w)
+    for rows in (1, len(a)):  # kernels for one row are different ones
+        try:
+            if not torch.equal(_int_mm(a[:rows], w).double(), exact[:rows]):
+                return f"is inexact for K={w.shape[1]}, N={w.shape[0]} here"
+        except RuntimeError as error:
+            return f"refuses K={w.shape[1]}, N={w.shape[0]} here ({str(error).splitlines()[0]})"
+    return ""
 
 
 def _int_mm(a: Tensor, w: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def _int_mm(a: Tensor, w: Tensor) -> Tensor:
 
 
 def _exact(a: Tensor, w: Tensor) -> Tensor:
-    """`a @ w.T` in float64, some rows of `w` at a time because their copy is eight times as large."""
+    """`a @ w.T` in float64, exact below 2^53; a part of `w` at a time, because its copy is eight times as large."""
     return torch.cat([a.double() @ part.T.double() for part in torch.split(w, 1024)], dim=1)
 
 
