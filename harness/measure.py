@@ -25,6 +25,8 @@ Take = Callable[[Member, int, int], Sequence[float]]
 """(member, iterations, samples) -> seconds per call of each sample; the member is warmed up before the first."""
 
 ORDER = "blocks of a random permutation and its mirror image (ABBA for two), from the recorded seed"
+SAMPLES_A_VISIT = 2
+"""So that a call longer than the sample target spends two thirds of its visit in timed regions, and not half."""
 SLOW_SHARE = 4.0
 """A member whose sample exceeds this many sample targets is visited in proportionally fewer blocks."""
 
@@ -128,7 +130,7 @@ def take_turns(
         order = [member for member in iterations if block % strides.get(member, 1) == 0]
         rng.shuffle(order)
         for member in [*order, *reversed(order)]:
-            values[member].extend(take(member, iterations[member], 1))
+            values[member].extend(take(member, iterations[member], SAMPLES_A_VISIT))
         if block == 0:
             strides = {
                 member: math.ceil(min(taken) * iterations[member] / (SLOW_SHARE * sample))

@@ -29,9 +29,7 @@ def contests(module: str, suites: Collection[str]) -> list[Contest]:
 
 def parameters(found: list[Contest]) -> list[object]:
     """One pytest parameter a case. Its id is the case's name with ":" for "=", which `pytest -k` cannot search for."""
-    return [
-        pytest.param(contest, case, id=case.name.replace("=", ":")) for contest in found for case in contest.cases
-    ]
+    return [pytest.param(contest, case, id=case.name.replace("=", ":")) for contest in found for case in contest.cases]
 
 
 def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> None:

@@ -176,20 +176,20 @@ class Controller:
         self._ask(draft, Accuracy(case, tuple(sorted(metrics))))
         if metrics & MEMORY_METRICS:
             self._ask(draft, Memory(case, contest.seed))
-        estimate = self._calibrate(contest, draft) if "latency" in metrics else ()
-        known = {metric: tuple(values) for metric, values in draft.values.items()}
-        self.progress.prepared(case, {**known, "latency": tuple(estimate)} if estimate else known)
+        if "latency" in metrics:
+            self._calibrate(contest, draft)
+        self.progress.prepared(case, {metric: tuple(values) for metric, values in draft.values.items()})
 
-    def _calibrate(self, contest: Contest, draft: Draft) -> Sequence[float]:
-        """Choose the loop count once a case, for all rounds; return a first estimate of the latency."""
+    def _calibrate(self, contest: Contest, draft: Draft) -> None:
+        """Choose the loop count once a case, for all rounds. The last trial stands in for the latency until timing."""
 
         def take(_: Case, iterations: int, samples: int) -> Sequence[float]:
-            return self._take(draft, iterations, samples)
+            draft.values["latency"] = list(self._take(draft, iterations, samples))
+            return draft.values["latency"]
 
         if draft.case not in self.iterations:
             self.iterations[draft.case] = calibrate(take, draft.case, contest.suite.budget.sample)
         draft.iterations = self.iterations[draft.case]
-        return self._take(draft, draft.iterations, 1)
 
     def _time(self, contest: Contest, number: int, drafts: dict[Case, Draft]) -> None:
         if "latency" not in contest.metrics or not drafts:

@@ -20,7 +20,7 @@ SUITE = Suite(
     summary="quantisation error over bits, groups and distributions, measured and predicted; exact",
     axes=(
         axes.shapes("640x2560", full=("640x2560", "2560x2560", "6912x2560", "4096x4096")),
-        axes.tokens(64),
+        axes.tokens(512),  # one outlier channel carries most of an output: fewer tokens leave 0.3 dB of sampling noise
         axes.weight_bits(1, 1.58, 2, 3, 4, 8),
         axes.activation_bits(4, 8, 16),
         axes.groups(1, 2, 4, 8, 16, 32),

@@ -31,7 +31,7 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=SPEED + MEMORY + ACCURACY,
-    budget=Budget(rounds=4, seconds=2.0),
+    budget=Budget(rounds=4, seconds=1.2),
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,

@@ -1,0 +1,12 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _repeatable_and_alone():
+    torch.manual_seed(0)
+    # The tensors are tiny: threads would only wait for each other, on a busy machine for seconds.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

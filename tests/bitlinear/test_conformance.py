@@ -1,0 +1,147 @@
+"""Every implementation against what it promises, over the grid of schemes, shapes and awkward inputs."""
+
+import itertools
+
+import pytest
+import torch
+
+from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
+from bitlinear.contract import accumulators
+from bitlinear.quantize import activation_codes, normalise
+
+BITS = [1, 1.58, 2, 3, 4, 8]
+LAYERS = [(10, 20, True), (100, 1, False)]
+"""in_features, out_features, bias"""
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
+
+# Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: each number of
+# weight bits, activation bits and groups once, both layers.
+COMPILED = ["w1a4", "w1.58a8g2", "w4a16g5-nonorm", "w8a8-nonorm"]
+implementations = pytest.mark.parametrize(
+    "implementation", [i for i in IMPLEMENTATIONS if i.name != "compiled"], ids=lambda i: i.name
+)
+
+
+def layer_of(scheme, in_features, out_features, bias):
+    return BitLinear(
+        in_features,
+        out_features,
+        scheme.groups,
+        weight_bits=scheme.weight_bits,
+        activation_bits=scheme.activation_bits,
+        norm=scheme.norm,
+        bias=bias,
+    )
+
+
+def awkward_tokens(in_features):
+    """Ordinary tokens, zeros, an outlier channel, one NaN, one infinity: `(128, in_features)`."""
+    x = torch.randn(128, in_features)
+    x[0] = 0
+    x[1, 0] *= 50
+    x[2, 3] = float("nan")
+    x[3, 4] = float("inf")
+    return x
+
+
+def inputs(layer):
+    """Every shape in float32, then the awkward tokens in every other dtype."""
+    width = layer.in_features
+    yield awkward_tokens(width)
+    yield torch.randn(2, 3, width)
+    yield torch.empty(0, width)
+    yield torch.randn(17, 2 * width)[:, ::2]
+    if layer.out_features > 1:  # the norm of a single value is no yardstick for the sum of its roundings
+        yield torch.randn(width)
+    yield from (awkward_tokens(width).to(dtype) for dtype in DTYPES[1:])
+
+
+def assert_conforms(implementation, layer, op, x):
+    before = x.clone()
+    y = op(x)
+    where = f"{implementation.name} {layer} {tuple(x.shape)} {x.dtype}"
+    assert y.shape == (*x.shape[:-1], layer.out_features), where
+    assert y.dtype == x.dtype, where
+    assert torch.equal(x.isnan(), before.isnan()), where
+    assert torch.equal(x.nan_to_num(), before.nan_to_num()), where
+    tolerance = implementation.tolerance(layer.scheme, x.dtype, layer.in_features)
+    expected = implementation.expected(layer, x)
+    assert implementation.disagreement(layer, x, expected, y) <= tolerance.relative, f"{where}: {tolerance.reason}"
+
+
+@implementations
+@pytest.mark.parametrize("weight_bits", BITS)
+def test_agrees_with_what_it_promises(implementation, weight_bits):
+    for activation_bits, groups, norm in itertools.product([4, 8, 16], [1, 2, 5], [True, False]):
+        scheme = Scheme(weight_bits, activation_bits, groups, norm)
+        if implementation.why_not(scheme=scheme, device="cpu", dtype=torch.float32):
+            continue
+        for shape in LAYERS:
+            layer = layer_of(scheme, *shape)
+            op = implementation.build(layer)
+            with torch.inference_mode(groups == 2):
+                for x in inputs(layer):
+                    assert_conforms(implementation, layer, op, x)
+
+
+@pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, LAYERS * 2, strict=True)))
+def test_compiled_agrees_with_what_it_promises(scheme, shape):
+    compiled = next(i for i in IMPLEMENTATIONS if i.name == "compiled")
+    layer = layer_of(Scheme.parse(scheme), *shape)
+    assert compiled.why_not(scheme=layer.scheme, device="cpu", dtype=torch.float32) is None
+    op = compiled.build(layer)
+    with torch.inference_mode():
+        for x in (awkward_tokens(layer.in_features), torch.empty(0, layer.in_features)):
+            assert_conforms(compiled, layer, op, x)
+        assert_conforms(compiled, layer, op, awkward_tokens(layer.in_features)[0].to(torch.bfloat16))
+
+
+@implementations
+def test_outputs_share_no_memory(implementation):
+    layer = layer_of(Scheme(groups=2), 10, 20, True)
+    op, x = implementation.build(layer), torch.randn(3, 10)
+    with torch.no_grad():
+        first, second = op(x), op(x)
+    kept = second.clone()
+    first.fill_(7)
+    assert torch.equal(second, kept)
+    storages = {t.untyped_storage().data_ptr() for t in (x, first, second, *op.parameters(), *op.buffers())}
+    assert len(storages) == 3 + len([*op.parameters(), *op.buffers()])
+
+
+@implementations
+def test_a_built_op_is_independent_of_its_layer(implementation):
+    layer = layer_of(Scheme(1.58), 10, 20, True)
+    op, x = implementation.build(layer), torch.randn(3, 10)
+    with torch.no_grad():
+        before = op(x)
+        layer.weight.zero_()
+        layer.bias.zero_()
+        assert torch.equal(op(x), before)
+
+
+@pytest.mark.parametrize("name", ["eager", "int8", "bf16", "fp16"])
+@pytest.mark.parametrize("scheme", ["w1a8-nonorm", "w1.58a8g5-nonorm", "w4a4g2-nonorm", "w8a8-nonorm"])
+def test_codes_and_inner_sums_are_exact(name, scheme):
+    implementation = next(i for i in IMPLEMENTATIONS if i.name == name)
+    layer = layer_of(Scheme.parse(scheme), 1000, 33, False)
+    x = torch.randn(20, 1000)
+    op = implementation.build(layer)
+    a, a_scale = op.quantise(x)
+    codes, scale = activation_codes(normalise(x, layer.scheme), layer.scheme)
+    shrink = a_scale / scale  # fp16 keeps its sums below 65504 by a power of two
+    assert shrink.unique().numel() == 1
+    assert torch.equal(a, codes * shrink)
+    sums = torch.stack([op.accumulate(a[:, g], op.codes[g]) for g in range(layer.scheme.groups)], dim=1)
+    exact = accumulators(layer, x) * shrink[0, 0, 0].double()
+    if name in ("eager", "int8"):
+        assert torch.equal(sums.double(), exact)
+    else:
+        assert torch.equal(sums, exact.to(sums.dtype))  # summed exactly, rounded once
+
+
+def test_reference_and_eager_keep_their_promise_where_float32_rounds():
+    layer = layer_of(Scheme(8, 8, norm=False), 14336, 32, False)
+    x = torch.randn(8, 14336)
+    for implementation in (i for i in IMPLEMENTATIONS if i.name in ("reference", "eager")):
+        assert_conforms(implementation, layer, implementation.build(layer), x)

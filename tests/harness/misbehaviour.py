@@ -1,0 +1,97 @@
+"""A package of suites whose contestants misbehave, each in the way its name says. Runs in real workers."""
+
+import contextlib
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from harness.model import Budget, Case
+from harness.suite import Catalogue, Check, Suite, Workload
+
+
+class Misbehaving(Workload):
+    def __init__(self, case: Case, seed: int) -> None:
+        self.name = case.implementation
+        if self.name == "raises-in-init":
+            raise RuntimeError("no such layer")
+
+    def why_not(self) -> str | None:
+        return "it needs a quantum computer" if self.name == "elsewhere" else None
+
+    def build(self) -> Callable[[], object]:
+        return getattr(self, f"_{self.name.replace('-', '_')}", self._honest)
+
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        output = call()
+        return Check({"agreement_sqnr": 140.0}, "" if output == 1 else f"wrong answer: {output}")
+
+    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+        return {"weight_bytes": 10.0}
+
+    def _honest(self) -> int:
+        torch.empty(1000)
+        return 1
+
+    def _prints(self) -> int:
+        print("noise on stdout")
+        os.write(1, b'{"values": {}}\n')
+        sys.stdin.read()
+        return 1
+
+    def _raises(self) -> int:
+        raise ValueError("two\nlines")
+
+    def _exits(self) -> int:
+        sys.exit(3)
+
+    def _vanishes(self) -> int:
+        os.write(2, b"last words\n")
+        os._exit(7)
+
+    def _segfaults(self) -> int:
+        with contextlib.suppress(OSError):
+            ctypes.string_at(0)
+        return 1
+
+    def _hangs(self) -> int:
+        time.sleep(60)
+        return 1
+
+    def _wrong(self) -> int:
+        return 2
+
+
+NAMES = (
+    "honest",
+    "prints",
+    "elsewhere",
+    "raises",
+    "raises-in-init",
+    "exits",
+    "vanishes",
+    "segfaults",
+    "hangs",
+    "wrong",
+)
+SUITES = (
+    Suite(
+        name="misbehaviour",
+        summary="",
+        axes=(),
+        metrics=("latency", "agreement_sqnr", "weight_bytes", "peak_forward_bytes", "peak_rss"),
+        budget=Budget(rounds=2, seconds=0.02, sample=0.001),
+        workload="tests.harness.misbehaviour:Misbehaving",
+        resolve=dict,
+        facts=dict,
+        implementations=NAMES,
+    ),
+)
+CATALOGUE = "tests.harness.misbehaviour:catalogue"
+
+
+def catalogue() -> Catalogue:
+    return Catalogue(dict.fromkeys(NAMES, "misbehaves"), lambda name, device: None)

@@ -1,0 +1,136 @@
+"""Devices: exact byte counts on the CPU, and the paths of devices that are not here, with fakes in their place."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from harness.device import DEVICES, Cpu, Cuda, Mps
+from harness.measure import Call
+from harness.memory import Allocation, peak_rss, tally, trace_cuda, trace_mps
+from harness.model import Case
+from harness.protocol import Accuracy, Answer, Memory, Prepare, Time
+from harness.suite import Registry
+from harness.worker import Worker
+
+
+def test_releases_of_what_was_there_before_do_not_count() -> None:
+    assert tally([(1, 100), (9, -5000), (2, 50), (1, -100), (3, 20)]) == Allocation(peak=150, kept=70)
+
+
+def test_cpu_bytes_are_exact_for_known_work() -> None:
+    x, w = torch.randn(16, 64), torch.randn(32, 64)
+    allocation, result = Cpu().trace(lambda: torch.relu(x @ w.t()))
+    assert allocation == Allocation(peak=2 * 16 * 32 * 4, kept=16 * 32 * 4)
+    assert result.shape == (16, 32)
+
+
+def test_doubling_the_allocation_doubles_the_count() -> None:
+    sizes = [Cpu().trace(lambda n=n: torch.empty(n))[0].peak for n in (1000, 2000)]  # type: ignore[misc]  # n is bound
+    assert sizes == [4000, 8000]
+
+
+@pytest.mark.skipif(peak_rss(lambda: None) is None, reason="this kernel cannot reset its high-water mark")
+def test_the_resident_set_sees_a_large_temporary() -> None:
+    quiet = peak_rss(lambda: None)
+    busy = peak_rss(lambda: torch.ones(64 << 18))
+    assert quiet is not None
+    assert busy is not None
+    assert busy - quiet > 32 << 20
+
+
+class FakeEvent:
+    """A CUDA event on a clock that every queued call moves."""
+
+    clock = 0.0
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+        self.at = 0.0
+
+    def record(self) -> None:
+        self.at = FakeEvent.clock
+
+    def synchronize(self) -> None:
+        """Nothing is really queued."""
+
+    def elapsed_time(self, end: "FakeEvent") -> float:
+        return (end.at - self.at) * 1e3
+
+
+def test_cuda_is_timed_by_events_whose_milliseconds_become_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+
+    def call() -> None:
+        FakeEvent.clock += 0.25
+
+    assert Cuda().clock.elapsed(call, 4) == pytest.approx(1.0)
+
+
+def test_cuda_bytes_are_the_allocators_peak_above_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = iter([1000, 1300])
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: next(held))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1900)
+    assert trace_cuda(lambda: "result") == (Allocation(peak=900, kept=300), "result")
+
+
+def test_mps_waits_before_it_looks_at_the_clock_and_at_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[None] = []
+    held = iter([1000, 1300])
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waits.append(None))
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: next(held))
+    assert Mps().clock.elapsed(lambda: None, 3) >= 0
+    assert trace_mps(lambda: "result") == (Allocation(peak=300, kept=300), "result")
+    assert len(waits) == 4
+
+
+class FakeGpu:
+    """A device whose clock and allocator say what the test wants them to say."""
+
+    name = "cuda"
+
+    def __init__(self, sentence: str | None = None) -> None:
+        self.clock = self
+        self.sentence = sentence
+        self.waits = 0
+
+    def why_not(self) -> str | None:
+        return self.sentence
+
+    def synchronise(self) -> None:
+        self.waits += 1
+
+    def elapsed(self, call: Call, iterations: int) -> float:
+        call()
+        return 0.5 * iterations
+
+    def trace(self, call: Callable[[], object]) -> tuple[Allocation, object]:
+        return Allocation(peak=77, kept=33), call()
+
+
+def _worker() -> tuple[Worker, Case]:
+    return Worker(Registry.load("tests.harness.misbehaviour")), Case.of("misbehaviour", "honest", {"device": "cuda"})
+
+
+def test_a_worker_times_and_counts_through_the_case_s_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGpu()
+    monkeypatch.setitem(DEVICES, "cuda", gpu)
+    worker, case = _worker()
+    assert worker.answer(Prepare(case, 0)).outcome == "measured"  # type: ignore[union-attr]  # it is an Answer
+    assert worker.answer(Accuracy(case, ())).outcome == "measured"  # type: ignore[union-attr]  # it is an Answer
+    assert gpu.waits == 4
+    timed, memory = worker.answer(Time(case, 8, 2)), worker.answer(Memory(case, 0))
+    assert isinstance(timed, Answer)
+    assert isinstance(memory, Answer)
+    assert timed.values["latency"] == (0.5, 0.5)
+    assert memory.values["resident_bytes"] == (33.0,)
+    assert memory.values["peak_forward_bytes"] == (77.0,)
+
+
+def test_a_device_that_is_not_here_skips_the_case_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DEVICES, "cuda", FakeGpu("no GPU in this machine"))
+    worker, case = _worker()
+    assert worker.answer(Prepare(case, 0)) == Answer("skipped", "no GPU in this machine")

@@ -1,0 +1,144 @@
+"""Frames: tidy, typed, and the same numbers as the rest of the harness."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import frames
+from harness.compare import speedups
+from harness.errors import UsageError
+from harness.metric import METRICS
+from harness.results import results
+from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
+
+LATENCY = METRICS["latency"]
+
+
+def test_load_has_the_documented_columns_and_a_row_per_case_metric_and_round(tmp_path):
+    records = make_records(rounds=2)
+    frame = frames.load(write_run(tmp_path / "run", records=records))
+
+    documented = (
+        "run suite case implementation m k n scheme weight_bits activation_bits groups dtype device threads "
+        "metric unit value round outcome reason"
+    )
+    assert list(frame.columns[: len(frames.COLUMNS)]) == documented.split()
+    measured = frame[frame["outcome"] == "measured"]
+    assert len(measured) == sum(len(record.measurements) for record in records)
+    assert not measured.duplicated(["case", "metric", "round"]).any()
+    assert set(measured["unit"]) <= {metric.unit for metric in METRICS.values()}
+
+
+def test_what_was_not_measured_is_a_row_with_its_reason_and_no_value(tmp_path):
+    frame = frames.load(write_run(tmp_path / "run"))
+
+    skipped = frame[frame["outcome"] == "skipped"]
+    assert set(skipped["implementation"]) == {"fp16"}
+    assert skipped["value"].isna().all()
+    assert skipped["metric"].isna().all()
+    assert skipped["reason"].str.contains("float16").all()
+    assert (frame[frame["outcome"] == "measured"]["reason"] == "").all()
+
+
+def test_whole_numbers_stay_whole_and_a_missing_param_is_na(tmp_path):
+    error = write_run(tmp_path / "error", make_run(("error",), run_id="error"), make_error_records())
+    frame = frames.load(error, write_run(tmp_path / "quick"))
+
+    for name in ("m", "k", "n", "activation_bits", "groups", "threads", "round"):
+        assert frame[name].dtype == "Int64"
+    assert frame["weight_bits"].dtype == "float64"
+    assert frame[frame["run"] == "error"]["threads"].isna().all()
+    assert set(frame["distribution"].dropna()) == {"gaussian", "outlier"}
+    assert set(frame["run"]) == {"error", make_run().id}
+
+
+def test_infinite_and_missing_numbers_survive(tmp_path):
+    values = {"error_sqnr": math.inf, "error_cosine": math.nan}
+    path = write_run(tmp_path / "run", records=[make_record(values=values)])
+
+    value = frames.load(path).set_index("metric")["value"]
+    assert value["error_sqnr"] == math.inf
+    assert math.isnan(value["error_cosine"])
+    assert frames.summary(path).set_index("metric")["centre"]["error_sqnr"] == math.inf
+
+
+def test_samples_are_the_raw_values_in_the_order_taken(tmp_path):
+    records = make_records(rounds=2, samples=5, troubles=False)
+    frame = frames.samples(write_run(tmp_path / "run", records=records), metric="latency")
+
+    for record in records:
+        mine = frame[(frame["case"] == record.case.name) & (frame["round"] == record.round)].sort_values("sample")
+        assert tuple(mine["value"]) == record.values("latency")
+    assert set(frame["metric"]) == {"latency"}
+
+
+def test_summary_says_what_stats_and_compare_say(tmp_path):
+    records = make_records()
+    frame = frames.summary(write_run(tmp_path / "run", records=records))
+    everything = results(records)
+    ratios = speedups(everything.values(), ("linear-fp32",))
+
+    times = frame[frame["metric"] == "latency"].set_index("case")
+    for name, result in everything.items():
+        if LATENCY in result.metrics:
+            summary = result.summary(LATENCY)
+            expected = (summary.centre, summary.lo, summary.hi, summary.n)
+            assert tuple(times.loc[name, ["centre", "lo", "hi", "rounds"]]) == pytest.approx(expected)
+            ratio = ratios[name, "linear-fp32"]
+            bounds = [f"speedup_linear-fp32{end}" for end in ("", "_lo", "_hi")]
+            assert tuple(times.loc[name, bounds]) == pytest.approx((1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo))
+    assert frame[frame["metric"] != "latency"]["speedup_linear-fp32"].isna().all()
+
+
+def test_one_round_has_no_interval_and_says_so(tmp_path):
+    frame = frames.summary(write_run(tmp_path / "run", records=make_records(rounds=1)))
+
+    times = frame[frame["metric"] == "latency"]
+    assert times[["lo", "hi"]].isna().all(axis=None)
+    assert times["warnings"].str.contains("--rounds").all()
+
+
+def test_titles_name_shape_and_scheme_and_what_varies(tmp_path):
+    cases = [make_case(threads=threads) for threads in (1, 2)]
+    path = write_run(tmp_path / "run", records=[make_record(case, values={"latency": 1e-3}) for case in cases])
+
+    assert list(frames.summary(path)["title"]) == [
+        "2560 × 2560, M = 1, w1.58a8, threads 1",
+        "2560 × 2560, M = 1, w1.58a8, threads 2",
+    ]
+
+
+def test_wide_has_a_row_per_case_and_a_column_per_metric(tmp_path):
+    frame = frames.summary(write_run(tmp_path / "run"))
+    wide = frames.wide(frame)
+
+    assert len(wide) == frame["case"].nunique()
+    times = frame[frame["metric"] == "latency"].set_index("case")["centre"]
+    pd.testing.assert_series_equal(wide.set_index("case")["latency"].dropna(), times, check_names=False)
+    assert np.isfinite(wide["weight_bytes"]).all()
+
+
+def test_a_param_with_the_name_of_a_column_does_not_overwrite_it(tmp_path):
+    record = make_record(make_case(metric="mine", value=7, threads="some"), values={"latency": 1e-3})
+    frame = frames.load(write_run(tmp_path / "run", records=[record]))
+
+    assert list(frame["metric"]) == ["latency"]
+    assert list(frame["value"]) == [1e-3]
+    assert list(frame["threads"]) == ["some"]
+
+
+def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path):
+    path = write_run(tmp_path / "run", records=[])
+
+    assert list(frames.load(path).columns) == list(frames.COLUMNS)
+    assert frames.summary(path).empty
+    assert frames.samples(path).empty
+    assert frames.wide(frames.summary(path)).empty
+
+
+def test_the_same_run_twice_is_refused(tmp_path):
+    path = write_run(tmp_path / "run")
+    with pytest.raises(UsageError, match="given twice"):
+        frames.load(path, path)

@@ -1,0 +1,136 @@
+"""Schedules and loops, on a clock that only moves when told to."""
+
+import gc
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.measure import WallClock, calibrate, interleave, take_turns, visit
+
+
+class FakeTime:
+    """Time that passes when a call spends it, and a little when it is looked at."""
+
+    def __init__(self, glance: float = 0.0) -> None:
+        self.time = 100.0
+        self.glance = glance
+
+    def now(self) -> float:
+        self.time += self.glance
+        return self.time
+
+    def spend(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def test_a_sample_is_per_call_and_excludes_the_warm_up() -> None:
+    fake = FakeTime()
+    calls: list[float] = []
+
+    def call() -> None:
+        calls.append(fake.time)
+        fake.spend(9.0 if len(calls) == 1 else 0.25)
+
+    values = visit(WallClock(fake.now), call, iterations=4, samples=3)
+    assert values == (0.25, 0.25, 0.25)
+    assert len(calls) == 1 + 3 * 4
+
+
+def test_a_queueing_device_is_waited_for_before_and_inside_the_timed_region() -> None:
+    fake = FakeTime()
+    queued = [7.0]
+
+    def wait() -> None:
+        fake.spend(sum(queued))
+        queued.clear()
+
+    assert WallClock(fake.now, wait).elapsed(lambda: queued.append(0.5), 4) == 2.0
+
+
+def test_the_collector_is_paused_while_timing_and_restored_after_a_failure() -> None:
+    states = []
+
+    def call() -> None:
+        states.append(gc.isenabled())
+        if len(states) == 3:
+            raise ValueError("contestant")
+
+    with pytest.raises(ValueError, match="contestant"):
+        visit(WallClock(), call, iterations=5, samples=1)
+    assert states == [False] * 3
+    assert gc.isenabled()
+
+
+@given(st.floats(1e-8, 10.0), st.floats(1e-4, 0.1))
+def test_calibration_lands_within_a_factor_of_two_of_the_sample(call_seconds: float, sample: float) -> None:
+    count = calibrate(lambda _, iterations, samples: [call_seconds] * samples, "member", sample)
+    assert count & (count - 1) == 0
+    assert count == 1 or sample / 2 <= count * call_seconds <= 2 * sample
+
+
+def _turns(costs: dict[str, float], seconds: float, seed: int = 0) -> tuple[list[str], dict[str, Sequence[float]]]:
+    fake = FakeTime()
+    order: list[str] = []
+
+    def take(member: str, iterations: int, samples: int) -> list[float]:
+        order.append(member)
+        fake.spend(costs[member] * iterations * samples)
+        return [costs[member]] * samples
+
+    timings = take_turns(
+        take, dict.fromkeys(costs, 1), seconds=seconds, sample=1.0, rng=random.Random(seed), now=fake.now
+    )
+    return order, {member: timing.values for member, timing in timings.items()}
+
+
+def test_two_members_take_turns_as_abba_or_baab() -> None:
+    order, values = _turns({"a": 1.0, "b": 1.0}, seconds=39.5)
+    blocks = {"".join(order[i : i + 4]) for i in range(0, len(order), 4)}
+    assert blocks == {"abba", "baab"}
+    assert len(values["a"]) == len(values["b"]) == 20
+
+
+def test_every_block_is_its_own_mirror_image_and_the_seed_decides_it() -> None:
+    order, _ = _turns(dict.fromkeys("abcde", 1.0), seconds=99.5)
+    for start in range(0, len(order), 10):
+        block = order[start : start + 10]
+        assert block == block[::-1]
+        assert set(block) == set("abcde")
+    assert order == _turns(dict.fromkeys("abcde", 1.0), seconds=99.5)[0]
+    assert order != _turns(dict.fromkeys("abcde", 1.0), seconds=99.5, seed=1)[0]
+
+
+def test_a_slow_member_sits_out_blocks_but_is_always_measured() -> None:
+    order, values = _turns({"fast": 1.0, "slow": 40.0}, seconds=500.0)
+    visits = Counter(order)
+    assert visits["fast"] > 4 * visits["slow"] >= 8
+    assert len(_turns({"fast": 1.0, "slow": 40.0}, seconds=0.0)[1]["slow"]) == 4
+    assert set(values["slow"]) == {40.0}
+
+
+def test_a_linear_drift_cancels_between_members() -> None:
+    fake = FakeTime()
+
+    def take(member: str, iterations: int, samples: int) -> list[float]:
+        value = 1.0 + fake.time / 1000
+        fake.spend(1.0)
+        return [value] * samples
+
+    timings = take_turns(take, {"a": 1, "b": 1}, seconds=39.5, sample=1.0, rng=random.Random(3), now=fake.now)
+    assert sum(timings["a"].values) == pytest.approx(sum(timings["b"].values))
+
+
+def test_three_lines_in_a_notebook() -> None:
+    fake = FakeTime()
+    timings = interleave(
+        {"fast": lambda: fake.spend(0.001), "slow": lambda: fake.spend(0.003)},
+        seconds=1.0,
+        clock=WallClock(fake.now),
+        now=fake.now,
+    )
+    assert timings["slow"].median / timings["fast"].median == pytest.approx(3.0)
+    assert "s per call" in str(timings["fast"])

@@ -1,0 +1,143 @@
+"""Figures: drawn from what is there, refused with a reason where it is not, the same bytes every time."""
+
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import pyplot
+
+from harness import frames
+from harness.errors import NothingMeasuredError
+from harness.plots import PLOTS, svg
+from harness.plots.cost import pareto, tradeoff
+from harness.plots.theme import colours, markers
+from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
+
+OF_SPEED = ("speed-up", "latency-against-error", "memory", "timings")
+OF_ERROR = ("sqnr-against-bits", "error-against-groups")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("runs") / "quick", records=make_records(samples=4))
+
+
+@pytest.fixture(scope="module")
+def error(tmp_path_factory):
+    records = make_error_records(weight_bits=("w1", "w4"), groups=(1, 4), off=0.5)
+    return write_run(tmp_path_factory.mktemp("runs") / "error", make_run(("error",), run_id="error"), records)
+
+
+def draw(name, run):
+    plot = PLOTS[name]
+    return plot.draw(getattr(frames, plot.frame)(run))
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_each_figure_is_drawn_where_its_data_is_and_refused_elsewhere(name, quick, error):
+    present, absent = (quick, error) if name in OF_SPEED else (error, quick)
+
+    figure = draw(name, present)
+    assert figure.get_suptitle()
+    assert figure.get_label().endswith(".")
+    assert all(axes.get_title(loc="left") for axes in figure.axes)
+    with pytest.raises(NothingMeasuredError, match="this figure needs"):
+        draw(name, absent)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_an_empty_run_draws_nothing(name, tmp_path):
+    with pytest.raises(NothingMeasuredError, match="this figure needs"):
+        draw(name, write_run(tmp_path / "run", records=[]))
+
+
+@pytest.mark.parametrize("name", ["speed-up", "sqnr-against-bits"])
+def test_the_same_records_give_the_same_bytes(name, quick, error, tmp_path):
+    run = quick if name in OF_SPEED else error
+    assert svg.inline(draw(name, run), "a") == svg.inline(draw(name, run), "a")
+
+    first, second = ([path.read_bytes() for path in svg.save(draw(name, run), tmp_path, end)] for end in "ab")
+    assert first == second
+
+
+def test_inline_svg_is_accessible_and_takes_the_colour_of_the_page(quick):
+    figure = draw("speed-up", quick)
+    text = svg.inline(figure, "one")
+    root = ElementTree.fromstring(text)
+
+    namespace = "{http://www.w3.org/2000/svg}"
+    title, description = root.find(f"{namespace}title"), root.find(f"{namespace}desc")
+    assert (title.text, description.text) == (figure.get_suptitle(), figure.get_label())
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert "currentColor" in text
+    assert "<text" in text, "text must stay text"
+    assert not re.search(r"<!DOCTYPE|<\?xml|<metadata|<style|<script", text)
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert all(name.startswith("one-") for name in ids)
+    assert set(re.findall(r'(?:url\(|href=")#([^)"]+)', text)) <= set(ids)
+
+
+def test_drawing_leaves_no_trace_in_matplotlib(quick):
+    before = dict(matplotlib.rcParams)
+    draw("memory", quick)
+    assert dict(matplotlib.rcParams) == before
+    assert not pyplot.get_fignums()
+
+
+def test_many_contests_are_thinned_and_the_caption_says_so(tmp_path):
+    records = make_records(tokens=range(1, 12), rounds=2, samples=3, troubles=False, shapes=((2560, 2560),))
+    figure = draw("speed-up", write_run(tmp_path / "run", records=records))
+
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert len(titles) == 6
+    assert "M = 1," in titles[0]
+    assert "M = 11," in titles[-1]
+    assert "6 of 11 contests" in figure.get_label()
+
+
+def test_what_does_not_quantise_lies_in_a_named_band(quick):
+    axes = tradeoff(frames.summary(quick)).axes[0]
+    assert "unquantised" in [text.get_text() for text in axes.texts]
+    assert max(axes.get_yticks()) < axes.get_ylim()[1], "no tick in the band: it has no scale"
+
+
+def test_infinite_sqnr_and_unknown_intervals_can_be_drawn(tmp_path):
+    values = {"latency": 1e-3, "error_sqnr": 8.0, "weight_bytes": 100}
+    records = [
+        make_record(make_case("linear-fp32"), values=values | {"error_sqnr": float("inf")}),
+        make_record(make_case("eager"), values=values | {"latency": 2e-3}),
+        make_record(make_case("int8"), values=values | {"error_sqnr": float("nan")}),
+    ]
+    run = write_run(tmp_path / "run", records=records)
+    for name in OF_SPEED:
+        assert "NaN" not in svg.inline(draw(name, run), "x")
+
+
+@given(st.sets(st.text("abcdefgh-123", min_size=1), min_size=1, max_size=10))
+def test_ten_implementations_have_ten_colours_and_markers(names):
+    assert len(set(colours(names).values())) == len(names)
+    assert len(set(markers(names).values())) == len(names)
+    assert colours(names) == colours(sorted(names, reverse=True))
+
+
+@given(st.sets(st.text("abcdefgh-123", min_size=1), min_size=11, max_size=30))
+def test_beyond_ten_colour_and_marker_together_tell_them_apart(names):
+    assert len({(colours(names)[name], markers(names)[name]) for name in names}) == len(names)
+
+
+@given(st.lists(st.tuples(st.floats(1, 9), st.floats(1, 9)), min_size=1, max_size=20))
+def test_pareto_front_is_what_nothing_beats(points):
+    cost, gain = np.array(points).T
+    front = pareto(cost, gain)
+
+    for position in range(len(points)):
+        beaten = any(
+            cost[i] <= cost[position] and gain[i] >= gain[position] and (cost[i], gain[i]) != tuple(points[position])
+            for i in front
+        )
+        assert beaten != (points[position] in [points[i] for i in front])

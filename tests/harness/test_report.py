@@ -1,0 +1,286 @@
+"""The report: three answers in words, everything in one file, nothing that depends on when or where it was made."""
+
+import base64
+import gzip
+import io
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import msgspec
+import pandas as pd
+import pytest
+
+from harness import frames
+from harness.cli import main
+from harness.errors import StoreError
+from harness.metric import METRICS
+from harness.report import page, rivals, schemes
+from harness.result_table import View
+from harness.store import FILE_NAME, StoredRun, load
+from tests.harness.factories import (
+    make_case,
+    make_environment,
+    make_error_records,
+    make_record,
+    make_records,
+    make_run,
+    write_run,
+)
+
+ONE_SHAPE = {"shapes": ((2560, 2560),), "tokens": (1,), "samples": 3}
+
+
+def view_of(records):
+    return View.of(StoredRun(make_run(), tuple(records)), METRICS)
+
+
+def answers_of(records):
+    view = view_of(records)
+    return [spaced(answer) for answer in rivals.answers([r for r in view.results if r.measured], view.ratios)]
+
+
+def spaced(answer):
+    """With spaces that break, to be easier to compare."""
+    reasons = tuple(reason.replace("\N{NO-BREAK SPACE}", " ") for reason in answer.reasons)
+    return replace(answer, amount=answer.amount.replace("\N{NO-BREAK SPACE}", " "), reasons=reasons)
+
+
+def html_of(records, run=None, summary=None):
+    view = View.of(StoredRun(run or make_run(), tuple(records)), METRICS)
+    return page.render([view], {}, frames.summary(view) if summary is None else summary)
+
+
+def timed(name, *seconds, **exact):
+    """One record a round; exact metrics in the first."""
+    return [
+        make_record(make_case(name), turn, {"latency": value} | (exact if turn == 0 else {}))
+        for turn, value in enumerate(seconds)
+    ]
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, and the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.words = [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.elements and self.elements[-1][0] not in ("style", "script"):
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    run = write_run(folder / "run", records=make_records(samples=3, tokens=(1,)))
+    assert main(["report", str(run), "-o", str(folder / "report.html"), "--figures", str(folder / "figures")]) == 0
+    return folder
+
+
+def test_fastest_has_its_interval_its_gain_and_its_price():
+    fastest, smallest, accurate = answers_of(make_records(**ONE_SHAPE, troubles=False))
+
+    assert (fastest.verdict, smallest.verdict, accurate.verdict) == ("int8", "int8", "w1.58a8")
+    assert re.fullmatch(r"\d+ µs \[\d+ µs, \d+ µs\]", fastest.amount)
+    assert re.search(r"2\.\d+ times \[2\.\d+, 2\.\d+\] as fast as linear-fp32", " ".join(fastest.reasons))
+    assert "int8 stores 6.25 MiB (the smallest) and has an SQNR of 8.00 dB." in fastest.reasons
+    assert "int8 takes" in smallest.reasons[0]
+    assert any("No quantisation error at all costs" in reason for reason in accurate.reasons)
+    assert any("Closest to the contract" in reason for reason in accurate.reasons)
+
+
+def test_what_is_within_noise_is_undecided():
+    records = timed("a", 2.00, 2.04, 1.96) + timed("b", 2.04, 2.00, 2.02) + timed("c", 4.0, 4.0, 4.0)
+    fastest = answers_of(records)[0]
+
+    assert fastest.verdict == "undecided between a and b"
+    assert fastest.amount.startswith("a ahead with 2.00 s [")
+    assert any(reason.startswith("b takes 1.01 times [0.9") for reason in fastest.reasons)
+
+
+def test_one_round_decides_nothing():
+    fastest = answers_of(timed("a", 1.0) + timed("b", 5.0))[0]
+    assert fastest.verdict == "undecided between a and b"
+    assert "b takes 5.00 times (no interval) as long." in fastest.reasons
+
+
+def test_plain_linear_layers_are_baselines_and_no_answer():
+    records = timed("linear-fp32", 1.0, 1.0, 1.0, weight_bytes=4) + timed("slow", 2.0, 2.0, 2.0, weight_bytes=8)
+    fastest, smallest, _ = answers_of(records)
+    assert (fastest.verdict, smallest.verdict) == ("slow", "slow")
+    assert fastest.rank == pytest.approx(0.5)
+
+    alone = answers_of(timed("linear-fp32", 1.0, 1.0))
+    assert [answer.verdict for answer in alone] == ["linear-fp32", "not measured", "not measured"]
+
+
+def test_error_belongs_to_the_scheme_and_a_wide_miss_of_theory_is_flagged():
+    (place, group), *_ = schemes.points(view_of(make_error_records(off=0.5)).results).items()
+    assert place == "distribution gaussian"
+    unmeasured, smallest, accurate = schemes.answers(group)
+    assert (unmeasured.winners, smallest.winners) == ((), ("w1a4g16",))
+    assert accurate.winners == ("w8a8g16",)
+    assert "more than" not in " ".join(accurate.reasons)
+
+    outlier = schemes.points(view_of(make_error_records(off=0.5)).results)["distribution outlier"]
+    assert "54 of 54 schemes are more than 0.3 dB off what theory predicts." in schemes.answers(outlier)[2].reasons
+
+
+def test_an_error_that_is_no_number_answers_nothing():
+    text = Page(html_of([make_record(make_case(suite="error"), values={"error_sqnr": float("nan")})])).text
+    assert "Most accurate not measured" in text
+
+
+def test_the_page_reads_in_order_and_says_everything(quick):
+    text = (quick / "report.html").read_text("utf-8")
+    seen = Page(text)
+
+    assert re.findall(r"<h2>(.*?)</h2>", text) == [
+        "Answers", "Machine", "Tables", "Figures", "Not measured", "Method", "Data",
+    ]  # fmt: skip
+    for words in ("Fastest int8 in all 2 contests", "Example CPU 1000", "bitbench run quick", "SIGSEGV", "float16"):
+        assert words in seen.text
+    assert len(seen.all("svg")) == 4
+    assert "Not drawn, error-against-groups" in seen.text
+
+
+def test_the_page_needs_nothing_from_outside_and_may_not_ask(quick):
+    text = (quick / "report.html").read_text("utf-8")
+    seen = Page(text)
+
+    addresses = [a.get("href") or a.get("src") or a.get("xlink:href") for _, a in seen.elements]
+    assert all(address[0] == "#" or address.startswith("data:") for address in addresses if address)
+    assert not re.search(r"@import|url\((?!#)", text)
+    policy = next(meta["content"] for meta in seen.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "script-src 'sha256-" in policy
+    assert "script-src 'unsafe" not in policy
+
+
+def test_names_and_reasons_are_text_whatever_they_say():
+    evil = "<script>alert(1)</script>"
+    records = [
+        *timed(evil, 1.0, 1.0, 1.0, weight_bytes=3),
+        make_record(make_case("b", scheme=evil), values={"latency": 1.0}),
+        make_record(make_case("c"), reason=f'RuntimeError: {evil} & "more"'),
+    ]
+    text = html_of(records, msgspec.structs.replace(make_run(), argv=(evil,)))
+
+    seen = Page(text)
+    assert len(seen.all("script")) == 1
+    assert seen.text.count("alert(1)") >= 5
+    assert 'RuntimeError: <script>alert(1)</script> & "more"' in seen.text
+
+
+def test_warnings_come_before_the_machine():
+    run = make_run(dirty=True, environment=make_environment(load_average=7.5))
+    text = Page(html_of(make_records(**ONE_SHAPE, rounds=1), run)).text
+
+    for words in ("uncommitted changes", "load average was 7.50", "one round: no interval"):
+        assert -1 < text.find(words) < text.find("Example CPU 1000")
+
+
+def test_measured_and_predicted_error_stand_side_by_side_and_a_miss_is_marked():
+    text = html_of(make_error_records(off=0.5, weight_bits=("w1",), groups=(1, 4)))
+    rows = [re.split(r"<t[dh][^>]*>", row)[1:] for row in re.findall(r"<tr><th scope=\"row\">reference.*", text)]
+
+    assert len(rows) == 12
+    flagged = [row for row in rows if row[1] == "! off prediction"]
+    assert {row[3] for row in flagged} == {"outlier"}
+    assert all(row[-1] == "−0.50" for row in flagged)
+
+
+def test_more_contests_than_cards_become_rows_and_more_rows_than_fit_are_counted(monkeypatch):
+    monkeypatch.setattr(page, "ROWS", 30)
+    text = Page(html_of(make_records(**{**ONE_SHAPE, "tokens": range(1, 21)}, rounds=1, troubles=False))).text
+
+    assert "Every contest, 10 of them" in text
+    assert "10 rows are shown and 10 left out" in text
+    assert "30 rows are shown and 70 left out" in text
+
+
+def test_the_data_file_is_the_summary():
+    records = make_records(**ONE_SHAPE)
+    packed = re.search(r'href="data:application/gzip;base64,([^"]+)"', html_of(records))[1]
+    data = pd.read_csv(io.BytesIO(gzip.decompress(base64.b64decode(packed))))
+
+    summary = frames.summary(StoredRun(make_run(), tuple(records)))
+    assert list(data["metric"]) == list(summary["metric"])
+    assert list(data["centre"]) == pytest.approx(list(summary["centre"]))
+
+
+def test_unlike_machines_are_named():
+    views = [
+        View.of(StoredRun(make_run(run_id=cpu, environment=make_environment(cpu_model=cpu)), records), METRICS)
+        for cpu, records in (("one", tuple(make_records(**ONE_SHAPE))), ("two", tuple(make_records(**ONE_SHAPE))))
+    ]
+    text = Page(page.render(views, {}, frames.summary(*views))).text
+    assert "these runs come from unlike machines" in text
+    assert "cpu_model: one vs two" in text
+
+
+def test_the_same_records_give_the_same_bytes_wherever_they_lie(quick, tmp_path):
+    run = write_run(tmp_path / "elsewhere", records=make_records(samples=3, tokens=(1,)))
+    assert main(["report", str(run), "-o", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_bytes() == (quick / "report.html").read_bytes()
+
+
+def test_a_cut_off_line_is_a_warning_without_a_path(tmp_path):
+    run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE))
+    file = run / FILE_NAME
+    file.write_bytes(file.read_bytes()[:-40])
+    assert main(["report", str(run), "-o", str(tmp_path / "report.html")]) == 0
+
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "the last line is cut off" in text
+    assert str(tmp_path) not in text
+
+
+def test_figures_are_saved_alone(quick):
+    names = sorted(path.name for path in (quick / "figures").iterdir())
+    assert names == sorted(f"{name}.{kind}" for name in ("speed-up", "latency-against-error", "memory", "timings")
+                           for kind in ("png", "svg"))  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["missing/report.html", ".", "file/report.html"])
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(target, tmp_path, capsys):
+    run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE, rounds=1))
+    (tmp_path / "file").write_text("in the way")
+    before = sorted(tmp_path.iterdir())
+
+    assert main(["report", str(run), "-o", str(tmp_path / target)]) == StoreError.exit_code
+    error = capsys.readouterr().err
+    assert error.startswith("bitbench: cannot write")
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_nothing_measured_is_no_report(tmp_path, capsys):
+    run = write_run(tmp_path / "run", records=[make_record(reason="cannot run here")])
+    assert main(["report", str(run), "-o", str(tmp_path / "report.html")]) == 5
+    assert "nothing was measured" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_help_is_light_and_the_report_never_imports_torch(tmp_path):
+    run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE, rounds=1))
+    program = (
+        "import sys; from harness.cli import main; main(['report', '--help']);"
+        "assert not {'pandas', 'matplotlib'} & sys.modules.keys();"
+        f"main(['report', {str(run)!r}, '-o', {str(tmp_path / 'report.html')!r}]);"
+        "assert 'pandas' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert load(run).run.id in (tmp_path / "report.html").read_text("utf-8")

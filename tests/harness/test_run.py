@@ -1,0 +1,214 @@
+"""The controller, with a fake worker: what is asked in which order, and what comes of contestants that misbehave."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from harness.model import Budget, Case, Measurement, Outcome, Record, Request
+from harness.plan import Contest
+from harness.process import WorkerLostError
+from harness.protocol import Accuracy, Answer, Memory, Prepare, Question, Release, Time
+from harness.run import Controller
+from harness.suite import Suite
+
+SUITE = Suite(
+    name="s",
+    summary="",
+    axes=(),
+    metrics=("latency", "weight_bytes", "agreement_sqnr", "first_call", "peak_forward_bytes"),
+    budget=Budget(rounds=3, seconds=0.5, sample=0.005),
+    workload="",
+    resolve=dict,
+    facts=dict,
+)
+Misbehaviour = Callable[[Question], Answer | None]
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class FakeWorker:
+    """Answers everything with made-up numbers; a call of any contestant takes a millisecond."""
+
+    def __init__(self, clock: FakeClock, log: list[Question], misbehave: Misbehaviour) -> None:
+        self.clock = clock
+        self.log = log
+        self.misbehave = misbehave
+        self.prepared: set[Case] = set()
+        self.closed = False
+
+    def ask(self, question: Question, limit: float) -> Answer:
+        assert not self.closed
+        self.log.append(question)
+        if (answer := self.misbehave(question)) is not None:
+            return answer
+        match question:
+            case Prepare(case, _):
+                self.prepared.add(case)
+                return Answer(values={"prepare": (0.1,), "first_call": (0.2,), "weight_bytes": (100.0,)})
+            case Release():
+                self.prepared.clear()
+                return Answer()
+            case Accuracy():
+                return Answer(values={"agreement_sqnr": (140.0,)})
+            case Memory():
+                return Answer(values={"peak_forward_bytes": (50.0,)})
+            case Time(case, iterations, samples):
+                assert case in self.prepared, "timed before it was prepared in this worker"
+                self.clock.time += 0.001 * iterations * samples
+                return Answer(values={"latency": (0.001,) * samples}, noise={"page_faults": 1.0})
+        raise AssertionError(question)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Silent:
+    def began(self, contest: Contest, number: int) -> None:
+        """Nothing."""
+
+    def prepared(self, case: Case, values: dict[str, tuple[float, ...]]) -> None:
+        """Nothing."""
+
+
+class Scene:
+    """A controller of one or two contests over fake workers."""
+
+    def __init__(self, misbehave: Misbehaviour = lambda _: None, *, budget: float = 0.0, contests: int = 1) -> None:
+        self.clock = FakeClock()
+        self.log: list[Question] = []
+        self.workers: list[FakeWorker] = []
+        self.contests = [self.contest(m) for m in range(1, contests + 1)]
+        self.misbehave = misbehave
+        self.controller = Controller(
+            self.contests, Request(suites=("s",), budget=budget), self.hire, Silent(), self.clock
+        )
+
+    @staticmethod
+    def contest(m: int) -> Contest:
+        cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
+        return Contest(SUITE, cases, {"operations": 2}, frozenset(SUITE.metrics), SUITE.budget.rounds, seed=1)
+
+    def hire(self) -> FakeWorker:
+        self.workers.append(FakeWorker(self.clock, self.log, self.misbehave))
+        return self.workers[-1]
+
+    def records(self) -> list[Record]:
+        return list(self.controller.records())
+
+
+def named(records: list[Record], implementation: str) -> list[Record]:
+    return [record for record in records if record.case.implementation == implementation]
+
+
+def test_every_round_is_a_fresh_worker_and_every_case_one_record_a_round() -> None:
+    scene = Scene(contests=2)
+    records = scene.records()
+    assert Counter((r.case, r.round) for r in records) == Counter(
+        {(case, n): 1 for contest in scene.contests for case in contest.cases for n in range(3)}
+    )
+    assert len(scene.workers) == 3
+    assert all(worker.closed for worker in scene.workers)
+
+
+def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every_round() -> None:
+    first, *later = named(Scene().records(), "a")
+    assert {m.metric for m in first.measurements} == set(SUITE.metrics)
+    assert all({m.metric for m in record.measurements} == {"latency"} for record in later)
+    assert first.values("latency") == (0.001,) * len(first.values("latency"))
+    assert first.timed > 0
+    assert first.noise["page_faults"] > 0
+
+
+def test_each_case_is_prepared_and_judged_before_any_is_timed_and_judged_again_in_every_round() -> None:
+    scene = Scene()
+    scene.records()
+    judged: set[Case] = set()
+    for question in scene.log:
+        match question:
+            case Release():
+                judged.clear()
+            case Accuracy(case, _):
+                judged.add(case)
+            case Time(case, _, _):
+                assert case in judged
+    assert sum(isinstance(question, Accuracy) for question in scene.log) == 9
+
+
+def test_the_loop_count_is_calibrated_once_and_kept_for_all_rounds() -> None:
+    scene = Scene()
+    counts = {m.iterations for r in scene.records() for m in r.measurements if m.metric == "latency"}
+    assert len(counts) == 1
+
+
+def ends_with(outcome: Outcome, kind: type[Question]) -> Misbehaviour:
+    """Contestant b comes to this end when asked that; a crash or a hang takes the worker with it."""
+
+    def misbehave(question: Question) -> Answer | None:
+        if not isinstance(question, kind) or getattr(question, "case", None) is None:
+            return None
+        if question.case.implementation != "b":
+            return None
+        if outcome in ("crashed", "timed_out"):
+            raise WorkerLostError(outcome, "because")
+        return Answer(outcome, "because")
+
+    return misbehave
+
+
+def test_whatever_befalls_one_contestant_costs_one_row_and_no_other() -> None:
+    for outcome in ("skipped", "failed", "crashed", "timed_out"):
+        for kind in (Prepare, Accuracy, Memory, Time):
+            records = Scene(ends_with(outcome, kind)).records()
+            (ended,) = named(records, "b")
+            assert (ended.outcome, ended.reason) == (outcome, "because")
+            assert not ended.values("latency")
+            for other in "ac":
+                assert [r.outcome for r in named(records, other)] == ["measured"] * 3
+                assert all(r.values("latency") for r in named(records, other))
+
+
+@pytest.mark.parametrize("first_wrong_round", [0, 1])
+def test_a_wrong_answer_keeps_its_disagreement_and_gets_no_latency(first_wrong_round: int) -> None:
+    def wrong(question: Question) -> Answer | None:
+        late_enough = len(scene.workers) > first_wrong_round
+        if late_enough and isinstance(question, Accuracy) and question.case.implementation == "b":
+            return Answer("failed", "wrong answer", {"agreement_sqnr": (3.0,)})
+        return None
+
+    scene = Scene(wrong)
+    *_, record = named(scene.records(), "b")
+    assert record.round == first_wrong_round
+    assert record.measurements == (Measurement("agreement_sqnr", (3.0,)),)
+
+
+def test_resuming_measures_only_what_is_missing() -> None:
+    everything = Scene().records()
+    for cut in range(len(everything)):
+        scene = Scene()
+        scene.controller.continue_from(everything[:cut])
+        made = scene.records()
+        assert [(r.case, r.round) for r in made] == [(r.case, r.round) for r in everything[cut:]]
+
+
+def test_a_case_that_ended_is_not_tried_again_after_resuming() -> None:
+    first = Scene(ends_with("crashed", Time))
+    records = first.records()[:1]
+    assert records[0].outcome == "crashed"
+    scene = Scene()
+    scene.controller.continue_from(records)
+    assert not named(scene.records(), "b")
+
+
+def test_when_the_budget_is_spent_what_was_never_measured_says_so() -> None:
+    records = Scene(budget=0.1, contests=2).records()
+    first, second = (Scene.contest(m).cases for m in (1, 2))
+    assert {r.outcome for r in records if r.case in first} == {"measured"}
+    assert [(r.outcome, r.round) for r in records if r.case in second] == [("skipped", 0)] * 3
+    assert "raise --budget" in records[-1].reason

@@ -1,0 +1,237 @@
+"""`bitbench run` from the outside, with real workers: what is printed, what is kept, which exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import store
+from harness.model import Record
+
+TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
+OWN = "tests.suites.contestants:"
+
+
+def bitbench(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
+    return {record.case.implementation.removeprefix(OWN): (record.outcome, record.reason) for record in records}
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = tmp_path_factory.mktemp("runs") / "small"
+    names = "linear-fp32,linear-bf16,int8"
+    return out, bitbench("run", "quick", *TINY, "--impl", names, "--rounds", "3", "--out", out)
+
+
+def test_a_run_prints_its_table_and_last_its_directory(
+    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, done = small_run
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(out)
+    assert "linear-fp32" in done.stdout
+    assert "round 3" in done.stderr
+    stored = store.load(out)
+    assert [record.outcome for record in stored.records] == ["measured"] * 9
+    assert {m.metric for record in stored.records for m in record.measurements} >= {
+        "latency",
+        "first_call",
+        "prepare",
+        "weight_bytes",
+        "resident_bytes",
+        "peak_forward_bytes",
+        "agreement_sqnr",
+        "error_sqnr",
+    }
+    assert str(out) not in (out / store.FILE_NAME).read_text()
+
+
+def test_stored_bytes_are_those_of_the_codes_and_scales(
+    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    first = {r.case.implementation: r for r in store.load(small_run[0]).records if r.round == 0}
+    assert first["linear-fp32"].values("weight_bytes") == (48 * 32 * 4,)
+    assert first["linear-bf16"].values("weight_bytes") == (48 * 32 * 2,)
+    assert first["int8"].values("weight_bytes") == (48 * 32 + 4,)
+    assert first["int8"].values("bits_per_weight") == (8 * (48 * 32 + 4) / (48 * 32),)
+    assert first["int8"].values("resident_bytes") == (48 * 32 + 4,)
+
+
+def test_a_run_is_shown_compared_with_itself_and_gated(
+    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, _ = small_run
+    rows = json.loads(bitbench("show", out, "--format", "json").stdout)["rows"]
+    assert {row["implementation"] for row in rows} == {"linear-fp32", "linear-bf16", "int8"}
+    gated = bitbench("gate", out, out, "--metric", "exact")
+    assert gated.returncode == 0, gated.stdout
+
+
+def test_an_existing_run_is_not_overwritten_and_a_finished_one_has_nothing_to_resume(
+    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, _ = small_run
+    before = (out / store.FILE_NAME).read_bytes()
+    refused = bitbench("run", "quick", *TINY, "--out", out)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = bitbench("run", "--resume", "--out", out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert (out / store.FILE_NAME).read_bytes() == before
+
+
+def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
+    bad = ["Shape", "Dtype", "NotANumber", "Scaled", "Raises", "Exits", "Hangs", "broken_build", "missing"]
+    names = ",".join(["linear-fp32", *(OWN + name for name in ["honest", *bad])])
+    done = bitbench(
+        "run", "quick", *TINY, "--impl", names, "--rounds", "1", "--case-limit", "5s", "--out", tmp_path / "run"
+    )
+    assert done.returncode == 1
+    found = outcomes(store.load(tmp_path / "run").records)
+    assert found["linear-fp32"] == found["honest"] == ("measured", "")
+    for name, outcome, reason in [
+        ("Shape", "failed", "wrong answer: shape (3, 47), expected (3, 48)"),
+        ("Dtype", "failed", "wrong answer: dtype torch.float64, expected the input's torch.float32"),
+        ("NotANumber", "failed", "wrong answer: 1 of 144 values are NaN or infinite"),
+        ("Raises", "failed", "RuntimeError: out of luck"),
+        ("Exits", "crashed", "the worker exited with status 3"),
+        ("Hangs", "timed_out", "no answer within its time limit of 5 s"),
+        ("broken_build", "failed", "ValueError: cannot pack 32 features"),
+    ]:
+        assert found[name] == (outcome, reason)
+    assert found["Scaled"][1].startswith("wrong answer: relative error 0.01 against")
+    assert "cannot import" in found["missing"][1]
+
+
+def test_what_cannot_run_here_is_skipped_and_a_run_of_nothing_is_not_a_success(tmp_path: Path) -> None:
+    done = bitbench("run", "quick", *TINY, "--impl", "int8", "--axis", "scheme=w1a16", "--out", tmp_path / "run")
+    assert done.returncode == 5
+    assert "activation_bits=16" in done.stderr
+    assert outcomes(store.load(tmp_path / "run").records)["int8"][0] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "quikc"), "unknown suite 'quikc'; choose from: quick"),
+        (("run", "quick", "--axis", "mm=1"), "suite quick has no axis 'mm'; it has: shape, m"),
+        (("run", "quick", "--axis", "shape=4"), "4 is not a shape; write NxK"),
+        (("run", "quick", "--axis", "scheme=w1a8g3"), "in_features=2560 is not divisible by groups=3"),
+        (("run", "quick", "--axis", "dtype=int4"), "'int4' is unknown; choose from: float32"),
+        (("run", "quick", "--device", "tpu"), "choose from: auto"),
+        (("run", "quick", "--metric", "speed"), "unknown metric 'speed'; choose from: exact, sampled, latency"),
+        (("run", "quick", "--budget", "soon"), "'soon' is not a duration; write 90s, 5m or 1h30m"),
+        (("run", "quick", "--impl", "eagre"), "unknown implementation 'eagre'; choose from: linear-fp32"),
+        (("run", "--resume"), "--resume needs --out DIR"),
+        (("run",), "name at least one suite"),
+        (("shwo",), "unknown command 'shwo'; choose from: list, run, show"),
+        (("show", "no/such/run"), "no/such/run"),
+    ],
+)
+def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
+    done = bitbench(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = bitbench("run", "quick", *TINY, "--impl", "eager", "--out", tmp_path / "file" / "run")
+    assert done.returncode == 2
+    assert "a file is in the way" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = [
+        sys.executable,
+        "-m",
+        "harness.cli",
+        "run",
+        "quick",
+        *TINY,
+        "--impl",
+        "linear-fp32,eager",
+        "--out",
+        str(out),
+    ]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "round 3" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert f"bitbench run --resume --out {out}" in rest
+    assert "Traceback" not in rest
+    kept = store.load(out).records
+    assert {record.round for record in kept} == {0, 1}
+
+    resumed = bitbench("run", "--resume", "--out", out)
+    assert resumed.returncode == 0, resumed.stderr
+    records = store.load(out).records
+    assert records[: len(kept)] == kept
+    assert {(r.case.implementation, r.round) for r in records} == {
+        (name, number) for name in ("linear-fp32", "eager") for number in range(4)
+    }
+
+
+def test_every_suite_runs(tmp_path: Path) -> None:
+    small = ("--axis", "shape=64x64", "--axis", "m=4", "--threads", "1", "--rounds", "1", "--budget", "60s")
+    done = bitbench(
+        *("run", "latency", "memory", "training", "scaling", *small, "--impl", "linear-fp32,reference"),
+        *("--out", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    records = store.load(tmp_path / "run").records
+    assert {record.case.suite for record in records} == {"latency", "memory", "training", "scaling"}
+    assert {record.outcome for record in records} == {"measured"}
+    cosine = {r.case.implementation: r.values("gradient_cosine") for r in records if r.case.suite == "training"}
+    assert cosine["linear-fp32"][0] == pytest.approx(1.0, abs=1e-6)
+    assert 0.5 < cosine["reference"][0] < 1
+
+
+def test_the_error_suite_measures_what_theory_predicts(tmp_path: Path) -> None:
+    axes = ("--axis", "weight_bits=1.58,4", "--axis", "activation_bits=8", "--axis", "groups=1,4")
+    done = bitbench("run", "error", *axes, "--axis", "distribution=gaussian,laplace", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    records = store.load(tmp_path / "run").records
+    assert len(records) == 8
+    for record in records:
+        predicted = float(record.facts["predicted_sqnr"])
+        assert record.values("error_sqnr")[0] == pytest.approx(predicted, abs=0.3)
+
+
+def test_pytest_benchmark_runs_the_cases_as_its_users_know_it(tmp_path: Path) -> None:
+    words = ["suites", "--benchmark-only", "-p", "no:cacheprovider", "--benchmark-max-time=0.01"]
+    words += ["-k", "quick and n:2560 and m:1/ and (linear-fp32 or int8)", f"--benchmark-json={tmp_path / 'out.json'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+    )
+    assert done.returncode == 0, done.stdout
+    benchmarks = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
+    assert {b["extra_info"]["implementation"] for b in benchmarks} == {"linear-fp32", "int8"}
+    assert all(b["extra_info"]["k"] == 2560 and b["extra_info"]["weight_bits"] == 1.58 for b in benchmarks)
+    assert len({b["group"] for b in benchmarks}) == 1

@@ -1,0 +1,193 @@
+"""The rules of the house, read from the source itself. A deliberate exception is an entry below, with its reason."""
+
+import ast
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.metric import METRICS
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("bitlinear", "harness", "suites")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+ALL_PYTHON = SOURCES + sorted((ROOT / "tests").rglob("*.py"))
+PROSE = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("results/*.md"),
+        ROOT / "Makefile",
+        ROOT / ".ci/run",
+    ]
+    + [path for package in PACKAGES for kind in ("html", "css", "js") for path in (ROOT / package).rglob(f"*.{kind}")]
+)
+
+ANALYSIS = ("model", "metric", "store", "stats", "compare", "gate", "frames", "plots", "report", "table", "cli")
+ANALYSIS_ROOTS = tuple(f"harness.{name}" for name in (*ANALYSIS, "commands", "run"))
+TORCH_IN_ANALYSIS = {
+    "harness.environment": "`torch_side` and what it calls run in the worker; the import is inside them",
+}
+SLOW_TO_IMPORT = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "rich")
+
+VAGUE_NAMES = {"utils", "util", "common", "base", "helpers", "helper", "misc"}
+MAX_FILE, MAX_FUNCTION = 300, 60
+LONG_FILES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+"""Name to reason, files as `harness/run.py`, functions as `harness/run.py:name`."""
+
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
+SILENCER = re.compile(r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[a-z, -]+\])?)")
+
+
+def words_after_silencer(comment: str) -> list[str]:
+    return re.findall(r"[A-Za-z]{2,}", SILENCER.sub("", comment))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that the file imports, at any depth of nesting; names imported from a package count as modules."""
+    names: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import; the full name is easier to search for"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            names.add(str(node.module))
+    return names
+
+
+def top_level(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def analysis_half() -> dict[str, Path]:
+    """The modules of `harness` that the analysis half consists of, and what they import, transitively."""
+    modules = {module_name(path): path for path in SOURCES}
+    waiting = [name for name in modules if any(f"{name}.".startswith(f"{root}.") for root in ANALYSIS_ROOTS)]
+    found: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in modules:
+            found[name] = modules[name]
+            waiting += [other for other in imported(modules[name]) if other.startswith("harness.")]
+    return found
+
+
+def test_bitlinear_and_harness_are_strangers() -> None:
+    for path in SOURCES:
+        package = path.relative_to(ROOT).parts[0]
+        forbidden = set() if package == "suites" else set(PACKAGES) - {package}
+        assert not top_level(imported(path)) & forbidden, where(path, 1)
+
+
+def test_the_analysis_half_never_imports_torch() -> None:
+    half = analysis_half()
+    assert {"harness.model", "harness.environment"} <= set(half)
+    importers = {name for name, path in half.items() if "torch" in top_level(imported(path))}
+    assert importers == set(TORCH_IN_ANALYSIS)
+
+
+def test_the_command_line_starts_without_what_is_slow_to_import() -> None:
+    code = f"import sys, harness.cli; print(*(name for name in {SLOW_TO_IMPORT} if name in sys.modules))"
+    done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_suites_are_declared_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import suites; print(*(suite.name for suite in suites.SUITES))"
+    done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "quick" in done.stdout.split()
+
+
+def test_suites_measure_metrics_that_exist() -> None:
+    from suites import SUITES
+
+    assert len({suite.name for suite in SUITES}) == len(SUITES)
+    for suite in SUITES:
+        assert set(suite.metrics) <= set(METRICS), suite.name
+        module, _, _ = suite.workload.partition(":")
+        assert importlib.util.find_spec(module), f"{suite.name}: no module for {suite.workload}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_modules_have_one_idea_and_a_size_to_match(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    assert not VAGUE_NAMES & set(module_name(path).split(".")), "name it after its one idea"
+    lines = len(path.read_text().splitlines())
+    assert (lines > MAX_FILE) == (name in LONG_FILES), f"{lines} lines"
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert (length > MAX_FUNCTION) == (f"{name}:{node.name}" in LONG_FUNCTIONS), f"{node.name}: {length} lines"
+
+
+@pytest.mark.parametrize("path", [*ALL_PYTHON, *PROSE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_left_for_later(path: Path) -> None:
+    found = [
+        where(path, number) for number, line in enumerate(path.read_text().splitlines(), 1) if UNFINISHED.search(line)
+    ]
+    assert not found
+
+
+def test_every_silenced_check_says_why() -> None:
+    silent = [
+        where(path, number)
+        for path in ALL_PYTHON
+        for number, comment in comments(path)
+        if SILENCER.search(comment) and not words_after_silencer(comment)
+    ]
+    assert not silent
+
+
+def test_every_broad_except_says_why() -> None:
+    silent = []
+    for path in SOURCES:
+        said = {number for number, comment in comments(path) if words_after_silencer(comment)}
+        handlers = (node for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler))
+        silent += [where(path, node.lineno) for node in handlers if is_broad(node) and node.lineno not in said]
+    assert not silent
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    caught = (
+        {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else {"Exception"}
+    )
+    return bool(caught & {"Exception", "BaseException"})
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    assert len(words_after_silencer("# noqa: BLE001, E501")) == 0
+    assert len(words_after_silencer("# type: ignore[no-any-return]  # torch says Any")) == 3
+    (handler,) = (
+        n for n in ast.walk(ast.parse("try: 1\nexcept (OSError, Exception): 2")) if isinstance(n, ast.ExceptHandler)
+    )
+    assert is_broad(handler)
