@@ -1,0 +1,79 @@
+"""The command line itself: exit codes of errors, and nothing slow imported to say what there is."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from harness import cli
+from harness.commands.run import _without_paths, parse_axes, parse_duration
+from harness.errors import BitbenchError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1.5h", 5400), ("2m30s", 150)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "soon", "-5m", "5 minutes", "m"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(UsageError, match="write 90s, 5m or 1h30m"):
+        parse_duration(text)
+
+
+def test_axes_may_be_given_several_times_and_together() -> None:
+    given = parse_axes(("m=1,128", "shape=4096x4096", "m=512"))
+    assert given == {"m": (1, 128, 512), "shape": ("4096x4096",)}
+
+
+@pytest.mark.parametrize("text", ["m", "m=", "=1", "m=,"])
+def test_what_is_no_axis(text: str) -> None:
+    with pytest.raises(UsageError, match="not of the form"):
+        parse_axes((text,))
+
+
+def test_where_a_run_lies_is_not_recorded() -> None:
+    given = ["run", "quick", "--out", "/home/somebody/x", "--out=/tmp/y", "-k", "eager"]
+    assert _without_paths(given) == ["run", "quick", "-k", "eager"]
+
+
+def test_every_command_exists_and_explains_itself() -> None:
+    for name in cli.COMMANDS:
+        result = CliRunner().invoke(cli.bitbench, [name, "--help"])
+        assert result.exit_code == 0
+        assert "Usage:" in result.output
+
+
+class Unforeseen(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BitbenchError("one line"), 2),
+        (click.UsageError("one line"), 2),
+        (KeyboardInterrupt(), cli.INTERRUPTED),
+        (Unforeseen("one line"), cli.INTERNAL_ERROR),
+    ],
+)
+def test_an_error_is_one_line_and_a_bug_is_no_verdict(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli.bitbench, "main", fails)
+    assert cli.main(["show"]) == code
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == (0 if code == cli.INTERRUPTED else 1)
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    line = f"{sys.executable} -m harness.cli --help | head -c 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
