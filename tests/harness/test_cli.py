@@ -48,7 +48,7 @@ def test_every_command_exists_and_explains_itself() -> None:
         assert "Usage:" in result.output
 
 
-class Unforeseen(Exception):
+class UnforeseenError(Exception):
     pass
 
 
@@ -58,7 +58,7 @@ class Unforeseen(Exception):
         (BitbenchError("one line"), 2),
         (click.UsageError("one line"), 2),
         (KeyboardInterrupt(), cli.INTERRUPTED),
-        (Unforeseen("one line"), cli.INTERNAL_ERROR),
+        (UnforeseenError("one line"), cli.INTERNAL_ERROR),
     ],
 )
 def test_an_error_is_one_line_and_a_bug_is_no_verdict(
