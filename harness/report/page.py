@@ -97,7 +97,7 @@ def doubts(view: View) -> list[str]:
     if run.revision.dirty:
         texts.append("the checkout had uncommitted changes: commit them, so that the run can be repeated")
     at = run.environment
-    if at.load_average > (at.affinity or at.cores_logical or math.inf) / 2:
+    if at.load_average > 0.75 * (at.affinity or at.cores_logical or math.inf):  # an installation just before is less
         texts.append(f"the load average was {at.load_average:.2f} at the start: stop other work and measure again")
     return texts
 
