@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from harness.compare import Pair, match
 from harness.environment import differences
-from harness.metric import Metric
+from harness.metric import KINDS, Metric
 from harness.model import Comparison, Verdict, Word
 from harness.quantity import amount, change, distinct_amounts, slower
 from harness.results import Result, results
@@ -121,10 +121,10 @@ def _compared(pair: Pair, differing: Sequence[str], margin: float) -> Judged:
     ratio = pair.comparison
     if ratio is None:
         raise ValueError(f"{pair.case.name}, {pair.metric.name}: measured on both sides and never compared")
+    if differing and pair.metric.name not in KINDS["portable"]:
+        return "incomparable", f"not like machines ({'; '.join(differing)}); measure both on one machine"
     if pair.metric.assume == "exact":
         return _exact(pair.metric, ratio)
-    if differing:
-        return "incomparable", f"not like machines ({'; '.join(differing)}); measure both on one machine"
     return _sampled(pair.metric, ratio, margin)
 
 

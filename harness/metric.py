@@ -26,6 +26,8 @@ class Metric(msgspec.Struct, frozen=True):
     """Shown, never judged."""
     first_round_only: bool = False
     """Measured once a run: later rounds would find warm compile caches, or would repeat an exact value."""
+    machine_dependent: bool = False
+    """Exact on one machine, but another's math library sums in another order or takes other scratch space."""
 
 
 _ALL = (
@@ -43,7 +45,7 @@ _ALL = (
     Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),
     Metric("bits_per_weight", "effective bits per weight", "bit", "lower", "exact"),
     Metric("resident_bytes", "bytes kept alive after the first call", "B", "lower", "exact"),
-    Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact"),
+    Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact", machine_dependent=True),
     Metric(
         "peak_rss", "peak resident set of the worker", "B", "lower", "sampled", informative=True, first_round_only=True
     ),
@@ -54,9 +56,27 @@ _ALL = (
     Metric("error_mse", "quantisation error: mean square", "1", "lower", "exact", relative_tolerance=2e-3),
     Metric("error_worst_channel_sqnr", "quantisation error: worst channel's SQNR", "dB", "higher", "exact", 0.1),
     # Agreement is rounding noise of the matrix product: another summation order moves it, one bit (6 dB) is a change.
-    Metric("agreement_sqnr", "agreement with the contract: SQNR", "dB", "higher", "exact", 6.0),
-    Metric("agreement_relative", "agreement with the contract: relative", "1", "lower", "exact", 1e-7, 1.0),
-    Metric("agreement_max_abs", "agreement with the contract: largest", "1", "lower", "exact", 1e-6, 1.0),
+    Metric("agreement_sqnr", "agreement with the contract: SQNR", "dB", "higher", "exact", 6.0, machine_dependent=True),
+    Metric(
+        "agreement_relative",
+        "agreement with the contract: relative",
+        "1",
+        "lower",
+        "exact",
+        1e-7,
+        1.0,
+        machine_dependent=True,
+    ),
+    Metric(
+        "agreement_max_abs",
+        "agreement with the contract: largest",
+        "1",
+        "lower",
+        "exact",
+        1e-6,
+        1.0,
+        machine_dependent=True,
+    ),
     Metric("timed_share", "share of wall time inside timed regions", "1", "higher", "sampled"),
     Metric("loop_share", "share of a sample that is the timing loop itself", "1", "lower", "sampled"),
     Metric("report_bytes", "size of the report", "B", "lower", "exact"),
@@ -64,6 +84,13 @@ _ALL = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+
+KINDS: dict[str, frozenset[str]] = {
+    "exact": frozenset(m.name for m in _ALL if m.assume == "exact"),
+    "sampled": frozenset(m.name for m in _ALL if m.assume == "sampled"),
+    "portable": frozenset(m.name for m in _ALL if m.assume == "exact" and not m.machine_dependent),
+}
+"""Words that stand for several metrics: `portable` ones may be compared between unlike machines."""
 
 
 def in_round(name: str, number: int) -> bool:
@@ -73,14 +100,13 @@ def in_round(name: str, number: int) -> bool:
 
 
 def select_metrics(names: Collection[str]) -> frozenset[str]:
-    """The metrics that `names` choose: metric names and the words `exact` and `sampled`; none means all.
+    """The metrics that `names` choose: metric names and the words of KINDS; none means all.
 
     Raises UsageError for any other name.
     """
-    chosen = set()
+    chosen: set[str] = set()
     for name in names:
-        matching = {metric.name for metric in METRICS.values() if name in (metric.name, metric.assume)}
-        if not matching:
-            raise UsageError(f"unknown metric {name!r}; choose from: exact, sampled, {', '.join(METRICS)}")
-        chosen |= matching
+        if name not in METRICS and name not in KINDS:
+            raise UsageError(f"unknown metric {name!r}; choose from: {', '.join([*KINDS, *METRICS])}")
+        chosen |= KINDS.get(name, {name})
     return frozenset(chosen or METRICS)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol
@@ -44,8 +44,8 @@ def row(case: Case, values: Values) -> str:
 class Lines:
     """Plain lines, for logs: one a contest and round, and one a case in the first round."""
 
-    def __init__(self, contests: Sequence[Contest], write: Callable[[str], None], now: Callable[[], float]) -> None:
-        self._total = sum(contest.rounds for contest in contests)
+    def __init__(self, turns: int, write: Callable[[str], None], now: Callable[[], float]) -> None:
+        self._total = turns
         self._begun = 0
         self._write = write
         self._now = now
@@ -88,7 +88,7 @@ class Lines:
 class Live(Lines):
     """The same rows above a bar with the remaining time, on a terminal."""
 
-    def __init__(self, contests: Sequence[Contest]) -> None:
+    def __init__(self, turns: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -101,7 +101,7 @@ class Live(Lines):
             console=Console(stderr=True),
             transient=True,
         )
-        super().__init__(contests, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.time)
+        super().__init__(turns, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.time)
         self._task = self._bar.add_task("", total=self._total, round=1)
 
     def began(self, contest: Contest, number: int) -> None:
@@ -123,8 +123,8 @@ class Live(Lines):
         self._bar.stop()
 
 
-def watcher(contests: Sequence[Contest]) -> AbstractContextManager[Watcher]:
-    """A live display on a terminal, plain lines elsewhere."""
+def watcher(turns: int) -> AbstractContextManager[Watcher]:
+    """For a run of so many contests and rounds: a live display on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
-        return Live(contests)
-    return Lines(contests, lambda line: click.echo(line, err=True), time.time)
+        return Live(turns)
+    return Lines(turns, lambda line: click.echo(line, err=True), time.time)

@@ -78,13 +78,11 @@ class Controller:
         contests: Sequence[Contest],
         request: Request,
         hire: Callable[[], Worker],
-        progress: Progress,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.contests = contests
         self.request = request
         self.hire = hire
-        self.progress = progress
         self.now = now
         self.iterations: dict[Case, int] = {}
         self.done: set[tuple[Case, int]] = set()
@@ -96,14 +94,19 @@ class Controller:
         for record in records:
             self._note(record)
 
-    def records(self) -> Iterator[Record]:
+    def turns_left(self) -> int:
+        """How many contests, counted anew in every round, still have something to measure."""
+        rounds = range(max(contest.rounds for contest in self.contests))
+        return sum(bool(self._waiting(contest, n)) for n in rounds for contest in self._order(n))
+
+    def records(self, progress: Progress) -> Iterator[Record]:
         """Every record still to be made, as it is made."""
         deadline = self.now() + self.request.budget if self.request.budget else float("inf")
         try:
             for number in range(max(contest.rounds for contest in self.contests)):
                 for contest in self._order(number):
                     late = self.now() >= deadline
-                    for record in self._unmeasured(contest) if late else self._contest(contest, number):
+                    for record in self._unmeasured(contest) if late else self._contest(contest, number, progress):
                         self._note(record)
                         yield record
                 self._dismiss()
@@ -132,17 +135,21 @@ class Controller:
             if not any(done == case for done, _ in self.done):
                 yield Record(case, 0, "skipped", reason, facts=contest.facts)
 
-    def _contest(self, contest: Contest, number: int) -> Iterator[Record]:
+    def _waiting(self, contest: Contest, number: int) -> list[Case]:
+        return [case for case in contest.cases if case not in self.ended and (case, number) not in self.done]
+
+    def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[Record]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
-        waiting = [case for case in contest.cases if case not in self.ended and (case, number) not in self.done]
+        waiting = self._waiting(contest, number)
         if waiting:
-            self.progress.began(contest, number)
+            progress.began(contest, number)
         while waiting:
             self._release()
             drafts = {case: Draft(case) for case in waiting}
             for case in tuple(waiting):
                 try:
                     self._prepare(contest, number, drafts[case])
+                    progress.prepared(case, {name: tuple(values) for name, values in drafts[case].values.items()})
                 except CaseEndedError as end:
                     waiting.remove(case)
                     yield self._ended(contest, number, drafts.pop(case), end)
@@ -178,7 +185,6 @@ class Controller:
             self._ask(draft, Memory(case, contest.seed))
         if "latency" in metrics:
             self._calibrate(contest, draft)
-        self.progress.prepared(case, {metric: tuple(values) for metric, values in draft.values.items()})
 
     def _calibrate(self, contest: Contest, draft: Draft) -> None:
         """Choose the loop count once a case, for all rounds. The last trial stands in for the latency until timing."""

@@ -12,7 +12,7 @@ metrics = click.option(
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="Only this metric, or `exact` or `sampled` for all of a kind; may be given several times.",
+    help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
 )
 margin = click.option(
     "--margin",

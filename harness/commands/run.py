@@ -1,7 +1,6 @@
 """`bitbench run`: measure suites and keep the records."""
 
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -102,13 +101,13 @@ class Staff:
 
     def __init__(self, registry: Registry) -> None:
         self._module = registry.module
-        self._cache = tempfile.mkdtemp(prefix="bitbench-")
+        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
 
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
-        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         return WorkerProcess(self._module, environment)
 
     def hire(self) -> Worker:
@@ -120,7 +119,7 @@ class Staff:
         """Let go of what was not hired, and of the compile cache."""
         if self._first is not None:
             self._first.close()
-        shutil.rmtree(self._cache, ignore_errors=True)
+        self._cache.cleanup()
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
@@ -158,11 +157,11 @@ def _carry_out(
 ) -> int:
     """Measure what is not yet made, record by record; then print the table and say whether the run is good."""
     records = list(made)
-    with watcher(contests) as progress:
-        controller = Controller(contests, request, staff.hire, progress)
-        controller.continue_from(records)
+    controller = Controller(contests, request, staff.hire)
+    controller.continue_from(records)
+    with watcher(controller.turns_left()) as progress:
         try:
-            for record in controller.records():
+            for record in controller.records(progress):
                 writer.append(record)
                 records.append(record)
                 progress.recorded(record)

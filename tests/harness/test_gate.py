@@ -217,7 +217,8 @@ def test_gate_from_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture
     assert code == 2
     assert "would have shown" not in out
     assert out.count("cpu_model: Example CPU 1000 vs Other") == 1
-    assert printed(capsys, base, head, "--metric", "exact")[0] == 0
+    assert printed(capsys, base, head, "--metric", "portable")[0] == 0
+    assert printed(capsys, base, head, "--metric", "exact")[0] == 2
     assert printed(capsys, base, head, "--metric", "weight_bytes", "--metric", "error_sqnr")[0] == 0
 
 

@@ -31,7 +31,7 @@ def records() -> list[Record]:
     def hire() -> Worker:
         return waiting.pop() if waiting else WorkerProcess(MODULE)
 
-    return list(Controller(contests, request, hire, Silent()).records())
+    return list(Controller(contests, request, hire).records(Silent()))
 
 
 @pytest.mark.parametrize(

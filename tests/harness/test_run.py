@@ -86,9 +86,7 @@ class Scene:
         self.workers: list[FakeWorker] = []
         self.contests = [self.contest(m) for m in range(1, contests + 1)]
         self.misbehave = misbehave
-        self.controller = Controller(
-            self.contests, Request(suites=("s",), budget=budget), self.hire, Silent(), self.clock
-        )
+        self.controller = Controller(self.contests, Request(suites=("s",), budget=budget), self.hire, self.clock)
 
     @staticmethod
     def contest(m: int) -> Contest:
@@ -100,7 +98,7 @@ class Scene:
         return self.workers[-1]
 
     def records(self) -> list[Record]:
-        return list(self.controller.records())
+        return list(self.controller.records(Silent()))
 
 
 def named(records: list[Record], implementation: str) -> list[Record]:
@@ -193,7 +191,9 @@ def test_resuming_measures_only_what_is_missing() -> None:
     for cut in range(len(everything)):
         scene = Scene()
         scene.controller.continue_from(everything[:cut])
+        turns = scene.controller.turns_left()
         made = scene.records()
+        assert turns == len({r.round for r in made})
         assert [(r.case, r.round) for r in made] == [(r.case, r.round) for r in everything[cut:]]
 
 
