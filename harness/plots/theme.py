@@ -107,11 +107,15 @@ def markers(names: Iterable[str]) -> dict[str, str]:
     return {name: _MARKERS[(slot + slot // len(_MARKERS)) % len(_MARKERS)] for name, slot in slots(names).items()}
 
 
+_LOWEST = 2.0
+"""Inches that a title, a heading, an axis with its name and a bar need."""
+
+
 def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> tuple[Figure, list[Axes]]:
     """A figure of `count` axes in rows of `columns`; `height` is one row's, in inches. Needs no pyplot state."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure = Figure(figsize=(width, max(height * rows, _LOWEST)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr,call-arg]  # a ConstrainedLayoutEngine
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for spare in grid[count:]:

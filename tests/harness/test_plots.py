@@ -141,3 +141,11 @@ def test_pareto_front_is_what_nothing_beats(points):
             for i in front
         )
         assert beaten != (points[position] in [points[i] for i in front])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", OF_SPEED)
+def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
+    pair = make_records(implementations=("linear-fp32", "int8"), tokens=(1,), samples=2, troubles=False)
+    figure = draw(name, write_run(tmp_path / "small", records=pair))
+    assert all(path.stat().st_size for path in svg.save(figure, tmp_path, name))
