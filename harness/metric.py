@@ -80,7 +80,8 @@ _ALL = (
     Metric("timed_share", "share of wall time inside timed regions", "1", "higher", "sampled"),
     Metric("loop_share", "share of a sample that is the timing loop itself", "1", "lower", "sampled"),
     Metric("report_bytes", "size of the report", "B", "lower", "exact"),
-    Metric("gradient_cosine", "gradients against the full-precision twin: cosine", "1", "higher", "exact", 1e-3),
+    Metric("weight_gradient_cosine", "gradient of the weight against the twin's: cosine", "1", "higher", "exact", 1e-3),
+    Metric("input_gradient_cosine", "gradient of the input against the twin's: cosine", "1", "higher", "exact", 1e-3),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

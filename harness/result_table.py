@@ -26,7 +26,8 @@ _HEADINGS = {
     "peak_forward_bytes": "peak\nforward",
     "error_sqnr": "error\nSQNR",
     "agreement_sqnr": "agree\nSQNR",
-    "gradient_cosine": "gradient\ncosine",
+    "weight_gradient_cosine": "weight\ngradient",
+    "input_gradient_cosine": "input\ngradient",
 }
 """Metrics that are shown unless others are asked for."""
 
@@ -34,6 +35,7 @@ _LEGENDS = {
     "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
     "error_sqnr": "error SQNR: the scheme against full precision",
     "agreement_sqnr": "agree SQNR: the implementation against the contract",
+    "input_gradient_cosine": "gradient: cosine with the full-precision twin's",
 }
 Shown = tuple[Column, Callable[[Result], str]]
 

@@ -15,7 +15,7 @@ from harness.stats import paired_ratio, within_tolerance
 from harness.wording import full_precision, interval, listed, typeset
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
-SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["gradient_cosine"]
+SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]
 
 
 Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
@@ -92,7 +92,7 @@ def _smallest(rivals: Sequence[Result]) -> Answer:
 def _most_accurate(rivals: Sequence[Result]) -> Answer:
     entrants = [result for result in rivals if not math.isnan(centre(result, SQNR))]
     faithful = _closest(rivals, AGREEMENT, "Closest to the contract: {} with an agreement of {}.")
-    faithful += _closest(rivals, GRADIENT, "Gradient closest to full precision: {} with a cosine of {}.")
+    faithful += _closest(rivals, GRADIENT, "Gradient of the input closest to full precision: {} with a cosine of {}.")
     if not entrants:
         missing = "The scheme's error was not measured here; the suite error measures it."
         return Answer(ACCURATE, reasons=(missing, *faithful))

@@ -29,7 +29,8 @@ _HEADINGS = {
     "peak_forward_bytes": "peak of a call",
     "error_sqnr": "error SQNR",
     "agreement_sqnr": "agreement SQNR",
-    "gradient_cosine": "gradient cosine",
+    "weight_gradient_cosine": "weight gradient cosine",
+    "input_gradient_cosine": "input gradient cosine",
 }
 
 

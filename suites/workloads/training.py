@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from suites.workloads.problem import Problem, problem
 
 LEARNING_RATE = 1e-9
 """So small that the weights of the last timed step are those of the first: what is timed does not drift."""
+Gradients: TypeAlias = tuple[Tensor | None, Tensor | None]
+"""Of the weight `(N, K)` and of the input `(M, K)`."""
+NAMES = ("weight_gradient_cosine", "input_gradient_cosine")
 GRADIENT_FLOOR = 0.5
 """A gradient that points further away from the full-precision one than 60 degrees is no gradient of this layer."""
 
@@ -31,21 +35,20 @@ class Step:
     upstream: Tensor
 
     def __post_init__(self) -> None:
+        self.x = self.x.detach().clone().requires_grad_()  # in a model, the layer before wants its gradient too
         self.optimiser = torch.optim.SGD(self.module.parameters(), lr=LEARNING_RATE)
 
-    def __call__(self) -> Tensor:
-        """Forward, backward, step; returns the gradient of the weight `(N, K)` of this step."""
+    def __call__(self) -> Gradients:
+        """Forward, backward, step."""
         self.optimiser.zero_grad()
+        self.x.grad = None
         self.module(self.x).backward(self.upstream)
         self.optimiser.step()
-        gradient = next(iter(self.module.parameters())).grad
-        if gradient is None:
-            raise RuntimeError("no gradient reached the weight")
-        return gradient
+        return next(iter(self.module.parameters())).grad, self.x.grad
 
 
 class Training(Workload):
-    """A training step of one contestant, judged by its gradient against the full-precision twin's."""
+    """A training step of one contestant, judged by its gradients against the full-precision twin's."""
 
     def __init__(self, case: Case, seed: int) -> None:
         self.problem: Problem = problem(case, seed)
@@ -66,15 +69,21 @@ class Training(Workload):
         return Step(self.implementation.build_trainable(self.problem.layer()), self.problem.x, self.upstream)
 
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        """The cosine between the weight's gradient and the twin's."""
-        gradient = call()
-        if not isinstance(gradient, Tensor) or gradient.shape != self.problem.weight.shape:
-            return Check({"gradient_cosine": math.nan}, "wrong answer: no gradient of the weight's shape")
-        agreement = cosine(self._twin_gradient(), gradient.to(torch.float64))
-        values = {"gradient_cosine": agreement}
-        if agreement >= GRADIENT_FLOOR:
+        """The cosines between the gradients of weight and input and those of the twin."""
+        values: dict[str, float] = dict.fromkeys(NAMES, math.nan)
+        given = call()
+        if not isinstance(given, tuple) or not all(isinstance(gradient, Tensor) for gradient in given):
+            return Check(values, "wrong answer: no gradient reached the weight or the input")
+        for name, twin, gradient in zip(NAMES, self._twin_gradients(), given, strict=True):
+            if gradient.shape != twin.shape:
+                return Check(
+                    values, f"wrong answer: a gradient of shape {tuple(gradient.shape)}, not {tuple(twin.shape)}"
+                )
+            values[name] = cosine(twin, gradient.to(torch.float64))
+        if all(value >= GRADIENT_FLOOR for value in values.values()):
             return Check(values)
-        return Check(values, f"wrong answer: the cosine of its gradient with the twin's is {agreement:.3g}")
+        words = " and ".join(f"{value:.3g}" for value in values.values())
+        return Check(values, f"wrong answer: the cosines of its gradients with the twin's are {words}")
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """Bytes of the parameters that are trained."""
@@ -83,22 +92,14 @@ class Training(Workload):
         size = stored_bytes(call.module)
         return {"weight_bytes": size, "bits_per_weight": 8 * size / self.problem.weight.numel()}
 
-    def _twin_gradient(self) -> Tensor:
-        """The full-precision twin's: a linear layer has `upstream.T @ norm(x)`, computed by autograd in float64."""
+    def _twin_gradients(self) -> tuple[Tensor, Tensor]:
+        """Of weight and input of the full-precision twin, by autograd in float64; a baseline's has no norm."""
         scheme, (n, k) = self.problem.scheme, self.problem.weight.shape
         norm = scheme.norm and not self.implementation.baseline
-        twin = BitLinear(
-            k,
-            n,
-            scheme.groups,
-            weight_bits=16,
-            activation_bits=16,
-            norm=norm,
-            dtype=torch.float64,
-            device=self.problem.x.device,
-        )
-        with torch.no_grad():
-            twin.weight.copy_(self.problem.weight)
-        twin(self.problem.x.to(torch.float64)).backward(self.upstream.to(torch.float64))
+        twin = BitLinear(k, n, scheme.groups, weight_bits=16, activation_bits=16, norm=norm, device="meta")
+        twin.weight = nn.Parameter(self.problem.weight.double())
+        x = self.problem.x.double().requires_grad_()
+        twin(x).backward(self.upstream.double())
         assert twin.weight.grad is not None
-        return twin.weight.grad
+        assert x.grad is not None
+        return twin.weight.grad, x.grad

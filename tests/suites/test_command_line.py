@@ -205,9 +205,10 @@ def test_every_suite_runs(tmp_path: Path) -> None:
     records = store.load(tmp_path / "run").records
     assert {record.case.suite for record in records} == {"latency", "memory", "training", "scaling"}
     assert {record.outcome for record in records} == {"measured"}
-    cosine = {r.case.implementation: r.values("gradient_cosine") for r in records if r.case.suite == "training"}
-    assert cosine["linear-fp32"][0] == pytest.approx(1.0, abs=1e-6)
-    assert 0.5 < cosine["reference"][0] < 1
+    trained = {r.case.implementation: r for r in records if r.case.suite == "training"}
+    for name in ("weight_gradient_cosine", "input_gradient_cosine"):
+        assert trained["linear-fp32"].values(name)[0] == pytest.approx(1.0, abs=1e-6)
+        assert 0.5 < trained["reference"].values(name)[0] < 1
 
 
 def test_the_error_suite_measures_what_theory_predicts(tmp_path: Path) -> None:
