@@ -72,6 +72,12 @@ def test_calibration_lands_within_a_factor_of_two_of_the_sample(call_seconds: fl
     assert count == 1 or sample / 2 <= count * call_seconds <= 2 * sample
 
 
+def test_one_interruption_does_not_mislead_calibration() -> None:
+    interruptions = iter([1.0])
+    count = calibrate(lambda _, iterations, samples: [1e-5 + next(interruptions, 0.0)] * samples, "member", 0.005)
+    assert count == 512
+
+
 def _turns(costs: dict[str, float], seconds: float, seed: int = 0) -> tuple[list[str], dict[str, Sequence[float]]]:
     fake = FakeTime()
     order: list[str] = []
