@@ -47,7 +47,6 @@ class Suite:
     """From a case's params to what is known of it before it runs; never imports torch."""
     implementations: tuple[str, ...] = ()
     """Contestants by default; empty means the whole catalogue."""
-    baselines: tuple[str, ...] = ("linear-fp32", "linear-bf16")
 
     def points(self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False) -> list[Params]:
         """Params of every contest: the product of the axes, with the axes in `chosen` replaced.

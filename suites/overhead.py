@@ -13,7 +13,6 @@ COMMANDS = Suite(
     resolve=dict,
     facts=dict,
     implementations=("help", "show", "compare", "gate", "report-10000", "first-row"),
-    baselines=("help",),
 )
 
 SHARES = Suite(
@@ -26,5 +25,4 @@ SHARES = Suite(
     resolve=dict,
     facts=dict,
     implementations=("latency-suite", "timing-loop", "report-10000"),
-    baselines=(),
 )
