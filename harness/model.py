@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the record file. Raised whenever a reader of the previous version would misread a new file."""
 
 Value: TypeAlias = int | float | str
@@ -96,6 +96,8 @@ class Measurement(msgspec.Struct, frozen=True):
     metric: str
     values: tuple[float, ...]
     iterations: int = 1
+    blocks: tuple[int, ...] = ()
+    """Of a timing: the block that each value was taken in. Values of two cases in one block were taken close together."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -108,8 +110,10 @@ class Record(msgspec.Struct, frozen=True):
     measurements: tuple[Measurement, ...] = ()
     facts: Params = {}
     """What the suite says of the case: weight_bits, activation_bits, groups, operations, predicted_sqnr ..."""
-    noise: dict[str, float] = {}
-    """Covariates of the machine while the case was measured."""
+    noise: dict[str, tuple[float, ...]] = {}
+    """What the machine did while the case was timed: one value a block, of every block of the contest's round."""
+    voided: tuple[int, ...] = ()
+    """Blocks that count for no contestant, because the canary beside them was disturbed."""
     duration: float = 0.0
     """Seconds from the first request for this case to its last answer."""
     timed: float = 0.0
@@ -148,6 +152,24 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """One-minute load average when the run started."""
 
 
+class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine can do at most, as measured on it; 0 where it was not measured. Per second, at `threads`."""
+
+    device: str = "cpu"
+    threads: int = 0
+    cache_bytes: int = 0
+    """Size of the last-level cache: what is larger is read from memory."""
+    cache_bandwidth: float = 0.0
+    """Bytes a second read from what fits into the last-level cache."""
+    memory_bandwidth: float = 0.0
+    """Bytes a second read from what does not."""
+    float32: float = 0.0
+    """Operations a second of a large matrix product; a multiply and an add count as two."""
+    bfloat16: float = 0.0
+    float16: float = 0.0
+    int8: float = 0.0
+
+
 class Revision(msgspec.Struct, frozen=True):
     """The version of the code that ran. `commit` is empty outside a git checkout."""
 
@@ -156,11 +178,16 @@ class Revision(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """How long to measure. `seconds` are spent timing one contest in one round; `sample` is one timed inner loop."""
+    """How long to measure. `seconds` are spent timing one contest in one round; `sample` is one timed inner loop.
+
+    A contest has at most `rounds` rounds. With a `precision` it ends at the first planned look at which the interval of
+    every contestant's log ratio to the baseline is at most that to either side; 0.02 is 2 %.
+    """
 
     rounds: int
     seconds: float
     sample: float = 0.005
+    precision: float = 0.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,11 +204,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
     """Only these metrics; empty means all that the suites measure."""
     rounds: int = 0
-    """0 means what each suite's budget says."""
+    """Exactly so many, without looking in between; 0 means what each suite's budget says."""
+    precision: float = 0.0
+    """Instead of the suites' own; 0 means what each suite's budget says."""
     budget: float = 0.0
     """Seconds of wall time after which no new contest is begun; 0 means no limit."""
     case_limit: float = 120.0
     """Seconds that one request about one case may take before its worker is killed."""
+    memory_limit: float = 0.0
+    """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
 
 
@@ -195,6 +226,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     order: str
     """How contestants take turns, in words."""
+    rules: tuple[str, ...] = ()
+    """When a contest ends, and which blocks are voided, in words: declared before anything is measured."""
+    ceilings: tuple[Ceilings, ...] = ()
     environment: Environment
     revision: Revision
     argv: tuple[str, ...] = ()

@@ -11,6 +11,27 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     """Say what machine, torch, devices and implementations you see."""
 
 
+class Ceilings(msgspec.Struct, frozen=True, tag="ceilings"):
+    """Measure how fast this machine reads memory and multiplies matrices, with `threads` threads on `device`.
+
+    Answers one value a ceiling, by the names of `model.Ceilings`.
+    """
+
+    device: str
+    threads: int
+
+
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
+    """Judge the contestant of the case on other shapes and inputs than the case's own; fails when it is wrong there."""
+
+    case: Case
+    seed: int
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """Run the canary, a fixed loop, and say what the machine did since the last look. Answers in `noise` alone."""
+
+
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     """Build the case and call it once. Answers `prepare`, `first_call` (seconds) and what is stored."""
 
@@ -33,7 +54,10 @@ class Memory(msgspec.Struct, frozen=True, tag="memory"):
 
 
 class Time(msgspec.Struct, frozen=True, tag="time"):
-    """Visit the prepared case: warm up once, then time `samples` loops of `iterations` calls. Answers `latency`."""
+    """Visit the prepared case: warm up once, then time `samples` loops of `iterations` calls. Answers `latency`.
+
+    Fails when the last output is wrong, or when inputs, weights or the harness itself are not what they were before.
+    """
 
     case: Case
     iterations: int
@@ -44,7 +68,7 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     """Forget every prepared case."""
 
 
-Question: TypeAlias = Describe | Prepare | Accuracy | Memory | Time | Release
+Question: TypeAlias = Describe | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -47,6 +47,11 @@ class Suite:
     """From a case's params to what is known of it before it runs; never imports torch."""
     implementations: tuple[str, ...] = ()
     """Contestants by default; empty means the whole catalogue."""
+    baseline: str = ""
+    """The contestant whose ratios decide when a contest is precise enough; the first of the contest if it is absent."""
+    probed_by: tuple[str, ...] = ()
+    """Params that decide whether a contestant is right on other shapes too: it is probed once for each combination of
+    them. Empty means that there is nothing to probe."""
 
     def points(self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False) -> list[Params]:
         """Params of every contest: the product of the axes, with the axes in `chosen` replaced.
@@ -105,6 +110,24 @@ class Workload(ABC):
     @abstractmethod
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
         """Judge what `call()` returns. Agreement is always judged; other metrics are computed when asked for."""
+
+    def probe(self) -> str:
+        """Judge the contestant on other shapes and inputs than this case's own: why it is wrong there, or nothing."""
+        return ""
+
+    def refresh(self, call: Callable[[], object]) -> None:
+        """Before every visit, untimed: give `call` inputs that it has not seen. Nothing by default."""
+
+    def inspect(self, call: Callable[[], object], output: object) -> str:
+        """After every visit, untimed: why `output`, that of the last timed call, is wrong, or nothing.
+
+        Also says when `call` has changed its inputs or its weights.
+        """
+        return ""
+
+    def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
+        """What to trace for peak bytes, by metric, one after the other."""
+        return {"peak_forward_bytes": call}
 
     def note(self, call: Callable[[], object]) -> str:
         """What the user ought to know of the contestant behind `call`, as a warning with its cure; mostly nothing."""

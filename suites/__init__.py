@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, latency, memory, overhead, quick, scaling, training
+from suites import error, latency, memory, overhead, quick, same, scaling, training
 
 SUITES = (
     quick.SUITE,
@@ -9,6 +9,7 @@ SUITES = (
     error.SUITE,
     training.SUITE,
     scaling.SUITE,
+    same.SUITE,
     overhead.COMMANDS,
     overhead.SHARES,
 )

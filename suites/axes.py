@@ -26,11 +26,20 @@ def _shape(value: Value) -> Value:
     return f"{int(n)}x{int(k)}"
 
 
+def _product(value: Value) -> Value:
+    sizes = str(value).split("x")
+    if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
+        raise ValueError(f"{value!r} is not a product; write MxKxN, as in 1x2560x2560")
+    return "x".join(str(int(size)) for size in sizes)
+
+
 def _scheme(value: Value) -> Value:
     return str(Scheme.parse(str(value)))
 
 
-def _whole(smallest: int, what: str) -> Callable[[Value], Value]:
+def whole(smallest: int, what: str) -> Callable[[Value], Value]:
+    """Parses whole numbers from `smallest` on; raises ValueError that says `what` they are."""
+
     def parse(value: Value) -> Value:
         if not isinstance(value, int) or value < smallest:
             raise ValueError(f"{value!r} is not {what}; give a whole number, {smallest} or more")
@@ -49,7 +58,7 @@ def _one_of(*allowed: Value) -> Callable[[Value], Value]:
 
 
 def _threads(value: Value) -> Value:
-    return 0 if value == "all" else _whole(1, "a number of threads, or `all`")(value or "none")
+    return 0 if value == "all" else whole(1, "a number of threads, or `all`")(value or "none")
 
 
 def thread_counts() -> tuple[Value, ...]:
@@ -63,9 +72,14 @@ def shapes(*values: str, full: tuple[str, ...] = ()) -> Axis:
     return Axis("shape", values, _shape, full)
 
 
+def products(*values: str) -> Axis:
+    """Matrix products MxKxN: tokens, input features, output features."""
+    return Axis("product", values, _product)
+
+
 def tokens(*values: int, full: tuple[int, ...] = ()) -> Axis:
     """M, the tokens of one call: 1 to 32 is decoding, 128 and more is prefill."""
-    return Axis("m", values, _whole(0, "a number of tokens"), full)
+    return Axis("m", values, whole(0, "a number of tokens"), full)
 
 
 def schemes(*values: str, full: tuple[str, ...] = ()) -> Axis:
@@ -75,7 +89,7 @@ def schemes(*values: str, full: tuple[str, ...] = ()) -> Axis:
 
 def groups(*values: int, full: tuple[int, ...] = ()) -> Axis:
     """Groups of input features; 0 leaves them as the scheme says."""
-    return Axis("groups", values or (0,), _whole(0, "a number of groups"), full)
+    return Axis("groups", values or (0,), whole(0, "a number of groups"), full)
 
 
 def weight_bits(*values: float) -> Axis:
@@ -114,6 +128,12 @@ def resolve(point: Params) -> Params:
     consumed = {"shape", "scheme", "groups", "weight_bits", "activation_bits"}
     others = {name: value for name, value in point.items() if name not in consumed}
     return {"n": n, "k": k, "scheme": str(scheme), **others}
+
+
+def resolve_product(point: Params) -> Params:
+    """From a point of the axes to a case's params: `product` becomes m, k and n."""
+    m, k, n = map(int, str(point["product"]).split("x"))
+    return {"m": m, "k": k, "n": n, **{name: value for name, value in point.items() if name != "product"}}
 
 
 def _scheme_of(point: Params) -> Scheme:
