@@ -66,6 +66,8 @@ class Timing:
 
     values: tuple[float, ...]
     iterations: int
+    blocks: tuple[int, ...] = ()
+    """The block that each value was taken in."""
 
     @property
     def median(self) -> float:
@@ -122,6 +124,7 @@ def take_turns(
     sample: float,
     rng: random.Random,
     now: Callable[[], float] = time.perf_counter,
+    after_block: Callable[[], object] = lambda: None,
 ) -> dict[Member, Timing]:
     """Time all members interleaved until `seconds` are spent, at least one block.
 
@@ -129,22 +132,28 @@ def take_turns(
     the block falls on all alike. Members whose samples are long sit out blocks at regular intervals, so that one slow
     member does not use up the time of the others.
     """
-    values: dict[Member, list[float]] = {member: [] for member in iterations}
+    taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in iterations}
     strides: dict[Member, int] = {}
     start = now()
     for block in itertools.count():
         order = [member for member in iterations if block % strides.get(member, 1) == 0]
         rng.shuffle(order)
         for member in [*order, *reversed(order)]:
-            values[member].extend(take(member, iterations[member], SAMPLES_A_VISIT))
+            taken[member] += [(value, block) for value in take(member, iterations[member], SAMPLES_A_VISIT)]
+        after_block()
         if block == 0:
-            strides = {
-                member: math.ceil(min(taken) * iterations[member] / (SLOW_SHARE * sample))
-                for member, taken in values.items()
-            }
+            strides = {member: _stride(pairs, iterations[member], sample) for member, pairs in taken.items()}
         if now() - start >= seconds:
-            return {member: Timing(tuple(taken), iterations[member]) for member, taken in values.items()}
-    raise AssertionError("itertools.count ended")
+            break
+    return {
+        member: Timing(tuple(v for v, _ in pairs), iterations[member], tuple(block for _, block in pairs))
+        for member, pairs in taken.items()
+    }
+
+
+def _stride(taken: Sequence[tuple[float, int]], iterations: int, sample: float) -> int:
+    """Every how many blocks a member is visited whose first block took so long."""
+    return max(1, math.ceil(min(taken)[0] * iterations / (SLOW_SHARE * sample)))
 
 
 def interleave(

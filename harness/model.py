@@ -97,7 +97,7 @@ class Measurement(msgspec.Struct, frozen=True):
     values: tuple[float, ...]
     iterations: int = 1
     blocks: tuple[int, ...] = ()
-    """Of a timing: the block that each value was taken in. Values of two cases in one block were taken close together."""
+    """Of a timing: the block that each value was taken in; two cases' values in one block were taken close together."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ class Record(msgspec.Struct, frozen=True):
     facts: Params = {}
     """What the suite says of the case: weight_bits, activation_bits, groups, operations, predicted_sqnr ..."""
     noise: dict[str, tuple[float, ...]] = {}
-    """What the machine did while the case was timed: one value a block, of every block of the contest's round."""
+    """What the machine did: one value a block; of `canary`, one before the first block and one after each."""
     voided: tuple[int, ...] = ()
     """Blocks that count for no contestant, because the canary beside them was disturbed."""
     duration: float = 0.0
@@ -153,18 +153,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine can do at most, as measured on it; 0 where it was not measured. Per second, at `threads`."""
+    """What the machine can do at most, as measured on it; 0 where it was not measured.
+
+    Bandwidths are bytes read a second, from what fits into the last-level cache of `cache_bytes` and from what does
+    not. By dtype: operations a second of a large matrix product; a multiply and an add count as two.
+    """
 
     device: str = "cpu"
     threads: int = 0
     cache_bytes: int = 0
-    """Size of the last-level cache: what is larger is read from memory."""
     cache_bandwidth: float = 0.0
-    """Bytes a second read from what fits into the last-level cache."""
     memory_bandwidth: float = 0.0
-    """Bytes a second read from what does not."""
     float32: float = 0.0
-    """Operations a second of a large matrix product; a multiply and an add count as two."""
     bfloat16: float = 0.0
     float16: float = 0.0
     int8: float = 0.0
@@ -206,7 +206,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     """Exactly so many, without looking in between; 0 means what each suite's budget says."""
     precision: float = 0.0
-    """Instead of the suites' own; 0 means what each suite's budget says."""
+    """Instead of the suites' own; 0 means that."""
     budget: float = 0.0
     """Seconds of wall time after which no new contest is begun; 0 means no limit."""
     case_limit: float = 120.0
@@ -214,6 +214,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: float = 0.0
     """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """Up to which half width of the log ratio's interval to which baseline, in how many rounds at most."""
+
+    baseline: str = ""
+    precision: float = 0.0
+    """0 where the rounds are fixed."""
+    rounds: int = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +237,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """How contestants take turns, in words."""
     rules: tuple[str, ...] = ()
     """When a contest ends, and which blocks are voided, in words: declared before anything is measured."""
+    aims: dict[str, Aim] = {}
+    """By suite."""
     ceilings: tuple[Ceilings, ...] = ()
     environment: Environment
     revision: Revision
@@ -257,7 +268,7 @@ class Comparison(msgspec.Struct, frozen=True):
     lo: float
     hi: float
     paired: bool
-    """True when both sides were measured in the same rounds, and the rounds' differences were tested."""
+    """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
     warnings: tuple[str, ...] = ()
 
 

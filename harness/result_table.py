@@ -53,7 +53,7 @@ class View:
     @classmethod
     def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
         """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured."""
-        gathered = list(results(stored.records).values())
+        gathered = list(results(stored.records, stored.run.aims).values())
         measured = {metric.name for result in gathered for metric in result.metrics}
         wanted = set(metrics) or measured & _HEADINGS.keys() or measured
         chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]

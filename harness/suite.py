@@ -117,6 +117,7 @@ class Workload(ABC):
 
     def refresh(self, call: Callable[[], object]) -> None:
         """Before every visit, untimed: give `call` inputs that it has not seen. Nothing by default."""
+        del call
 
     def inspect(self, call: Callable[[], object], output: object) -> str:
         """After every visit, untimed: why `output`, that of the last timed call, is wrong, or nothing.

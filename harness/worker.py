@@ -6,7 +6,6 @@
 import ctypes
 import gc
 import os
-import resource
 import signal
 import sys
 import time
@@ -18,10 +17,11 @@ import torch
 
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
+from harness.layout import Layout
 from harness.measure import visit
 from harness.memory import peak_rss
 from harness.model import Case, decode, encode
-from harness.protocol import Accuracy, Answer, Describe, Description, Memory, Prepare, Question, Release, Time
+from harness.protocol import Accuracy, Answer, Describe, Description, Look, Memory, Prepare, Question, Release, Time
 from harness.suite import Catalogue, Registry, Workload, follow
 
 PR_SET_PDEATHSIG = 1
@@ -29,13 +29,26 @@ PR_SET_PDEATHSIG = 1
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """A contestant that is built and can be called."""
 
     workload: Workload
     call: Callable[[], object]
     device: Device
+    layout: Layout
+
+    def move(self) -> None:
+        """Build it anew at another place in memory, if that is due. The old build goes when the new one is there."""
+
+        def build() -> Callable[[], object]:
+            call = self.workload.build()
+            call()
+            self.device.synchronise()
+            return call
+
+        if self.layout.is_due:
+            self.call = self.layout.rebuild(build, time.perf_counter)
 
 
 class Worker:
@@ -44,6 +57,7 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
+        self.canary = torch.randn(192, 192)
 
     def answer(self, question: Question) -> Answer | Description:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
@@ -54,6 +68,8 @@ class Worker:
                 self.prepared.clear()
                 settle_collector()
                 return Answer()
+            case Look():
+                return self.look()
         _use_threads(question.case)
         try:
             match question:
@@ -89,7 +105,7 @@ class Worker:
         with workload.context():
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
-            self.prepared[case] = Prepared(workload, call, device)
+            self.prepared[case] = Prepared(workload, call, device, Layout(build + first))
             values = {"prepare": (build,), "first_call": (first,), **_singles(workload.stored(call))}
             note = workload.note(call)
         return Answer(values=values, warnings=(note,) if note else ())
@@ -122,15 +138,18 @@ class Worker:
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit."""
         ready = self.prepared[case]
-        before = resource.getrusage(resource.RUSAGE_SELF)
         with ready.workload.context():
+            ready.move()
             values = visit(ready.device.clock, ready.call, iterations, samples)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        noise = {
-            "involuntary_switches": float(after.ru_nivcsw - before.ru_nivcsw),
-            "page_faults": float(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt),
-        }
-        return Answer(values={"latency": values}, noise=noise)
+        ready.layout.timed += sum(values) * iterations
+        return Answer(values={"latency": values})
+
+    def look(self) -> Answer:
+        """A fixed product of matrices, on all threads."""
+        start = time.perf_counter()
+        for _ in range(4):
+            torch.mm(self.canary, self.canary)
+        return Answer(noise={"canary": time.perf_counter() - start})
 
     def _workload(self, case: Case, seed: int) -> Workload:
         workload: Workload = follow(self.registry.suite(case.suite).workload)(case, seed)

@@ -1,6 +1,6 @@
-"""same: one implementation under two names. Whatever difference a run of it finds is error: the harness measures itself."""
+"""same: one implementation under two names. Whatever difference a run of it finds is the harness's own error."""
 
-from harness.model import Budget, Params
+from harness.model import Budget
 from harness.suite import Axis, Suite
 from suites import axes
 

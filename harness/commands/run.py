@@ -11,16 +11,18 @@ import click
 
 from harness import store
 from harness.commands import options as shared
+from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
 from harness.model import Environment, Record, Request, Revision, Run, Value, normalise_value
-from harness.plan import Contest, check_names, make_plan
+from harness.plan import Contest, aim_of, check_names, make_plan
 from harness.process import WorkerProcess
 from harness.progress import watcher
 from harness.run import Controller, Worker
 from harness.suite import DEFAULT_MODULE, Registry
+from harness.voiding import RULE
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -32,6 +34,18 @@ def parse_duration(text: str) -> float:
     if not sum(parts):
         raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
     return parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def parse_share(text: str) -> float:
+    """0.02 of "2%" or "0.02". Raises UsageError for anything that is not above 0 and at most 1."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1 or rest:
+        raise UsageError(f"{text!r} is not a precision; write 2% or 0.02")
+    return share
 
 
 def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
@@ -54,7 +68,8 @@ def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
 @shared.metrics
 @click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
-@click.option("--rounds", type=click.IntRange(1), default=None, help="Fresh workers; default what the suite says.")
+@click.option("--rounds", type=click.IntRange(1), default=None, help="Exactly so many fresh workers, however precise.")
+@click.option("--precision", default=None, metavar="P", help="Go on until ratios are known to P either side, as in 2%.")
 @click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
@@ -85,6 +100,7 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         full=bool(options["full"]),
         metrics=_metrics(options["metrics"]),  # type: ignore[arg-type]  # click's options arrive untyped
         rounds=int(str(options["rounds"] or 0)),
+        precision=parse_share(str(options["precision"])) if options["precision"] else 0.0,
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
         case_limit=parse_duration(str(options["case_limit"])),
         seed=int(str(options["seed"])),
@@ -126,7 +142,7 @@ def _measure(registry: Registry, request: Request, out: Path | None) -> int:
     staff = Staff(registry)
     try:
         contests = make_plan(request, registry, staff.description)
-        run = _header(request, staff)
+        run = _header(request, staff, registry)
         directory = out or _default_directory(run)
         with store.create(directory, run) as writer:
             return _carry_out(contests, request, staff, writer, directory, [])
@@ -159,7 +175,7 @@ def _carry_out(
     records = list(made)
     controller = Controller(contests, request, staff.hire)
     controller.continue_from(records)
-    with watcher(controller.turns_left()) as progress:
+    with watcher() as progress:
         try:
             for record in controller.records(progress):
                 writer.append(record)
@@ -186,9 +202,10 @@ def _exit_code(records: list[Record]) -> int:
     return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
 
 
-def _header(request: Request, staff: Staff) -> Run:
+def _header(request: Request, staff: Staff, registry: Registry) -> Run:
     environment: Environment = combine(machine(), staff.description.environment)
     started = datetime.now(UTC)
+    aims = {name: aim_of(registry.suite(name), request) for name in request.suites}
     code: Revision = revision()
     commit = f"-{code.commit[:7]}" + ("-dirty" if code.dirty else "") if code.commit else ""
     return Run(
@@ -196,6 +213,8 @@ def _header(request: Request, staff: Staff) -> Run:
         started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
         request=request,
         order=ORDER,
+        rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
+        aims=aims,
         environment=environment,
         revision=code,
         argv=("bitbench", *_without_paths(sys.argv[1:])),
