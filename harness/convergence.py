@@ -80,7 +80,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
     if others and found[baseline.case].state:  # it went on as long as anybody needed it
         state: State = "converged" if set(others) == {"converged"} else "budget"
         here = found[baseline.case]
-        found[baseline.case] = Convergence(state, here.rounds, here.samples, here.precision, here.needed)
+        found[baseline.case] = Convergence(state, here.rounds, here.samples, here.precision, here.rounds)
     return found
 
 
@@ -102,7 +102,7 @@ def _log_width(centre: float, hi: float) -> float:
 
 def advice(found: Iterable[Convergence], aim: Aim) -> str:
     """What to do about those that are not as precise as asked for; empty if there is none."""
-    short = [one for one in found if one.state in ("budget", "unstable")]
+    short = [one for one in found if one.needed > one.rounds]
     if not short:
         return ""
     told = f"{len(short)} cases are not known to {100 * aim.precision:g} % either side"
