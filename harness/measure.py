@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from harness.layout import Layout
+
 Member = TypeVar("Member")
 
 Call = Callable[[], object]
@@ -172,4 +174,38 @@ def interleave(
         return visit(chosen, calls[name], iterations, samples)
 
     counts = {name: calibrate(take, name, sample) for name in calls}
+    return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)
+
+
+def interleave_builds(
+    builds: Mapping[str, Callable[[], Call]],
+    *,
+    seconds: float = 1.0,
+    sample: float = 0.005,
+    seed: int = 0,
+    clock: Clock | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """As `interleave`, of calls that are built anew now and then, so that where they lie in memory averages out."""
+    chosen = clock or WallClock()
+    calls: dict[str, Call] = {}
+    layouts: dict[str, Layout] = {}
+
+    def build(name: str) -> Call:
+        call = builds[name]()
+        call()
+        return call
+
+    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
+        if layouts[name].is_due:
+            calls[name] = layouts[name].rebuild(lambda: build(name), now)
+        values = visit(chosen, calls[name], iterations, samples)
+        layouts[name].timed += sum(values) * iterations
+        return values
+
+    for name in builds:
+        start = now()
+        calls[name] = build(name)
+        layouts[name] = Layout(now() - start)
+    counts = {name: calibrate(take, name, sample) for name in builds}
     return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)
