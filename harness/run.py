@@ -266,10 +266,10 @@ class Controller:
             reason,
             measurements,
             contest.facts,
-            draft.noise,
-            duration,
-            draft.timed,
-            warnings,
+            {name: (value,) for name, value in draft.noise.items()},
+            duration=duration,
+            timed=draft.timed,
+            warnings=warnings,
         )
 
     def _dismiss(self) -> None:

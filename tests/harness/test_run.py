@@ -121,7 +121,7 @@ def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every
     assert all({m.metric for m in record.measurements} == {"latency"} for record in later)
     assert first.values("latency") == (0.001,) * len(first.values("latency"))
     assert first.timed > 0
-    assert first.noise["page_faults"] > 0
+    assert sum(first.noise["page_faults"]) > 0
 
 
 def test_each_case_is_prepared_and_judged_before_any_is_timed_and_judged_again_in_every_round() -> None:
