@@ -22,6 +22,10 @@ from harness.progress import watcher
 from harness.run import Controller, Worker
 from harness.suite import DEFAULT_MODULE, Registry
 
+RUNS = Path("results", "runs")
+"""Where runs lie that are given no directory."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -32,6 +36,24 @@ def parse_duration(text: str) -> float:
     if not sum(parts):
         raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
     return parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def parse_size(text: str) -> float:
+    """Bytes of "4GiB", "500MB" or "2g"; "none" is 0, no limit. Raises UsageError for anything else, and for nothing."""
+    if text.strip().lower() == "none":
+        return 0.0
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index(match[2].lower() or "_") if match else 0.0
+    if not 1 <= size < 2**62:
+        raise UsageError(f"{text!r} is not a size; write 4GiB, 500MB or none")
+    return float(int(size))
+
+
+def available_memory() -> float:
+    """Three quarters of the bytes that programs may take now: what remains keeps the machine alive."""
+    import psutil
+
+    return float(psutil.virtual_memory().available * 3 // 4)
 
 
 def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
@@ -57,6 +79,12 @@ def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
 @click.option("--rounds", type=click.IntRange(1), default=None, help="Fresh workers; default what the suite says.")
 @click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@click.option(
+    "--memory-limit",
+    default=None,
+    metavar="SIZE",
+    help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
+)
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
 @click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
@@ -87,6 +115,7 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         rounds=int(str(options["rounds"] or 0)),
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
         case_limit=parse_duration(str(options["case_limit"])),
+        memory_limit=parse_size(str(options["memory_limit"])) if options["memory_limit"] else available_memory(),
         seed=int(str(options["seed"])),
     )
 
@@ -99,8 +128,9 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
 class Staff:
     """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, memory_limit: float) -> None:
         self._module = registry.module
+        self._memory_limit = memory_limit
         self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
@@ -108,7 +138,7 @@ class Staff:
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        return WorkerProcess(self._module, environment)
+        return WorkerProcess(self._module, environment, self._memory_limit)
 
     def hire(self) -> Worker:
         """A fresh worker; the one that described the machine serves first."""
@@ -123,12 +153,12 @@ class Staff:
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
-    staff = Staff(registry)
+    staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
         run = _header(request, staff)
-        directory = out or _default_directory(run)
-        with store.create(directory, run) as writer:
+        directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
+        with writer:
             return _carry_out(contests, request, staff, writer, directory, [])
     finally:
         staff.close()
@@ -140,7 +170,7 @@ def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> in
     run, records, writer = store.resume(out)
     if suites and suites != run.request.suites:
         raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
-    staff = Staff(registry)
+    staff = Staff(registry, run.request.memory_limit)
     try:
         with writer:
             here = combine(machine(), staff.description.environment)
@@ -212,7 +242,3 @@ def _without_paths(arguments: Sequence[str]) -> list[str]:
         elif not word.startswith("--out="):
             kept.append(word)
     return kept
-
-
-def _default_directory(run: Run) -> Path:
-    return Path("results", "runs", run.id)
