@@ -3,6 +3,7 @@
 `python -m harness.worker SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 import torch
@@ -18,9 +20,11 @@ import torch
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
 from harness.layout import Layout
+from harness.limit import MemoryLimit
+from harness.line import decode, encode
 from harness.measure import visit
 from harness.memory import peak_rss
-from harness.model import Case, decode, encode
+from harness.model import Case
 from harness.protocol import Accuracy, Answer, Describe, Description, Look, Memory, Prepare, Question, Release, Time
 from harness.suite import Catalogue, Registry, Workload, follow
 
@@ -185,21 +189,40 @@ def settle_collector() -> None:
     gc.freeze()
 
 
-def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the controller hangs up."""
+def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO, memory: MemoryLimit) -> None:
+    """Answer until the controller hangs up. A reply bears the number of its question, so that none is mistaken for it.
+
+    A process that a contestant has forked ends here: it must not answer in place of its parent.
+    """
+    owner = os.getpid()
     for line in requests:
-        question: Question = decode(line, Question)  # type: ignore[arg-type]  # a union is no type to mypy
-        replies.write(encode(worker.answer(question)) + b"\n")
+        number, _, asked = line.partition(b" ")
+        question: Question = decode(asked, Question)  # type: ignore[arg-type]  # a union is no type to mypy
+        memory.before(question)
+        answer = worker.answer(question)
+        if os.getpid() != owner:
+            os._exit(0)
+        replies.write(b"%s %s\n" % (number, encode(memory.after(answer) if isinstance(answer, Answer) else answer)))
         replies.flush()
 
 
 def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout."""
+    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout.
+
+    A forked process loses both ends, so that the controller sees its parent hang up even while it lives.
+    """
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    for number in (requests.fileno(), replies.fileno()):
+        os.register_at_fork(after_in_child=partial(_close_if_open, number))
     with open(os.devnull) as nothing:  # noqa: PTH123 - a file descriptor is wanted
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     return requests, replies
+
+
+def _close_if_open(number: int) -> None:
+    with contextlib.suppress(OSError):  # the contestant has closed it already
+        os.close(number)
 
 
 def main() -> None:
@@ -209,7 +232,7 @@ def main() -> None:
     requests, replies = claim_pipes()
     worker = Worker(Registry.load(sys.argv[1]))
     settle_collector()
-    serve(worker, requests, replies)
+    serve(worker, requests, replies, MemoryLimit(int(sys.argv[2])))
 
 
 if __name__ == "__main__":
