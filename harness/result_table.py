@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from harness.ceiling import standing
 from harness.compare import speedups
 from harness.metric import METRICS, Metric
 from harness.model import Comparison, Environment, Params, Run
@@ -37,6 +38,7 @@ _LEGENDS = {
     "agreement_sqnr": "agree SQNR: the implementation against the contract",
     "input_gradient_cosine": "gradient: cosine with the full-precision twin's",
 }
+_CEILING_LEGEND = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
 Shown = tuple[Column, Callable[[Result], str]]
 
 
@@ -90,6 +92,7 @@ def page(view: View) -> list[Block]:
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    legend += [_CEILING_LEGEND] * any(_of_ceiling(view, result) for result in view.results)
     blocks += ["\n".join(legend)] * bool(legend)
     ended = ended_early(view.results)
     blocks += [ended] * bool(ended.rows)
@@ -196,7 +199,13 @@ def _metric_columns(view: View) -> list[Shown]:
         )
         if metric.name == "latency":
             columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
+            columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
     return columns
+
+
+def _of_ceiling(view: View, result: Result) -> str:
+    found = standing(result, view.stored.run.ceilings)
+    return f"{100 * found.share:.0f}% {found.ceiling}" if found and found.ceiling else ""
 
 
 def _cell(metric: Metric, result: Result) -> str:
@@ -222,11 +231,29 @@ def _numbers(view: View, result: Result) -> list[list[Cell]]:
     rows: list[list[Cell]] = [
         [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n] for metric, s in summaries if s
     ]
+    if METRICS["latency"] in view.metrics:
+        rows += _standings(view, result)
     for base, r in ratios:
         if r:
             bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]
             rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, min(r.baseline.n, r.candidate.n)])
     return rows
+
+
+def _standings(view: View, result: Result) -> list[list[Cell]]:
+    """What follows from the latency: all but the intensity have its interval, upside down."""
+    found, latency = standing(result, view.stored.run.ceilings), result.summary(METRICS["latency"])
+    if found is None or latency is None:
+        return []
+    low, high = latency.centre / latency.hi, latency.centre / latency.lo
+    rates = (
+        ("bandwidth", "B/s", found.bandwidth),
+        ("throughput", "1/s", found.throughput),
+        ("ceiling_share", "1", found.share),
+    )
+    end: list[Cell] = [latency.confidence, latency.n]
+    rows: list[list[Cell]] = [[name, unit, rate, rate * low, rate * high, *end] for name, unit, rate in rates]
+    return [*rows, ["intensity", "1/B", found.intensity, found.intensity, found.intensity, *end]]
 
 
 def _how(result: Result) -> str:
