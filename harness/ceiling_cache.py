@@ -13,13 +13,13 @@ import msgspec
 
 from harness.ceiling import merge
 from harness.environment import comparable
-from harness.model import Ceilings, Environment, decode, encode
+from harness.model import Ceilings, Environment
 
 
 def load(environment: Environment, device: str, threads: int) -> Ceilings | None:
     """What is known of `device` with `threads` threads on this machine, or None."""
     try:
-        found = decode(_file(environment, device, threads).read_bytes(), Ceilings)
+        found = msgspec.json.decode(_file(environment, device, threads).read_bytes(), type=Ceilings)
     except (OSError, RuntimeError, msgspec.MsgspecError):  # RuntimeError: there is no home directory
         return None
     return found if (found.device, found.threads) == (device, threads) else None
@@ -28,7 +28,7 @@ def load(environment: Environment, device: str, threads: int) -> Ceilings | None
 def store(environment: Environment, ceilings: Ceilings) -> None:
     """Keep the higher of these and of those known before, each by itself. Does nothing where nothing can be kept."""
     known = load(environment, ceilings.device, ceilings.threads)
-    content = encode(merge(known, ceilings) if known else ceilings)
+    content = msgspec.json.encode(merge(known, ceilings) if known else ceilings)
     with suppress(OSError, RuntimeError):  # a full disk or no home directory: the next run measures again
         path = _file(environment, ceilings.device, ceilings.threads)
         path.parent.mkdir(parents=True, exist_ok=True)
