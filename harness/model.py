@@ -239,7 +239,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     order: str
     """How contestants take turns, in words."""
     rules: tuple[str, ...] = ()
-    """When a contest ends, and which blocks are voided, in words: declared before anything is measured."""
+    """When a contest ends and which blocks are voided, in words, declared before anything is measured."""
     aims: dict[str, Aim] = {}
     """By suite."""
     ceilings: tuple[Ceilings, ...] = ()

@@ -40,17 +40,26 @@ def round_value(values: Sequence[float]) -> float:
 
 
 def log_ratio(baseline: Measurement, candidate: Measurement) -> float:
-    """Logarithm of candidate over baseline in one round: the median over the blocks that both were timed in.
+    """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
 
-    The value of a block is the mean of the logs of its samples, taken within a fraction of a second of each other, so
-    that what is slow in the machine cancels (docs/measurement.md says how this was chosen). Without a common block it
-    is the ratio of the medians.
+    A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
+    other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
+    quarter, blocks that something shorter has spoilt. Without a common block it is the ratio of the medians.
+    docs/measurement.md says how this was chosen.
     """
     base, head = _by_block(baseline), _by_block(candidate)
     common = base.keys() & head.keys()
     if not common:
         return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
-    return round_value([head[block] - base[block] for block in common])
+    return midmean([head[block] - base[block] for block in common])
+
+
+def midmean(values: Sequence[float]) -> float:
+    """Mean of the middle half, of three values or more without the lowest and the highest; NaN if one of them is."""
+    if any(map(math.isnan, values)):
+        return math.nan
+    cut = max(len(values) // 4, 1 if len(values) > 2 else 0)
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
 def _by_block(measurement: Measurement) -> dict[int, float]:
