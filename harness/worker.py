@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, TypeVar
 
+import msgspec
 import torch
 
 from harness.device import DEVICES, Device
@@ -25,8 +26,22 @@ from harness.line import decode, encode
 from harness.measure import visit
 from harness.memory import peak_rss
 from harness.model import Case
-from harness.protocol import Accuracy, Answer, Describe, Description, Look, Memory, Prepare, Question, Release, Time
+from harness.noise import Lookout
+from harness.protocol import (
+    Accuracy,
+    Answer,
+    Ceilings,
+    Describe,
+    Description,
+    Look,
+    Memory,
+    Prepare,
+    Question,
+    Release,
+    Time,
+)
 from harness.suite import Catalogue, Registry, Workload, follow
+from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1
 
@@ -61,7 +76,8 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
-        self.canary = torch.randn(192, 192)
+        self.lookout = Lookout()
+        self.canary = canary()
 
     def answer(self, question: Question) -> Answer | Description:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
@@ -74,7 +90,9 @@ class Worker:
                 return Answer()
             case Look():
                 return self.look()
-        _use_threads(question.case)
+            case Ceilings(device, threads):
+                return self.ceilings(device, threads)
+        _use_threads(int(question.case.params.get("threads", 0)))
         try:
             match question:
                 case Prepare(case, seed):
@@ -149,11 +167,15 @@ class Worker:
         return Answer(values={"latency": values})
 
     def look(self) -> Answer:
-        """A fixed product of matrices, on all threads."""
-        start = time.perf_counter()
-        for _ in range(4):
-            torch.mm(self.canary, self.canary)
-        return Answer(noise={"canary": time.perf_counter() - start})
+        """What happened since the last look, and how long the canary takes now."""
+        noise = self.lookout.look()
+        return Answer(noise={**noise, "canary": self.canary()})
+
+    def ceilings(self, device: str, threads: int) -> Answer:
+        """What the machine can do at most."""
+        _use_threads(threads)
+        found = msgspec.structs.asdict(measure(device, torch.get_num_threads()))
+        return Answer(values=_singles({name: value for name, value in found.items() if name != "device"}))
 
     def _workload(self, case: Case, seed: int) -> Workload:
         workload: Workload = follow(self.registry.suite(case.suite).workload)(case, seed)
@@ -172,8 +194,7 @@ def _singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
     return {name: (float(value),) for name, value in values.items()}
 
 
-def _use_threads(case: Case) -> None:
-    threads = int(case.params.get("threads", 0))
+def _use_threads(threads: int) -> None:
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 

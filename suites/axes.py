@@ -147,16 +147,17 @@ def _scheme_of(point: Params) -> Scheme:
 def facts(params: Params) -> Params:
     """What is known of a case before it runs: the scheme's parts, and the operations and bytes a call must cost.
 
-    `operations` counts a multiply and an add as two. `ideal_bytes` is what must be read and written at least: packed
-    weights once, the input and the output.
+    `operations` counts a multiply and an add as two. `activation_bytes` are those of the input and the output,
+    `ideal_bytes` those and the weights, packed, once: what must be read and written at least.
     """
     scheme = Scheme.parse(str(params["scheme"]))
     m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
-    width = BYTES[str(params.get("dtype", "float32"))]
+    activation_bytes = m * (k + n) * BYTES[str(params.get("dtype", "float32"))]
     return {
         "weight_bits": scheme.weight_bits,
         "activation_bits": scheme.activation_bits,
         "groups": scheme.groups,
         "operations": 2 * m * n * k,
-        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + m * (k + n) * width,
+        "activation_bytes": activation_bytes,
+        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + activation_bytes,
     }
