@@ -5,24 +5,27 @@
 
 import ctypes
 import gc
+import math
 import os
 import resource
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import BinaryIO, TypeVar
 
+import msgspec
 import torch
 
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
+from harness.guard import Findings, Guard
 from harness.measure import visit
 from harness.memory import peak_rss
 from harness.model import Case, decode, encode
-from harness.protocol import Accuracy, Answer, Describe, Description, Memory, Prepare, Question, Release, Time
-from harness.suite import Catalogue, Registry, Workload, follow
+from harness.protocol import Accuracy, Answer, Describe, Description, Memory, Prepare, Probe, Question, Release, Time
+from harness.suite import Catalogue, Check, Registry, Workload, follow
 
 PR_SET_PDEATHSIG = 1
 
@@ -44,6 +47,10 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
+        devices = [(f"harness.device.DEVICES[{name!r}]", device) for name, device in DEVICES.items()]
+        clocks = [(f"{name}.clock", device.clock) for name, device in devices]
+        self._guard = Guard(("harness", *registry.guarded), [*devices, *clocks])
+        self._process = os.getpid()
 
     def answer(self, question: Question) -> Answer | Description:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
@@ -55,6 +62,14 @@ class Worker:
                 settle_collector()
                 return Answer()
         _use_threads(question.case)
+        builds = isinstance(question, Prepare | Probe | Memory)
+        self._guard.begin(thorough=builds)
+        answer = self._of_contestant(question)
+        if os.getpid() != self._process:
+            os._exit(0)  # a contestant forked, and this is the copy: two must not answer
+        return _with_findings(answer, self._guard.end(thorough=builds))
+
+    def _of_contestant(self, question: Question) -> Answer:
         try:
             match question:
                 case Prepare(case, seed):
@@ -63,10 +78,13 @@ class Worker:
                     return self.accuracy(case, frozenset(metrics))
                 case Memory(case, seed):
                     return self.memory(case, seed)
+                case Probe(case, seed):
+                    return self.probe(case, seed)
                 case Time(case, iterations, samples):
                     return self.time(case, iterations, samples)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a contestant may raise anything; it becomes its row
             return Answer("failed", _one_line(error))
+        raise TypeError(f"no contestant answers {question!r}")
 
     def describe(self) -> Description:
         """What this process sees of the machine and of the catalogue."""
@@ -90,17 +108,25 @@ class Worker:
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
             self.prepared[case] = Prepared(workload, call, device)
-            values = {"prepare": (build,), "first_call": (first,), **_singles(workload.stored(call))}
-            note = workload.note(call)
-        return Answer(values=values, warnings=(note,) if note else ())
+            stored = workload.stored(call)
+            ring = workload.ring(call)
+            values = {"prepare": (build,), "first_call": (first,), **_singles(stored), **_singles(ring)}
+            return Answer(values=values, warnings=workload.notes(call))
+
+    def probe(self, case: Case, seed: int) -> Answer:
+        """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
+        if DEVICES[str(case.params.get("device", "cpu"))].why_not():
+            return Answer()
+        workload = self._workload(case, seed)
+        torch.manual_seed(seed)
+        with workload.context():
+            return _judged(workload.probe())
 
     def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
         """Judge the output."""
         ready = self.prepared[case]
         with ready.workload.context():
-            check = ready.workload.check(ready.call, metrics)
-        values = _singles(check.values)
-        return Answer("failed", check.wrong, values) if check.wrong else Answer(values=values)
+            return _judged(ready.workload.check(ready.call, metrics))
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
@@ -120,12 +146,16 @@ class Worker:
         return Answer(values=_singles(values if rss is None else {**values, "peak_rss": float(rss)}))
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
-        """One visit."""
+        """One visit, and the judgement on its last output."""
         ready = self.prepared[case]
-        before = resource.getrusage(resource.RUSAGE_SELF)
         with ready.workload.context():
-            values = visit(ready.device.clock, ready.call, iterations, samples)
-        after = resource.getrusage(resource.RUSAGE_SELF)
+            ready.workload.refresh(ready.call)
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            values, output = visit(ready.device.clock, ready.call, iterations, samples)
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            wrong = ready.workload.inspect(ready.call, output)
+        if wrong:
+            return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
         noise = {
             "involuntary_switches": float(after.ru_nivcsw - before.ru_nivcsw),
             "page_faults": float(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt),
@@ -133,16 +163,34 @@ class Worker:
         return Answer(values={"latency": values}, noise=noise)
 
     def _workload(self, case: Case, seed: int) -> Workload:
-        workload: Workload = follow(self.registry.suite(case.suite).workload)(case, seed)
+        make = follow(self.registry.suite(case.suite).workload)
+        self._guard.extend()  # to what the workload has imported, before it imports a contestant
+        workload: Workload = make(case, seed)
         return workload
+
+
+def _judged(check: Check) -> Answer:
+    values, warnings = _singles(check.values), (check.warning,) if check.warning else ()
+    if check.wrong:
+        return Answer("failed", check.wrong, values, warnings=warnings)
+    return Answer(values=values, warnings=warnings)
+
+
+def _with_findings(answer: Answer, findings: Findings) -> Answer:
+    """What tampers gets no number, even if its output is right. Whatever failed already keeps its own reason."""
+    faults = ", ".join(findings.faults)
+    warnings = answer.warnings + findings.doubts
+    if faults and answer.outcome == "measured":
+        return Answer("failed", f"not to be trusted: it {faults}", warnings=warnings)
+    return msgspec.structs.replace(answer, warnings=warnings + ((f"it also {faults}",) if faults else ()))
 
 
 def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]:
     device.synchronise()
-    start = time.perf_counter()
+    start = perf_counter()
     result = action()
     device.synchronise()
-    return result, time.perf_counter() - start
+    return result, perf_counter() - start
 
 
 def _singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:

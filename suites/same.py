@@ -1,6 +1,6 @@
 """same: one implementation under two names. Whatever difference a run of it finds is error: the harness measures itself."""
 
-from harness.model import Budget, Params
+from harness.model import Budget
 from harness.suite import Axis, Suite
 from suites import axes
 

@@ -21,5 +21,6 @@ SUITE = Suite(
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
+    probed_by=axes.PROBED_BY,
     implementations=("linear-fp32", "linear-bf16", "eager", "bf16", "int8"),
 )
