@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, is_not
 from pathlib import Path
@@ -50,14 +50,14 @@ class Findings:
 class Original:
     """A module, class or object, with what it held before any contestant ran."""
 
-    def __init__(self, name: str, place: Any) -> None:
+    def __init__(self, name: str, place: Any, also: Collection[str] = ()) -> None:
+        """What acts is held, and what the names in `also` stand for."""
         self.name = name
         self._place = place
-        whole = not isinstance(place, type | types.ModuleType)
         self._held = {
             key: value
             for key, value in vars(place).items()
-            if (whole or _acts(value))
+            if (_acts(value) or key in also)
             and f"{name}.{key}" not in MEANT_TO_BE_REPLACED
             and not (place is torch and isinstance(value, type))  # hundreds, of which TORCH_CLASSES matter
         }
@@ -118,13 +118,17 @@ class Original:
 class Guard:
     """Remembers how things were before the first contestant, and says after every request what is no longer so."""
 
-    def __init__(self, packages: Sequence[str], objects: Sequence[tuple[str, object]] = ()) -> None:
-        """`packages` are guarded beside the standard library and torch, and so are the attributes of `objects`."""
+    def __init__(self, packages: Sequence[str], devices: Mapping[str, object]) -> None:
+        """`packages` are guarded beside the standard library and torch, and so are the clocks of `devices`."""
         self._packages = packages
         places = [*STANDARD, *TORCH]
         self._originals = {id(place): Original(place.__name__, place) for place in places}
         self._originals |= {id(kind): Original(_name(kind), kind) for kind in TORCH_CLASSES}
-        self._originals |= {id(place): Original(name, place) for name, place in objects}
+        for name, device in devices.items():
+            self._originals[id(device)] = Original(f"the device {name}", device, also=("clock",))
+            clock = getattr(device, "clock", None)
+            if clock is not None and clock is not device:
+                self._originals[id(clock)] = Original(f"the clock of {name}", clock)
         self._kernels = _kernels()
         self._settings = Settings()
         self._unrest = Unrest()

@@ -8,7 +8,7 @@ TORCH_PROCESSES = ("torch/_inductor", "torch._inductor", "multiprocessing.resour
 """In the command line of processes that torch's compiler keeps for itself."""
 WINDOW = 0.01
 """Seconds of the main thread's sleep over which the process's time on the cores is taken."""
-PATIENCE = 0.5
+PATIENCE = 0.3
 """Seconds in which one quiet window has to come: OpenMP's threads spin for a while before they sleep."""
 
 
@@ -18,15 +18,18 @@ class Unrest:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._children: set[int] = set()
-        self._threads = 0
+        self._threads: set[int] = set()
 
     def remember(self) -> None:
         """Now is the moment."""
-        self._threads = self._process.num_threads()
+        self._threads = self._thread_ids()
 
     def found(self) -> list[str]:
         """What is left of the time since, in words. Processes are ended; threads cannot be."""
         return [*self._processes(), *self._busy_threads()]
+
+    def _thread_ids(self) -> set[int]:
+        return {thread.id for thread in self._process.threads()}
 
     def _processes(self) -> list[str]:
         left = []
@@ -40,7 +43,7 @@ class Unrest:
 
     def _busy_threads(self) -> list[str]:
         """Looks only where there are new threads. A quiet window ends the wait."""
-        if self._process.num_threads() <= self._threads:
+        if self._thread_ids() <= self._threads:
             return []
         for _ in range(round(PATIENCE / WINDOW)):
             before = process_time()

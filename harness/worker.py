@@ -47,9 +47,7 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
-        devices = [(f"harness.device.DEVICES[{name!r}]", device) for name, device in DEVICES.items()]
-        clocks = [(f"{name}.clock", device.clock) for name, device in devices]
-        self._guard = Guard(("harness", *registry.guarded), [*devices, *clocks])
+        self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
 
     def answer(self, question: Question) -> Answer | Description:
@@ -57,21 +55,20 @@ class Worker:
         match question:
             case Describe():
                 return self.describe()
-            case Release():
-                self.prepared.clear()
-                settle_collector()
-                return Answer()
-        _use_threads(question.case)
+        if not isinstance(question, Release):
+            _use_threads(question.case)
         builds = isinstance(question, Prepare | Probe | Memory)
         self._guard.begin(thorough=builds)
-        answer = self._of_contestant(question)
+        answer = self._of_contestants(question)
         if os.getpid() != self._process:
             os._exit(0)  # a contestant forked, and this is the copy: two must not answer
         return _with_findings(answer, self._guard.end(thorough=builds))
 
-    def _of_contestant(self, question: Question) -> Answer:
+    def _of_contestants(self, question: Question) -> Answer:
         try:
             match question:
+                case Release():
+                    return self.release()
                 case Prepare(case, seed):
                     return self.prepare(case, seed)
                 case Accuracy(case, metrics):
@@ -94,6 +91,12 @@ class Worker:
         reasons = {name: catalogue.why_not(name, best) for name in catalogue.summaries}
         unavailable = {name: sentence for name, sentence in reasons.items() if sentence}
         return Description(torch_side(), dict(catalogue.summaries), unavailable, devices)
+
+    def release(self) -> Answer:
+        """Forget all."""
+        self.prepared.clear()
+        settle_collector()
+        return Answer()
 
     def prepare(self, case: Case, seed: int) -> Answer:
         """Build and call once, both timed."""

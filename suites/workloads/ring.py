@@ -25,7 +25,7 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
     `build` makes a layer, ready to be called, whose weight is the problem's times a power of two: such weights are
     distinct and their outputs known exactly without computing them, because every floating-point step scales with them.
     """
-    wanted = CACHES * last_level_cache()
+    wanted = int(CACHES * last_level_cache())
     cap = int(psutil.virtual_memory().total * MEMORY_SHARE)
     layers, begun = [Layer(first)], perf_counter()
     limit = ""
