@@ -32,12 +32,14 @@ def test_a_sample_is_per_call_and_excludes_the_warm_up() -> None:
     fake = FakeTime()
     calls: list[float] = []
 
-    def call() -> None:
+    def call() -> int:
         calls.append(fake.time)
         fake.spend(9.0 if len(calls) == 1 else 0.25)
+        return len(calls)
 
-    values = visit(WallClock(fake.now), call, iterations=4, samples=3)
+    values, output = visit(WallClock(fake.now), call, iterations=4, samples=3)
     assert values == (0.25, 0.25, 0.25)
+    assert output == len(calls), "that of the last timed call, to be judged"
     assert len(calls) == 1 + 3 * 4
 
 
@@ -49,7 +51,7 @@ def test_a_queueing_device_is_waited_for_before_and_inside_the_timed_region() ->
         fake.spend(sum(queued))
         queued.clear()
 
-    assert WallClock(fake.now, wait).elapsed(lambda: queued.append(0.5), 4) == 2.0
+    assert WallClock(fake.now, wait).elapsed(lambda: queued.append(0.5), 4) == (2.0, None)
 
 
 def test_the_collector_is_paused_while_timing_and_restored_after_a_failure() -> None:
