@@ -101,7 +101,9 @@ class Live(Lines):
             console=Console(stderr=True),
             transient=True,
         )
-        super().__init__(turns, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.time)
+        super().__init__(
+            turns, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.monotonic
+        )
         self._task = self._bar.add_task("", total=self._total, round=1)
 
     def began(self, contest: Contest, number: int) -> None:
@@ -127,4 +129,4 @@ def watcher(turns: int) -> AbstractContextManager[Watcher]:
     """For a run of so many contests and rounds: a live display on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
         return Live(turns)
-    return Lines(turns, lambda line: click.echo(line, err=True), time.time)
+    return Lines(turns, lambda line: click.echo(line, err=True), time.monotonic)

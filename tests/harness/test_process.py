@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -135,6 +136,42 @@ def test_a_worker_that_cannot_be_started_is_an_invalid_environment(monkeypatch: 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(InvalidEnvironmentError, match="cannot start a worker: Resource temporarily unavailable"):
         rogue("talks")
+
+
+def test_an_answer_that_waits_is_taken_however_late_the_controller_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller that was stopped, as by Ctrl-Z, finds its time limit passed and the answer there."""
+    worker = rogue("nothing")
+    worker.ask(Look(), 60.0)
+    clock = iter([0.0])
+
+    def jumps() -> float:
+        if (first := next(clock, None)) is not None:
+            return first
+        time.sleep(0.5)
+        return 1e6
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "time", SimpleNamespace(**{**vars(time), "monotonic": jumps}))
+        assert worker.ask(Look(), 60.0).outcome == "measured"
+    worker.close()
+
+
+def test_an_answer_during_which_the_machine_slept_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = rogue("talks")
+    assert worker.ask(Look(), 60.0).warnings == ()
+    readings = iter([100.0, 112.0])
+    monkeypatch.setattr(process, "suspended", lambda: next(readings))
+    (doubt,) = worker.ask(Look(), 60.0).warnings
+    assert "suspended for 12 s" in doubt
+    worker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a clock that counts while a machine sleeps")
+def test_a_machine_that_is_awake_was_not_suspended() -> None:
+    before = process.suspended()
+    time.sleep(0.01)
+    assert before >= -0.001
+    assert abs(process.suspended() - before) < process.SUSPENSION
 
 
 def gone(pid: int) -> bool:
