@@ -71,7 +71,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_it_can_be_gone_on_with(small_d
 
 def test_a_limit_on_the_size_of_files_is_as_a_full_disk(tmp_path: Path) -> None:
     out, log = tmp_path / "run", tmp_path / "log"
-    process = bitbench(log, "steadfast", "--out", str(out), largest=6000)
+    process = bitbench(log, "steadfast", "--out", str(out), "--memory-limit", "4GiB", largest=6000)
     line = last_words(process)
     assert process.returncode == 2
     assert "File too large; raise the limit on the size of files (ulimit -f)" in line
@@ -79,6 +79,7 @@ def test_a_limit_on_the_size_of_files_is_as_a_full_disk(tmp_path: Path) -> None:
     assert turns(out) == acknowledged(log)
     assert bitbench(log, "--resume", "--out", str(out)).wait() == 0
     assert len(set(turns(out))) == ALL
+    assert store.load(out).run.request.memory_limit == 2**32
 
 
 def test_a_disk_too_full_for_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:

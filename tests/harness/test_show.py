@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness import cli
 from harness.metric import METRICS
-from harness.model import Case, Comparison, Summary
+from harness.model import SCHEMA_VERSION, Case, Comparison, Summary
 from harness.quantity import amount, change, distinct_amounts, figure, slower, speedup, with_spread
 from harness.stats import summarise
 from harness.table import Column, Table, render
@@ -81,7 +81,7 @@ def test_one_round_is_shown_with_its_warning(tmp_path: Path, capsys: pytest.Capt
 def test_csv_and_json_hold_the_same_unrounded_rows(quick: str, capsys: pytest.CaptureFixture[str]) -> None:
     table = list(csv.DictReader(io.StringIO(printed(capsys, quick, "--format", "csv"))))
     content = msgspec.json.decode(printed(capsys, quick, "--format", "json"))
-    assert content["run"]["schema"] == 1
+    assert content["run"]["schema"] == SCHEMA_VERSION
     assert len(content["rows"]) == len(table)
     assert [list(row) for row in content["rows"]] == [list(row) for row in table]
     wanted = {"implementation": "int8", "metric": "latency", "n": "2560", "m": "1"}
