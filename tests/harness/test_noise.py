@@ -75,5 +75,7 @@ def test_sleep_is_the_difference_of_two_clocks(proc: Path, processors: Path, mon
     real = time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + asleep * (clock == time.CLOCK_BOOTTIME))
     lookout = Lookout(proc, processors)
+    asleep = 0.05
+    assert lookout.look()["suspended"] == 0.0
     asleep = 30.0
     assert lookout.look()["suspended"] == pytest.approx(30.0, abs=0.01)
