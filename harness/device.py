@@ -50,16 +50,17 @@ class Cpu:
 class EventClock:
     """Times the calls on the GPU's own clock, from an event queued before them to one queued after."""
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds between the two events, host overhead included only where it leaves the GPU idle."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds between the two events, host overhead included only where it leaves the GPU idle; the last output."""
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]  # torch's
         torch.cuda.synchronize()
         start.record()
-        for _ in range(iterations):
+        for _ in range(iterations - 1):
             call()
+        output = call()
         end.record()
         end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
+        return float(start.elapsed_time(end)) / 1e3, output
 
 
 class Cuda:

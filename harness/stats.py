@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from harness.metric import Metric
 from harness.model import Comparison, Measurement, Summary
@@ -39,7 +39,19 @@ def round_value(values: Sequence[float]) -> float:
     return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def log_ratio(baseline: Measurement, candidate: Measurement) -> float:
+class Taken(Protocol):
+    """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """In the order taken."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One a value, or none at all."""
+
+
+def log_ratio(baseline: Taken, candidate: Taken) -> float:
     """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
 
     A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
@@ -62,7 +74,7 @@ def midmean(values: Sequence[float]) -> float:
     return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
-def _by_block(measurement: Measurement) -> dict[int, float]:
+def _by_block(measurement: Taken) -> dict[int, float]:
     """Mean of the logs of each block's values, by block."""
     logs: dict[int, list[float]] = {}
     for block, value in zip(measurement.blocks, measurement.values, strict=False):  # old records have no blocks

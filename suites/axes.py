@@ -18,6 +18,10 @@ BITNET_3B = ("3200x3200", "8640x3200", "3200x8640")
 AWKWARD = ("100x10", "2560x100", "2560x5460", "1x2560")
 """`NxK` shapes of layers that people run, and some that kernels trip over."""
 
+CACHES = ("hot", "cold", "stream")
+PROBED_BY = ("scheme", "dtype", "device")
+"""Params of a layer that decide which code of a contestant runs on other shapes."""
+
 
 def _shape(value: Value) -> Value:
     n, _, k = str(value).partition("x")
@@ -115,6 +119,13 @@ def distributions(*values: str) -> Axis:
 def threads(*values: Value) -> Axis:
     """How many threads compute; 0 or `all` is every core that may be used."""
     return Axis("threads", values or (0,), lambda value: 0 if value == 0 else _threads(value))
+
+
+def caches(*values: str, full: tuple[str, ...] = ()) -> Axis:
+    """Where the weights of a call are: `hot`, as the call before left them; `cold`, in memory, inputs too; `stream`,
+    in memory, as when layer follows layer.
+    """
+    return Axis("cache", values, _one_of(*CACHES), full)
 
 
 DEVICE = Axis("device", ("auto",), _one_of("auto", "cpu", "cuda", "mps"))

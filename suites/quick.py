@@ -36,4 +36,5 @@ SUITE = Suite(
     resolve=axes.resolve,
     facts=axes.facts,
     baseline="linear-fp32",
+    probed_by=axes.PROBED_BY,
 )

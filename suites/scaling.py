@@ -22,5 +22,6 @@ SUITE = Suite(
     resolve=axes.resolve,
     facts=axes.facts,
     baseline="linear-fp32",
+    probed_by=axes.PROBED_BY,
     implementations=("linear-fp32", "linear-bf16", "eager", "bf16", "int8"),
 )

@@ -66,10 +66,11 @@ def test_cuda_is_timed_by_events_whose_milliseconds_become_seconds(monkeypatch: 
     monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
 
-    def call() -> None:
+    def call() -> str:
         FakeEvent.clock += 0.25
+        return "output"
 
-    assert Cuda().clock.elapsed(call, 4) == pytest.approx(1.0)
+    assert Cuda().clock.elapsed(call, 4) == (pytest.approx(1.0), "output")
 
 
 def test_cuda_bytes_are_the_allocators_peak_above_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def test_mps_waits_before_it_looks_at_the_clock_and_at_its_bytes(monkeypatch: py
     held = iter([1000, 1300])
     monkeypatch.setattr(torch.mps, "synchronize", lambda: waits.append(None))
     monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: next(held))
-    assert Mps().clock.elapsed(lambda: None, 3) >= 0
+    assert Mps().clock.elapsed(lambda: None, 3)[0] >= 0
     assert trace_mps(lambda: "result") == (Allocation(peak=300, kept=300), "result")
     assert len(waits) == 4
 
@@ -107,9 +108,8 @@ class FakeGpu:
     def synchronise(self) -> None:
         self.waits += 1
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        call()
-        return 0.5 * iterations
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        return 0.5 * iterations, call()
 
     def trace(self, call: Callable[[], object]) -> tuple[Allocation, object]:
         return Allocation(peak=77, kept=33), call()
