@@ -14,7 +14,9 @@ from harness.process import WorkerLostError
 from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.results import results
 
-MEMORY_METRICS = frozenset({"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "peak_rss"})
+MEMORY_METRICS = frozenset(
+    {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
+)
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 

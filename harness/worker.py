@@ -18,8 +18,8 @@ import torch
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
 from harness.layout import Layout
-from harness.measure import visit
-from harness.memory import peak_rss
+from harness.measure import Clock, visit
+from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case, decode, encode
 from harness.protocol import Accuracy, Answer, Describe, Description, Look, Memory, Prepare, Question, Release, Time
 from harness.suite import Catalogue, Registry, Workload, follow
@@ -36,6 +36,7 @@ class Prepared:
     workload: Workload
     call: Callable[[], object]
     device: Device
+    clock: Clock
     layout: Layout
 
     def move(self) -> None:
@@ -96,7 +97,7 @@ class Worker:
     def prepare(self, case: Case, seed: int) -> Answer:
         """Build and call once, both timed."""
         device = DEVICES[str(case.params.get("device", "cpu"))]
-        sentence = device.why_not()
+        sentence = device.why_not() or device.why_not_timed(case.params)
         workload = None if sentence else self._workload(case, seed)
         sentence = sentence or (workload.why_not() if workload else None)
         if sentence or workload is None:
@@ -105,8 +106,9 @@ class Worker:
         with workload.context():
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
-            self.prepared[case] = Prepared(workload, call, device, Layout(build + first))
-            values = {"prepare": (build,), "first_call": (first,), **_singles(workload.stored(call))}
+            self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
+            known = {**workload.stored(call), **device.overhead(call)}
+            values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
             note = workload.note(call)
         return Answer(values=values, warnings=(note,) if note else ())
 
@@ -129,27 +131,34 @@ class Worker:
             return call
 
         with workload.context():
-            resident, call = device.trace(build_and_call)
-            peak, _ = device.trace(call)
+            allocation, (elsewhere, call) = device.trace(lambda: kept_by_python(build_and_call))
+            peaks = {metric: device.trace(part)[0].peak for metric, part in workload.peaks(call).items()}
             rss = peak_rss(call)
-        values = {"resident_bytes": float(resident.kept), "peak_forward_bytes": float(peak.peak)}
-        return Answer(values=_singles(values if rss is None else {**values, "peak_rss": float(rss)}))
+            stored, declared = workload.stored(call), workload.declared(call)
+        resident = allocation.kept + elsewhere
+        values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
+        told = surplus(resident, declared, stored) if declared is not None else ""
+        known = {name: value for name, value in values.items() if value is not None}
+        return Answer(values=_singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit."""
         ready = self.prepared[case]
         with ready.workload.context():
             ready.move()
-            values = visit(ready.device.clock, ready.call, iterations, samples)
+            values = visit(ready.clock, ready.call, iterations, samples)
         ready.layout.timed += sum(values) * iterations
-        return Answer(values={"latency": values})
+        return Answer(values={"latency": values}, warnings=ready.device.doubts())
 
     def look(self) -> Answer:
         """A fixed product of matrices, on all threads."""
         start = time.perf_counter()
         for _ in range(4):
             torch.mm(self.canary, self.canary)
-        return Answer(noise={"canary": time.perf_counter() - start})
+        noise = {"canary": time.perf_counter() - start}
+        for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
+            noise |= device.noise()
+        return Answer(noise=noise)
 
     def _workload(self, case: Case, seed: int) -> Workload:
         workload: Workload = follow(self.registry.suite(case.suite).workload)(case, seed)

@@ -1,7 +1,7 @@
 """One forward pass of a layer, in inference mode."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -103,5 +103,9 @@ def _misshapen(output: object, expected: Tensor, x: Tensor) -> str:
 
 def stored_bytes(op: nn.Module) -> int:
     """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    tensors = [*op.parameters(), *op.buffers()]
+    return storage_bytes([*op.parameters(), *op.buffers()])
+
+
+def storage_bytes(tensors: Sequence[Tensor]) -> int:
+    """Bytes of every storage behind `tensors`, shared ones once."""
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values())

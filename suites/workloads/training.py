@@ -14,7 +14,7 @@ from harness.accuracy import cosine
 from harness.model import Case
 from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
-from suites.workloads.forward import stored_bytes
+from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem
 
 LEARNING_RATE = 1e-9
@@ -40,11 +40,24 @@ class Step:
 
     def __call__(self) -> Gradients:
         """Forward, backward, step."""
+        self.clear()
+        return self.backward(self.module(self.x))
+
+    def clear(self) -> None:
+        """Forget the gradients of the last step."""
         self.optimiser.zero_grad()
         self.x.grad = None
-        self.module(self.x).backward(self.upstream)
+
+    def backward(self, y: Tensor) -> Gradients:
+        """From an output to gradients and new weights."""
+        y.backward(self.upstream)
         self.optimiser.step()
         return next(iter(self.module.parameters())).grad, self.x.grad
+
+    def tensors(self) -> list[Tensor]:
+        """All that is alive between steps: parameters, the input, and the gradients of both."""
+        leaves = [*self.module.parameters(), *self.module.buffers(), self.x]
+        return [*leaves, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
 
 class Training(Workload):
@@ -84,6 +97,22 @@ class Training(Workload):
             return Check(values)
         words = " and ".join(f"{value:.3g}" for value in values.values())
         return Check(values, f"wrong answer: the cosines of its gradients with the twin's are {words}")
+
+    def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
+        """Forward alone, and backward with the optimiser step, of one step after gradients have been forgotten."""
+        if not isinstance(call, Step):
+            return {}
+        outputs: list[Tensor] = []
+        call.clear()
+
+        def forward() -> None:
+            outputs.append(call.module(call.x))
+
+        return {"peak_forward_bytes": forward, "peak_backward_bytes": lambda: call.backward(outputs.pop())}
+
+    def declared(self, call: Callable[[], object]) -> float | None:
+        """Bytes of weights, input and gradients."""
+        return storage_bytes(call.tensors()) if isinstance(call, Step) else None
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """Bytes of the parameters that are trained."""
