@@ -1,6 +1,7 @@
 """What a call allocates: exact byte counts from torch's allocators and Python's, never from the resident set."""
 
 import gc
+import json
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ Result = TypeVar("Result")
 
 LARGE = 64 << 10
 """Bytes from which on one block of memory, or what a contestant keeps beside its weights, is worth a word."""
+COMPILERS = tuple(str(Path(str(package.__file__)).parent) for package in (torch, json))
+"""Folders of the modules that keep large blocks for themselves: torch's compiler, and json, which writes its log."""
 SLACK = 0.1
 """The share of what it declares that a contestant may keep besides."""
 
@@ -87,7 +90,7 @@ def trace_mps(call: Callable[[], Result]) -> tuple[Allocation, Result]:
 def kept_by_python(call: Callable[[], Result]) -> tuple[int, Result]:
     """Run `call`; the bytes outside torch's allocators that it left alive, in blocks of at least LARGE, and its result.
 
-    These are numpy arrays, bytes and the like. What torch's own modules allocated is its compiler's, not the caller's.
+    These are numpy arrays, bytes and the like, but not what COMPILERS allocated.
     """
     tracemalloc.start()
     tracemalloc.clear_traces()
@@ -97,9 +100,8 @@ def kept_by_python(call: Callable[[], Result]) -> tuple[int, Result]:
         traces = tracemalloc.take_snapshot().traces
     finally:
         tracemalloc.stop()
-    own = str(Path(torch.__file__).parent)
     large = (trace for trace in traces if trace.size >= LARGE)
-    return sum(trace.size for trace in large if not trace.traceback[0].filename.startswith(own)), result
+    return sum(trace.size for trace in large if not trace.traceback[0].filename.startswith(COMPILERS)), result
 
 
 def surplus(resident: float, declared: float, stored: Mapping[str, float]) -> str:
@@ -110,10 +112,9 @@ def surplus(resident: float, declared: float, stored: Mapping[str, float]) -> st
     extra = resident - declared
     if extra <= SLACK * declared + LARGE:
         return ""
-    bits, weight_bytes = stored.get("bits_per_weight", 0.0), stored.get("weight_bytes", 0.0)
-    claim = (
-        f"claims {bits:.3g} bits a weight and keeps {bits * (1 + extra / weight_bytes):.3g}" if bits else "keeps more"
-    )
+    claim = "keeps more than it says"
+    if bits := stored.get("bits_per_weight"):
+        claim = f"claims {bits:.3g} bits a weight and keeps {bits * (1 + extra / stored['weight_bytes']):.3g}"
     return (
         f"{claim}: {amount(extra, 'B')} are alive besides the {amount(declared, 'B')} that it declares;"
         " register them as buffers, or drop them"

@@ -127,7 +127,7 @@ class Workload(ABC):
         return ""
 
     def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
-        """What to trace for peak bytes, by metric, one after the other: each part may go on where the last one ended."""
+        """What to trace for peak bytes, by metric, in this order: each part may go on where the last one ended."""
         return {"peak_forward_bytes": call}
 
     def note(self, call: Callable[[], object]) -> str:

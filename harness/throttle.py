@@ -39,7 +39,7 @@ class Pace:
 
 @dataclass
 class Watch:
-    """Reads the pace after every sample and remembers what it saw. Where it cannot read, every sample counts, with a doubt."""
+    """Reads the pace after every sample and remembers it. Where it cannot be read every sample counts, with a doubt."""
 
     clocks: list[float] = field(default_factory=list)
     """Hz after each sample since the last look."""

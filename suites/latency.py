@@ -15,6 +15,7 @@ SUITE = Suite(
         axes.groups(),
         axes.dtypes("float32", full=("float32", "bfloat16")),
         axes.DEVICE,
+        axes.GRAPH,
         axes.threads(),
     ),
     metrics=(*SPEED, "weight_bytes", "bits_per_weight", "agreement_sqnr"),

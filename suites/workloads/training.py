@@ -50,7 +50,7 @@ class Step:
 
     def backward(self, y: Tensor) -> Gradients:
         """From an output to gradients and new weights."""
-        y.backward(self.upstream)
+        y.backward(self.upstream)  # type: ignore[no-untyped-call]  # torch's
         self.optimiser.step()
         return next(iter(self.module.parameters())).grad, self.x.grad
 
