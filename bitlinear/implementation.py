@@ -73,7 +73,10 @@ class Implementation(ABC):
         return self.build(layer)
 
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
-        """What an op of `layer` promises to return for `x`, in float64. The contract, unless overridden."""
+        """What an op of `layer` promises to return for `x`, in float64. The contract, unless overridden.
+
+        Depends on `layer` and `x` alone: implementations that inherit the same promise share what it returns.
+        """
         return contract_forward(layer, x)
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:

@@ -80,7 +80,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
     if others and found[baseline.case].state:  # it went on as long as anybody needed it
         state: State = "converged" if set(others) == {"converged"} else "budget"
         here = found[baseline.case]
-        found[baseline.case] = Convergence(state, here.rounds, here.samples, here.precision, here.needed)
+        found[baseline.case] = Convergence(state, here.rounds, here.samples, here.precision, here.rounds)
     return found
 
 
@@ -100,10 +100,23 @@ def _log_width(centre: float, hi: float) -> float:
     return math.log(hi / centre) if 0 < centre < math.inf and math.isfinite(hi) else math.nan
 
 
+def advice(found: Iterable[Convergence], aim: Aim) -> str:
+    """What to do about those that are not as precise as asked for; empty if there is none."""
+    short = [one for one in found if one.needed > one.rounds]
+    if not short:
+        return ""
+    told = f"{len(short)} cases are not known to {100 * aim.precision:g} % either side"
+    wild = sum(one.state == "unstable" for one in short)
+    needed = max((one.needed for one in short if one.state == "budget"), default=0)
+    cures = [f"use --precision {100 * aim.precision:g}% --rounds {needed} for {len(short) - wild}"] if needed else []
+    cures += [f"quieten the machine for {wild}, see `bitbench env --check`"] if wild else []
+    return f"{told}: {'; '.join(cures)}"
+
+
 def in_words(suite: str, aim: Aim) -> str:
     """The rule, as a run declares it before it measures."""
     if not aim.precision:
-        return f"{suite}: {aim.rounds} rounds"
+        return f"{suite}: {aim.rounds} round{'s' * (aim.rounds > 1)}"
     planned = ", ".join(map(str, looks(aim.rounds)))
     return (
         f"{suite}: a contestant is done at the look (after {planned} rounds) at which the {100 * CONFIDENCE:g} %"

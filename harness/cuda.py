@@ -35,16 +35,17 @@ def event() -> torch.cuda.Event:
 class EventClock:
     """Times the calls on the GPU's own clock, from an event queued before them to one queued after."""
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds between the two events, host overhead included only where it leaves the GPU idle."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds between the two events, host overhead included only where it leaves the GPU idle; the last output."""
         start, end = event(), event()
         torch.cuda.synchronize()
         start.record()
-        for _ in range(iterations):
+        for _ in range(iterations - 1):
             call()
+        output = call()
         end.record()
         end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
+        return float(start.elapsed_time(end)) / 1e3, output
 
 
 class ColdClock:
@@ -57,20 +58,22 @@ class ColdClock:
     def __init__(self) -> None:
         self._ballast: Tensor | None = None
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds between the events of each call, added up."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds between the events of each call, added up, and the last output."""
         ballast = self._flushing()
         torch.cuda.synchronize()
         spans = []
+        output: object = None
         for _ in range(iterations):
             start, end = event(), event()
+            output = None  # the next call must find its memory free
             ballast.zero_()
             start.record()
-            call()
+            output = call()
             end.record()
             spans.append((start, end))
         torch.cuda.synchronize()
-        return sum(float(start.elapsed_time(end)) for start, end in spans) / 1e3
+        return sum(float(start.elapsed_time(end)) for start, end in spans) / 1e3, output
 
     def _flushing(self) -> Tensor:
         if self._ballast is None:
@@ -86,12 +89,18 @@ class GraphClock:
 
     def __init__(self) -> None:
         self._clock = EventClock()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        """Owns the memory of the last output."""
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds of the second replay; the first uploads the graph. RuntimeError for what cannot be captured."""
-        graph = _capture(call, iterations)
-        graph.replay()
-        return self._clock.elapsed(graph.replay, 1)
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds of the second replay, the first uploads the graph, and what the last call of it has written.
+
+        Raises RuntimeError for what cannot be captured.
+        """
+        self._graph, output = _capture(call, iterations)
+        self._graph.replay()
+        seconds, _ = self._clock.elapsed(self._graph.replay, 1)
+        return seconds, output
 
 
 class SteadyClock:
@@ -101,12 +110,15 @@ class SteadyClock:
         self.clock = clock
         self.watch = watch
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds of the first sample at full pace. RuntimeError when the GPU throttles through all attempts."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds of the first sample at full pace, and its last output.
+
+        Raises RuntimeError when the GPU throttles through all attempts.
+        """
         for _ in range(ATTEMPTS):
-            seconds = self.clock.elapsed(call, iterations)
+            sample = self.clock.elapsed(call, iterations)
             if self.watch.steady():
-                return seconds
+                return sample
             time.sleep(RECOVERY)
         raise RuntimeError(f"the GPU throttled during all of {ATTEMPTS} samples; {CURE}")
 
@@ -163,7 +175,8 @@ def _queue(call: Call) -> float:
     return elapsed / calls
 
 
-def _capture(call: Call, iterations: int) -> torch.cuda.CUDAGraph:
+def _capture(call: Call, iterations: int) -> tuple[torch.cuda.CUDAGraph, object]:
+    """A graph of all the calls, and the output of the last, which every replay writes anew."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):  # torch asks for a call on another stream before a capture
@@ -173,9 +186,10 @@ def _capture(call: Call, iterations: int) -> torch.cuda.CUDAGraph:
     graph = torch.cuda.CUDAGraph()
     try:
         with torch.cuda.graph(graph):
-            for _ in range(iterations):
+            for _ in range(iterations - 1):
                 call()
+            output = call()
     except RuntimeError as error:
         line = str(error).strip().partition("\n")[0]
         raise RuntimeError(f"cannot be captured as a CUDA graph ({line}); use graph=0") from error
-    return graph
+    return graph, output

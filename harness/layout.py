@@ -9,15 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import torch
-from torch import Tensor
-
 Made = TypeVar("Made")
 
 SHARE = 4.0
 """A build is kept until it has been timed for this many times what building it took."""
-BALLAST = 1 << 18
-"""Floats that are put between builds at most, a random number of them."""
+BALLAST = 1 << 20
+"""Bytes of what is put between two builds, at most."""
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Layout:
     timed: float = 0.0
     """Seconds that the build has been timed for."""
     builds: int = 1
-    _ballast: list[Tensor] = field(default_factory=list)
+    _ballast: list[bytes] = field(default_factory=list)
 
     @property
     def is_due(self) -> bool:
@@ -38,7 +35,7 @@ class Layout:
 
     def rebuild(self, build: Callable[[], Made], now: Callable[[], float]) -> Made:
         """What `build` makes, at another place: the old build is still there, and something of random size between."""
-        self._ballast = [torch.empty(random.randrange(1, BALLAST)) for _ in range(random.randrange(4))]
+        self._ballast = [bytes(random.randrange(BALLAST)) for _ in range(random.randrange(4))]
         start = now()
         made = build()
         self.cost, self.timed, self.builds = now() - start, 0.0, self.builds + 1

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from harness.layout import Layout
+
 Member = TypeVar("Member")
 
 Call = Callable[[], object]
@@ -34,8 +36,8 @@ SLOW_SHARE = 4.0
 class Clock(Protocol):
     """What can time a call."""
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds that `iterations` calls take together."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds that `iterations` calls take together, at least one, and what the last of them returned."""
 
 
 class WallClock:
@@ -47,17 +49,18 @@ class WallClock:
         self.now = now
         self.synchronise = synchronise
 
-    def elapsed(self, call: Call, iterations: int) -> float:
-        """Seconds that `iterations` calls take together, until the device has finished them."""
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds that `iterations` calls take together, until the device has finished them, and the last output."""
         now, synchronise = self.now, self.synchronise
         if synchronise is not None:
             synchronise()
         start = now()
-        for _ in itertools.repeat(None, iterations):
-            call()
+        for _ in itertools.repeat(None, iterations - 1):
+            call()  # its output is let go of at once: to keep it would have the next one written elsewhere
+        output = call()
         if synchronise is not None:
             synchronise()
-        return now() - start
+        return now() - start, output
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,21 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def visit(clock: Clock, call: Call, iterations: int, samples: int, warmup: int = 1) -> tuple[float, ...]:
-    """Warm up, then time `samples` inner loops. The warm-up refills the caches that other members have used."""
+def visit(clock: Clock, call: Call, iterations: int, samples: int, warmup: int = 1) -> tuple[tuple[float, ...], object]:
+    """Warm up, then time `samples` inner loops; returns seconds per call of each, and what the last call returned.
+
+    The warm-up refills the caches that other members have used.
+    """
+    values: list[float] = []
+    output: object = None
     with collector_paused():
         for _ in range(warmup):
             call()
-        return tuple(clock.elapsed(call, iterations) / iterations for _ in range(samples))
+        for _ in range(samples):
+            output = None  # whoever is timed next must find the memory of the last output free
+            seconds, output = clock.elapsed(call, iterations)
+            values.append(seconds / iterations)
+    return tuple(values), output
 
 
 def calibrate(take: Take[Member], member: Member, sample: float) -> int:
@@ -169,7 +181,41 @@ def interleave(
     chosen = clock or WallClock()
 
     def take(name: str, iterations: int, samples: int) -> Sequence[float]:
-        return visit(chosen, calls[name], iterations, samples)
+        return visit(chosen, calls[name], iterations, samples)[0]
 
     counts = {name: calibrate(take, name, sample) for name in calls}
+    return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)
+
+
+def interleave_builds(
+    builds: Mapping[str, Callable[[], Call]],
+    *,
+    seconds: float = 1.0,
+    sample: float = 0.005,
+    seed: int = 0,
+    clock: Clock | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """As `interleave`, of calls that are built anew now and then, so that where they lie in memory averages out."""
+    chosen = clock or WallClock()
+    calls: dict[str, Call] = {}
+    layouts: dict[str, Layout] = {}
+
+    def build(name: str) -> Call:
+        call = builds[name]()
+        call()
+        return call
+
+    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
+        if layouts[name].is_due:
+            calls[name] = layouts[name].rebuild(lambda: build(name), now)
+        values, _ = visit(chosen, calls[name], iterations, samples)
+        layouts[name].timed += sum(values) * iterations
+        return values
+
+    for name in builds:
+        start = now()
+        calls[name] = build(name)
+        layouts[name] = Layout(now() - start)
+    counts = {name: calibrate(take, name, sample) for name in builds}
     return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)

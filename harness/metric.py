@@ -67,6 +67,15 @@ _ALL = (
     Metric(
         "peak_rss", "peak resident set of the worker", "B", "lower", "sampled", informative=True, first_round_only=True
     ),
+    Metric(
+        "ring_bytes",
+        "bytes of the distinct weights that calls rotate through",
+        "B",
+        "higher",
+        "exact",
+        informative=True,
+        first_round_only=True,
+    ),
     Metric("error_sqnr", "quantisation error of the scheme: SQNR", "dB", "higher", "exact", 0.01),
     Metric("error_relative", "quantisation error: relative", "1", "lower", "exact", relative_tolerance=1e-3),
     Metric("error_cosine", "quantisation error: cosine", "1", "higher", "exact", 1e-5),

@@ -9,17 +9,19 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from harness.ceiling import Standing, Work
 from harness.compare import in_one_run
 from harness.metric import METRICS, Metric
-from harness.model import Comparison, Summary
+from harness.model import Ceilings, Comparison, Summary
 from harness.results import Result, contests
 
 ONCE, TWICE = "once", "twice"
 ALLOWED = 0.02
 """How far off a sampled metric may be, and how wide its interval to either side while that can be told."""
 EXPECTED = "expected_"
-RATES = {"throughput": "operations"}
-"""Derived numbers: what a call does according to the suite's facts, over its latency."""
+GIGA = 1e9
+RATES = (("GFLOP/s", "throughput", "operations"), ("GB/s", "bandwidth", "activation_bytes"))
+"""Derived numbers: name, attribute of a `Standing`, and the fact that they come from."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ def find(everything: Iterable[Result]) -> list[Finding]:
         for name, value in once.facts.items():
             if name.startswith(EXPECTED):
                 found += _metric(METRICS[name.removeprefix(EXPECTED)], float(value), once, twice)
-        found += [finding for name, fact in RATES.items() for finding in _rate(name, fact, once, twice)]
+        found += _rates(once, twice)
     return found
 
 
@@ -89,14 +91,15 @@ def _doubled(metric: Metric, expected: float) -> float:
     return expected if metric.unit == "bit" else 2 * expected
 
 
-def _rate(name: str, fact: str, once: Result, twice: Result) -> Iterator[Finding]:
-    """What a second of `once` and of `twice` is said to do; `twice` does as much, for twice as long."""
-    done = float(once.facts.get(fact, 0))
-    for result, times in ((once, 1), (twice, 2)) if done else ():
-        summary = result.summary(METRICS["latency"])
-        expected = done / (times * float(once.facts[f"{EXPECTED}latency"]))
-        reported = done / summary.centre if summary else math.nan
-        yield Finding(_name(result), name, expected, reported, ALLOWED, _half_width(summary))
+def _rates(once: Result, twice: Result) -> Iterator[Finding]:
+    """What a second of each is said to do. They do the same work by the suite's facts, `twice` in twice the time."""
+    work = Work.of(once.facts, weight_bytes=0.0)
+    for result, times in ((once, 1), (twice, 2)) if work else ():
+        summary, seconds = result.summary(METRICS["latency"]), times * float(once.facts[f"{EXPECTED}latency"])
+        told = Standing.of(work, summary.centre, Ceilings()) if summary and work else None
+        for name, attribute, fact in RATES:
+            expected, reported = float(once.facts[fact]) / seconds, getattr(told, attribute, math.nan)
+            yield Finding(_name(result), name, expected / GIGA, reported / GIGA, ALLOWED, _half_width(summary))
 
 
 def _half_width(interval: Summary | Comparison | None) -> float:

@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from harness.metric import Metric
 from harness.model import Comparison, Measurement, Summary
@@ -39,21 +39,42 @@ def round_value(values: Sequence[float]) -> float:
     return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def log_ratio(baseline: Measurement, candidate: Measurement) -> float:
-    """Logarithm of candidate over baseline in one round: the median over the blocks that both were timed in.
+class Taken(Protocol):
+    """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
 
-    The value of a block is the mean of the logs of its samples, taken within a fraction of a second of each other, so
-    that what is slow in the machine cancels (docs/measurement.md says how this was chosen). Without a common block it
-    is the ratio of the medians.
+    @property
+    def values(self) -> tuple[float, ...]:
+        """In the order taken."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One a value, or none at all."""
+
+
+def log_ratio(baseline: Taken, candidate: Taken) -> float:
+    """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
+
+    A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
+    other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
+    quarter, blocks that something shorter has spoilt. Without a common block it is the ratio of the medians.
+    docs/measurement.md says how this was chosen.
     """
     base, head = _by_block(baseline), _by_block(candidate)
     common = base.keys() & head.keys()
     if not common:
         return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
-    return round_value([head[block] - base[block] for block in common])
+    return midmean([head[block] - base[block] for block in common])
 
 
-def _by_block(measurement: Measurement) -> dict[int, float]:
+def midmean(values: Sequence[float]) -> float:
+    """Mean of the middle half, of three values or more without the lowest and the highest; NaN if one of them is."""
+    if any(map(math.isnan, values)):
+        return math.nan
+    cut = max(len(values) // 4, 1 if len(values) > 2 else 0)
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
+
+
+def _by_block(measurement: Taken) -> dict[int, float]:
     """Mean of the logs of each block's values, by block."""
     logs: dict[int, list[float]] = {}
     for block, value in zip(measurement.blocks, measurement.values, strict=False):  # old records have no blocks

@@ -1,7 +1,8 @@
 """Suites: axes that expand to cases, and the workload that turns one case into something callable.
 
-A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`. Its declarations import no
-torch; the two references that do ("module:function") are followed in the worker only.
+A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`, and may name in `GUARDED` the
+packages that no contestant is to change. Its declarations import no torch; the two references that do
+("module:function") are followed in the worker only.
 """
 
 import importlib
@@ -90,6 +91,8 @@ class Check:
     values: Mapping[str, float]
     """Of a wrong output at least one, NaN if there is no number: it tells a wrong answer from one that never came."""
     wrong: str = ""
+    warning: str = ""
+    """A doubt about an output that is not wrong, with its cure."""
 
 
 class Workload(ABC):
@@ -111,9 +114,22 @@ class Workload(ABC):
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
         """Judge what `call()` returns. Agreement is always judged; other metrics are computed when asked for."""
 
-    def probe(self) -> str:
-        """Judge the contestant on other shapes and inputs than this case's own: why it is wrong there, or nothing."""
-        return ""
+    def probe(self) -> Check:
+        """Judge the contestant on other shapes and inputs than this case's own, as quickly as may be."""
+        return Check({})
+
+    def rebuild(self) -> Callable[[], object]:
+        """Another `build`, called once and ready to be timed in place of the one before."""
+        call = self.build()
+        call()
+        return call
+
+    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """After the first call, untimed: make `call` go through more layers than one, where the case asks for it.
+
+        Answers `ring_bytes` then. What is built here counts as nobody's memory.
+        """
+        return {}
 
     def refresh(self, call: Callable[[], object]) -> None:
         """Before every visit, untimed: give `call` inputs that it has not seen. Nothing by default."""
@@ -130,9 +146,9 @@ class Workload(ABC):
         """What to trace for peak bytes, by metric, in this order: each part may go on where the last one ended."""
         return {"peak_forward_bytes": call}
 
-    def note(self, call: Callable[[], object]) -> str:
-        """What the user ought to know of the contestant behind `call`, as a warning with its cure; mostly nothing."""
-        return ""
+    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
+        """What the user ought to know of the contestant behind `call`: warnings with their cures, mostly none."""
+        return ()
 
     def declared(self, call: Callable[[], object]) -> float | None:
         """The bytes that `call` keeps alive by its own account: its weights, unless there is more; None for no account.
@@ -163,13 +179,16 @@ class Registry:
     suites: Mapping[str, Suite]
     catalogue: str
     """"module:function" of `() -> Catalogue`; imported in the worker only."""
+    guarded: tuple[str, ...] = ()
+    """Packages whose functions no contestant is to replace, the contestants' own among them."""
 
     @classmethod
     def load(cls, module: str) -> "Registry":
-        """Import `module` and read its SUITES and CATALOGUE. Raises UsageError when it is not a package of suites."""
+        """Import `module` and read what it declares. Raises UsageError when it is not a package of suites."""
         try:
             package = importlib.import_module(module)
-            return cls(module, {suite.name: suite for suite in package.SUITES}, package.CATALOGUE)
+            suites = {suite.name: suite for suite in package.SUITES}
+            return cls(module, suites, package.CATALOGUE, getattr(package, "GUARDED", ()))
         except (ImportError, AttributeError) as error:
             raise UsageError(
                 f"{module!r} is not a package of suites ({error}); it must define SUITES and CATALOGUE"

@@ -5,24 +5,44 @@
 
 import ctypes
 import gc
+import math
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from time import perf_counter
+from typing import TypeVar
 
+import msgspec
 import torch
 
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
+from harness.guard import Findings, Guard
 from harness.layout import Layout
+from harness.limit import MemoryLimit
 from harness.measure import Clock, visit
 from harness.memory import kept_by_python, peak_rss, surplus
-from harness.model import Case, decode, encode
-from harness.protocol import Accuracy, Answer, Describe, Description, Look, Memory, Prepare, Question, Release, Time
-from harness.suite import Catalogue, Registry, Workload, follow
+from harness.model import Case
+from harness.noise import Lookout
+from harness.pipes import claim_pipes, serve
+from harness.protocol import (
+    Accuracy,
+    Answer,
+    Ceilings,
+    Describe,
+    Description,
+    Look,
+    Memory,
+    Prepare,
+    Probe,
+    Question,
+    Release,
+    Time,
+)
+from harness.suite import Catalogue, Check, Registry, Workload, follow
+from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1
 
@@ -42,14 +62,13 @@ class Prepared:
     def move(self) -> None:
         """Build it anew at another place in memory, if that is due. The old build goes when the new one is there."""
 
-        def build() -> Callable[[], object]:
-            call = self.workload.build()
-            call()
+        def rebuild() -> Callable[[], object]:
+            call = self.workload.rebuild()
             self.device.synchronise()
             return call
 
         if self.layout.is_due:
-            self.call = self.layout.rebuild(build, time.perf_counter)
+            self.call = self.layout.rebuild(rebuild, perf_counter)
 
 
 class Worker:
@@ -58,32 +77,47 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
-        self.canary = torch.randn(192, 192)
+        self.lookout = Lookout()
+        self.canary = canary()
+        self._guard = Guard(("harness", *registry.guarded), DEVICES)
+        self._process = os.getpid()
 
     def answer(self, question: Question) -> Answer | Description:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
         match question:
             case Describe():
                 return self.describe()
-            case Release():
-                self.prepared.clear()
-                settle_collector()
-                return Answer()
             case Look():
                 return self.look()
-        _use_threads(question.case)
+            case Ceilings(device, threads):
+                return self.ceilings(device, threads)
+        if not isinstance(question, Release):
+            _use_threads(int(question.case.params.get("threads", 0)))
+        builds = isinstance(question, Prepare | Probe | Memory)
+        self._guard.begin(thorough=builds)
+        answer = self._of_contestants(question)
+        if os.getpid() != self._process:
+            os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
+        return _with_findings(answer, self._guard.end(thorough=builds))
+
+    def _of_contestants(self, question: Question) -> Answer:
         try:
             match question:
+                case Release():
+                    return self.release()
                 case Prepare(case, seed):
                     return self.prepare(case, seed)
                 case Accuracy(case, metrics):
                     return self.accuracy(case, frozenset(metrics))
                 case Memory(case, seed):
                     return self.memory(case, seed)
+                case Probe(case, seed):
+                    return self.probe(case, seed)
                 case Time(case, iterations, samples):
                     return self.time(case, iterations, samples)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a contestant may raise anything; it becomes its row
             return Answer("failed", _one_line(error))
+        raise TypeError(f"no contestant answers {question!r}")
 
     def describe(self) -> Description:
         """What this process sees of the machine and of the catalogue."""
@@ -93,6 +127,12 @@ class Worker:
         reasons = {name: catalogue.why_not(name, best) for name in catalogue.summaries}
         unavailable = {name: sentence for name, sentence in reasons.items() if sentence}
         return Description(torch_side(), dict(catalogue.summaries), unavailable, devices)
+
+    def release(self) -> Answer:
+        """Forget all."""
+        self.prepared.clear()
+        settle_collector()
+        return Answer()
 
     def prepare(self, case: Case, seed: int) -> Answer:
         """Build and call once, both timed."""
@@ -107,18 +147,24 @@ class Worker:
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
             self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
-            known = {**workload.stored(call), **device.overhead(call)}
+            known = {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
             values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
-            note = workload.note(call)
-        return Answer(values=values, warnings=(note,) if note else ())
+            return Answer(values=values, warnings=workload.notes(call))
+
+    def probe(self, case: Case, seed: int) -> Answer:
+        """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
+        if DEVICES[str(case.params.get("device", "cpu"))].why_not():
+            return Answer()
+        workload = self._workload(case, seed)
+        torch.manual_seed(seed)
+        with workload.context():
+            return _judged(workload.probe())
 
     def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
         """Judge the output."""
         ready = self.prepared[case]
         with ready.workload.context():
-            check = ready.workload.check(ready.call, metrics)
-        values = _singles(check.values)
-        return Answer("failed", check.wrong, values) if check.wrong else Answer(values=values)
+            return _judged(ready.workload.check(ready.call, metrics))
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
@@ -142,43 +188,67 @@ class Worker:
         return Answer(values=_singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
-        """One visit."""
+        """One visit, and the judgement on its last output."""
         ready = self.prepared[case]
         with ready.workload.context():
             ready.move()
-            values = visit(ready.clock, ready.call, iterations, samples)
+            ready.workload.refresh(ready.call)
+            values, output = visit(ready.clock, ready.call, iterations, samples)
+            wrong = ready.workload.inspect(ready.call, output)
         ready.layout.timed += sum(values) * iterations
+        if wrong:
+            return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
         return Answer(values={"latency": values}, warnings=ready.device.doubts())
 
     def look(self) -> Answer:
-        """A fixed product of matrices, on all threads."""
-        start = time.perf_counter()
-        for _ in range(4):
-            torch.mm(self.canary, self.canary)
-        noise = {"canary": time.perf_counter() - start}
+        """What happened since the last look, and how long the canary takes now."""
+        noise = self.lookout.look()
         for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
-            noise |= device.noise()
-        return Answer(noise=noise)
+            noise = {**noise, **device.noise()}
+        return Answer(noise={**noise, "canary": self.canary()})
+
+    def ceilings(self, device: str, threads: int) -> Answer:
+        """What the machine can do at most."""
+        _use_threads(threads)
+        found = msgspec.structs.asdict(measure(device, torch.get_num_threads()))
+        return Answer(values=_singles({name: value for name, value in found.items() if name != "device"}))
 
     def _workload(self, case: Case, seed: int) -> Workload:
-        workload: Workload = follow(self.registry.suite(case.suite).workload)(case, seed)
+        make = follow(self.registry.suite(case.suite).workload)
+        self._guard.extend()  # to what the workload has imported, before it imports a contestant
+        workload: Workload = make(case, seed)
         return workload
+
+
+def _judged(check: Check) -> Answer:
+    values, warnings = _singles(check.values), (check.warning,) if check.warning else ()
+    if check.wrong:
+        return Answer("failed", check.wrong, values, warnings=warnings)
+    return Answer(values=values, warnings=warnings)
+
+
+def _with_findings(answer: Answer, findings: Findings) -> Answer:
+    """What tampers gets no number, even if its output is right. Whatever failed already keeps its own reason."""
+    faults = ", ".join(findings.faults)
+    warnings = answer.warnings + findings.doubts
+    if faults and answer.outcome == "measured":
+        return Answer("failed", f"not to be trusted: it {faults}", warnings=warnings)
+    return msgspec.structs.replace(answer, warnings=warnings + ((f"it also {faults}",) if faults else ()))
 
 
 def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]:
     device.synchronise()
-    start = time.perf_counter()
+    start = perf_counter()
     result = action()
     device.synchronise()
-    return result, time.perf_counter() - start
+    return result, perf_counter() - start
 
 
 def _singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
     return {name: (float(value),) for name, value in values.items()}
 
 
-def _use_threads(case: Case) -> None:
-    threads = int(case.params.get("threads", 0))
+def _use_threads(threads: int) -> None:
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 
@@ -194,23 +264,6 @@ def settle_collector() -> None:
     gc.freeze()
 
 
-def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the controller hangs up."""
-    for line in requests:
-        question: Question = decode(line, Question)  # type: ignore[arg-type]  # a union is no type to mypy
-        replies.write(encode(worker.answer(question)) + b"\n")
-        replies.flush()
-
-
-def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout."""
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull) as nothing:  # noqa: PTH123 - a file descriptor is wanted
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return requests, replies
-
-
 def main() -> None:
     """Serve one controller, and die with it."""
     if sys.platform == "linux":
@@ -218,7 +271,7 @@ def main() -> None:
     requests, replies = claim_pipes()
     worker = Worker(Registry.load(sys.argv[1]))
     settle_collector()
-    serve(worker, requests, replies)
+    serve(worker.answer, requests, replies, MemoryLimit(int(sys.argv[2])))
 
 
 if __name__ == "__main__":

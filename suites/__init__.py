@@ -14,3 +14,4 @@ SUITES = (
     overhead.SHARES,
 )
 CATALOGUE = "suites.workloads.catalogue:catalogue"
+GUARDED = ("bitlinear", "suites")

@@ -18,6 +18,10 @@ BITNET_3B = ("3200x3200", "8640x3200", "3200x8640")
 AWKWARD = ("100x10", "2560x100", "2560x5460", "1x2560")
 """`NxK` shapes of layers that people run, and some that kernels trip over."""
 
+CACHES = ("hot", "cold", "stream")
+PROBED_BY = ("scheme", "dtype", "device")
+"""Params of a layer that decide which code of a contestant runs on other shapes."""
+
 
 def _shape(value: Value) -> Value:
     n, _, k = str(value).partition("x")
@@ -117,6 +121,13 @@ def threads(*values: Value) -> Axis:
     return Axis("threads", values or (0,), lambda value: 0 if value == 0 else _threads(value))
 
 
+def caches(*values: str, full: tuple[str, ...] = ()) -> Axis:
+    """Where the weights of a call are: `hot`, as the call before left them; `cold`, in memory, inputs too; `stream`,
+    in memory, as when layer follows layer.
+    """
+    return Axis("cache", values, _one_of(*CACHES), full)
+
+
 DEVICE = Axis("device", ("auto",), _one_of("auto", "cpu", "cuda", "mps"))
 GRAPH = Axis("graph", (0,), _one_of(0, 1))
 """Whether calls on a CUDA GPU are captured and replayed as one graph, so that launching them costs nothing."""
@@ -152,16 +163,17 @@ def _scheme_of(point: Params) -> Scheme:
 def facts(params: Params) -> Params:
     """What is known of a case before it runs: the scheme's parts, and the operations and bytes a call must cost.
 
-    `operations` counts a multiply and an add as two. `ideal_bytes` is what must be read and written at least: packed
-    weights once, the input and the output.
+    `operations` counts a multiply and an add as two. `activation_bytes` are those of the input and the output,
+    `ideal_bytes` those and the weights, packed, once: what must be read and written at least.
     """
     scheme = Scheme.parse(str(params["scheme"]))
     m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
-    width = BYTES[str(params.get("dtype", "float32"))]
+    activation_bytes = m * (k + n) * BYTES[str(params.get("dtype", "float32"))]
     return {
         "weight_bits": scheme.weight_bits,
         "activation_bits": scheme.activation_bits,
         "groups": scheme.groups,
         "operations": 2 * m * n * k,
-        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + m * (k + n) * width,
+        "activation_bytes": activation_bytes,
+        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + activation_bytes,
     }

@@ -22,4 +22,5 @@ SUITE = Suite(
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
+    probed_by=axes.PROBED_BY,
 )

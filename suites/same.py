@@ -14,9 +14,10 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=("latency",),
-    budget=Budget(rounds=8, seconds=1.0),
+    budget=Budget(rounds=20, seconds=1.0, precision=0.02),
     workload="suites.workloads.same:same",
     resolve=axes.resolve_product,
     facts=dict,
     implementations=("one", "other"),
+    baseline="one",
 )

@@ -13,11 +13,11 @@ COPY, KEEP = 3_000_001, 1_234_567
 """Bytes that a call copies, and that a contestant keeps alive."""
 WEIGHTS, BITS = 1 << 20, 2
 """Weights of a layer, and bits of each."""
-OPERATIONS = 2 * 64 * 64 * 64
-"""Of a product of matrices 64 by 64, which the spin pretends to be."""
+OPERATIONS, ACTIVATIONS = 2 * 64 * 64 * 64, 3 * 4 * 64 * 64
+"""Operations, and bytes read and written, of a product of float32 matrices 64 by 64, which the spin pretends to be."""
 
 COSTS: dict[str, Params] = {
-    "spin": {"expected_latency": SPIN, "operations": OPERATIONS},
+    "spin": {"expected_latency": SPIN, "operations": OPERATIONS, "activation_bytes": ACTIVATIONS},
     "copy": {"expected_peak_forward_bytes": COPY},
     "keep": {"expected_resident_bytes": KEEP},
     "store": {"expected_weight_bytes": WEIGHTS * BITS // 8, "expected_bits_per_weight": BITS},

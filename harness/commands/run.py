@@ -1,63 +1,37 @@
 """`bitbench run`: measure suites and keep the records."""
 
-import re
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from harness import store
+from harness import ceiling_cache, store
 from harness.commands import options as shared
+from harness.commands.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
-from harness.model import Environment, Record, Request, Revision, Run, Value, normalise_value
+from harness.model import Environment, Record, Request, Revision, Run
 from harness.plan import Contest, aim_of, check_names, make_plan
-from harness.process import WorkerProcess
 from harness.progress import watcher
-from harness.run import Controller, Worker
+from harness.run import Controller
+from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.voiding import RULE
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+RUNS = Path("results", "runs")
+"""Where runs lie that are given no directory."""
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of "90", "90s", "5m" or "1h30m". Raises UsageError for anything else, and for nothing."""
-    match = _DURATION.fullmatch(text.strip())
-    parts = [float(part or 0) for part in match.groups()] if match else []
-    if not sum(parts):
-        raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
-    return parts[0] * 3600 + parts[1] * 60 + parts[2]
+def available_memory() -> float:
+    """Three quarters of the bytes that programs may take now: what remains keeps the machine alive."""
+    import psutil
 
-
-def parse_share(text: str) -> float:
-    """0.02 of "2%" or "0.02". Raises UsageError for anything that is not above 0 and at most 1."""
-    number, percent, rest = text.strip().partition("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1 or rest:
-        raise UsageError(f"{text!r} is not a precision; write 2% or 0.02")
-    return share
-
-
-def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
-    """Axis values by name, from "m=1,128". Raises UsageError when a text is not of that form."""
-    axes: dict[str, tuple[Value, ...]] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        parsed = tuple(normalise_value(value) for value in values.split(",") if value.strip())
-        if not name.strip() or not parsed:
-            raise UsageError(f"--axis {text!r} is not of the form name=value,value, as in m=1,128")
-        axes[name.strip()] = axes.get(name.strip(), ()) + parsed
-    return axes
+    return float(psutil.virtual_memory().available * 3 // 4)
 
 
 @click.command("run")
@@ -72,6 +46,12 @@ def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
 @click.option("--precision", default=None, metavar="P", help="Go on until ratios are known to P either side, as in 2%.")
 @click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@click.option(
+    "--memory-limit",
+    default=None,
+    metavar="SIZE",
+    help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
+)
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
 @click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
@@ -103,6 +83,7 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         precision=parse_share(str(options["precision"])) if options["precision"] else 0.0,
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
         case_limit=parse_duration(str(options["case_limit"])),
+        memory_limit=parse_size(str(options["memory_limit"])) if options["memory_limit"] else available_memory(),
         seed=int(str(options["seed"])),
     )
 
@@ -112,40 +93,14 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(select_metrics(names))) if names else ()
 
 
-class Staff:
-    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._module = registry.module
-        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
-        self._first: WorkerProcess | None = self._start()
-        self.description = self._first.describe()
-
-    def _start(self) -> WorkerProcess:
-        # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
-        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        return WorkerProcess(self._module, environment)
-
-    def hire(self) -> Worker:
-        """A fresh worker; the one that described the machine serves first."""
-        worker, self._first = self._first or self._start(), None
-        return worker
-
-    def close(self) -> None:
-        """Let go of what was not hired, and of the compile cache."""
-        if self._first is not None:
-            self._first.close()
-        self._cache.cleanup()
-
-
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
-    staff = Staff(registry)
+    staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
-        run = _header(request, staff, registry)
-        directory = out or _default_directory(run)
-        with store.create(directory, run) as writer:
-            return _carry_out(contests, request, staff, writer, directory, [])
+        run = _header(request, staff, registry, contests)
+        directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
+        with writer:
+            return _carry_out(contests, run, staff, writer, directory, [])
     finally:
         staff.close()
 
@@ -156,31 +111,32 @@ def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> in
     run, records, writer = store.resume(out)
     if suites and suites != run.request.suites:
         raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
-    staff = Staff(registry)
+    staff = Staff(registry, run.request.memory_limit)
     try:
         with writer:
             here = combine(machine(), staff.description.environment)
             if changed := differences(run.environment, here):
                 raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
             contests = make_plan(run.request, registry, staff.description)
-            return _carry_out(contests, run.request, staff, writer, out, records)
+            return _carry_out(contests, run, staff, writer, out, records)
     finally:
         staff.close()
 
 
 def _carry_out(
-    contests: list[Contest], request: Request, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
+    contests: list[Contest], run: Run, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
 ) -> int:
     """Measure what is not yet made, record by record; then print the table and say whether the run is good."""
     records = list(made)
-    controller = Controller(contests, request, staff.hire)
+    controller = Controller(contests, run.request, staff.hire, ceilings=run.ceilings)
     controller.continue_from(records)
     with watcher() as progress:
         try:
-            for record in controller.records(progress):
-                writer.append(record)
-                records.append(record)
-                progress.recorded(record)
+            for batch in controller.batches(progress):
+                writer.append_all(batch)
+                records += batch
+                for record in batch:
+                    progress.recorded(record)
         except KeyboardInterrupt:
             click.echo(
                 f"\ninterrupted: {len(records)} finished records are in {directory};"
@@ -188,6 +144,8 @@ def _carry_out(
                 err=True,
             )
             raise
+    for ceilings in controller.ceilings:
+        ceiling_cache.store(run.environment, ceilings)
     from harness.commands.show import render
 
     click.echo(render(store.load(directory)))
@@ -202,7 +160,7 @@ def _exit_code(records: list[Record]) -> int:
     return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
 
 
-def _header(request: Request, staff: Staff, registry: Registry) -> Run:
+def _header(request: Request, staff: Staff, registry: Registry, contests: Sequence[Contest]) -> Run:
     environment: Environment = combine(machine(), staff.description.environment)
     started = datetime.now(UTC)
     aims = {name: aim_of(registry.suite(name), request) for name in request.suites}
@@ -215,6 +173,7 @@ def _header(request: Request, staff: Staff, registry: Registry) -> Run:
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
         aims=aims,
+        ceilings=staff.ceilings(contests, environment),
         environment=environment,
         revision=code,
         argv=("bitbench", *_without_paths(sys.argv[1:])),
@@ -231,7 +190,3 @@ def _without_paths(arguments: Sequence[str]) -> list[str]:
         elif not word.startswith("--out="):
             kept.append(word)
     return kept
-
-
-def _default_directory(run: Run) -> Path:
-    return Path("results", "runs", run.id)

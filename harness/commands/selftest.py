@@ -3,7 +3,6 @@
 import click
 
 from harness.commands import options
-from harness.commands.run import Staff
 from harness.metric import METRICS
 from harness.model import Record, Request
 from harness.plan import make_plan
@@ -12,6 +11,7 @@ from harness.quantity import amount
 from harness.results import results
 from harness.run import Controller
 from harness.selftest import ALLOWED, Finding, exit_code, find
+from harness.staff import Staff
 from harness.suite import Registry
 from harness.table import Column, Format, Table, pretty_json, render
 
@@ -49,7 +49,7 @@ def _measure() -> list[Record]:
     """Through the same controller and workers as any run."""
     registry = Registry.load(MODULE)
     request = Request(suites=tuple(registry.suites))
-    staff = Staff(registry)
+    staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
         with watcher() as progress:

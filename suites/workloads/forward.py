@@ -1,9 +1,9 @@
 """One forward pass of a layer, in inference mode."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +13,34 @@ from harness.accuracy import distance, relative_error
 from harness.model import Case
 from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
+from suites.workloads.judgement import disagreement, misshapen, shared
+from suites.workloads.probe import probe
 from suites.workloads.problem import Problem, problem
+from suites.workloads.ring import ring_bytes, ring_of
+from suites.workloads.rotation import Rotation, Turn, raw_bytes, weights
+
+OUTPUTS_HELD = 4
+"""Earlier outputs whose memory a new one must not share."""
+INPUT_CHANGED = "wrong answer: changed its input"
+POISON = 255
+"""A byte that makes every floating-point value of it NaN."""
 
 
 class Forward(Workload):
-    """`op(x)` for one contestant."""
+    """`op(x)` for one contestant, on other inputs in turn.
+
+    The param `cache` says where the weights of a call are: `hot`, in the cache as far as they fit; `cold`, in memory,
+    with the input; `stream`, in memory, with the input in the cache, as in a model that decodes.
+    """
 
     def __init__(self, case: Case, seed: int) -> None:
         self.case = case
+        self.seed = seed
+        self.cache = str(case.params.get("cache", "hot"))
         self.problem: Problem = problem(case, seed)
         self.implementation: Implementation = find(case.implementation)
+        self._buffers = [x.clone() for x in self.problem.inputs]
+        self._small_ring = ""
 
     def context(self) -> AbstractContextManager[object]:
         """Inference mode: nobody is charged for autograd."""
@@ -35,75 +53,128 @@ class Forward(Workload):
 
     def build(self) -> Callable[[], object]:
         """The contestant made from a layer of its own, which is let go of."""
-        return partial(self.implementation.build(self.problem.layer()), self.problem.x)
+        return Rotation(self._op(), self.problem.inputs, self._buffers)
+
+    def rebuild(self) -> Callable[[], object]:
+        """With a ring of its own, and its weights remembered."""
+        call = super().rebuild()
+        self.ring(call)
+        _rotation(call).remember_weights()
+        return call
+
+    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """The layers after the first, called once, if the case asks for cold weights."""
+        rotation = _rotation(call)
+        if self.cache == "hot":
+            return {}
+        layers, self._small_ring = ring_of(rotation.op, self._called_op)
+        if self.cache == "cold":
+            more = len(layers) - len(self._buffers)
+            self._buffers += [torch.empty_like(self.problem.x) for _ in range(more)]
+        rotation.spread(layers, self._buffers)
+        return {"ring_bytes": ring_bytes(layers)}
+
+    def probe(self) -> Check:
+        """On awkward shapes; a contestant that cannot run at all has nothing to be judged."""
+        if self.why_not():
+            return Check({})
+        x = self.problem.x
+        return probe(self.implementation, self.problem.scheme, x.dtype, x.device.type, self.seed)
 
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        """Agreement with what the contestant promises to compute; quantisation error of the scheme if asked for."""
-        output = call()
-        expected = self._expected()
-        wrong = _misshapen(output, expected, self.problem.x)
-        if wrong or not isinstance(output, Tensor):
-            return Check({"agreement_sqnr": math.nan}, wrong)
-        values = distance("agreement", expected, output, metrics | {"agreement_sqnr"})
-        if any(metric.startswith("error") for metric in metrics):
-            values = {**values, **self._error(metrics)}
-        return Check(values, self._disagreement(expected, output))
+        """Agreement of every turn with what the contestant promises; quantisation error of the scheme if asked for."""
+        rotation = _rotation(call)
+        earlier: deque[Tensor] = deque(maxlen=OUTPUTS_HELD)
+        values: Mapping[str, float] = {"agreement_sqnr": math.nan}
+        for turn in rotation.turns:
+            output = turn.op(turn.x)
+            expected = self._answer(rotation, turn)
+            if wrong := misshapen(output, expected.shape, turn.x) or shared(output, earlier, turn.x):
+                return Check(values, wrong)
+            if rotation.input_changed(turn):
+                return Check(values, INPUT_CHANGED)
+            if turn.number == 0:
+                first = output.clone()
+                values = self._distances(expected, output, metrics)
+            if wrong := disagreement(self.problem, self.implementation, turn.x, expected, output / turn.gain):
+                return Check(values, wrong)
+            earlier.append(output)
+        rotation.remember_weights()
+        return Check(values, warning=_irreproducible(first, rotation))
 
-    def note(self, call: Callable[[], object]) -> str:
-        """The op's own, if it has one."""
-        note = getattr(getattr(call, "func", None), "note", "")
-        return f"{self.implementation.name}: {note}" if note else ""
+    def refresh(self, call: Callable[[], object]) -> None:
+        """Other values in the same buffers."""
+        _rotation(call).refresh()
+
+    def inspect(self, call: Callable[[], object], output: object) -> str:
+        """Some rows of the output are copied before anything else, then judged; then all of it is overwritten."""
+        rotation = _rotation(call)
+        turn = rotation.last()
+        expected = self._answer(rotation, turn)
+        if wrong := misshapen(output, expected.shape, turn.x):
+            return wrong
+        assert isinstance(output, Tensor)
+        rows = rotation.some_rows(output.shape[-1])
+        taken = output[rows] / turn.gain
+        if wrong := shared(output, (), turn.x):
+            return wrong
+        if rotation.input_changed(turn):
+            return INPUT_CHANGED
+        if wrong := disagreement(self.problem, self.implementation, turn.x[rows], expected[rows], taken):
+            return f"{wrong}; in a timed call"
+        raw_bytes(output).fill_(POISON)
+        return "wrong answer: changed its weights in a timed call" if rotation.weights_changed() else ""
+
+    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
+        """The op's own, if it has one, and that its ring of weights is too small."""
+        note = getattr(_rotation(call).op, "note", "")
+        return tuple(f"{self.implementation.name}: {words}" for words in (note, self._small_ring) if words)
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """All bytes of the op's tensors, counted once even if shared, and the bits that makes per weight."""
-        op = call.func if isinstance(call, partial) else None
-        if not isinstance(op, nn.Module):
-            return {}
-        size = stored_bytes(op)
+        size = stored_bytes(_rotation(call).op)
         return {"weight_bytes": size, "bits_per_weight": 8 * size / self.problem.weight.numel()}
 
-    def _expected(self) -> Tensor:
-        if type(self.implementation).expected is Implementation.expected:
-            return self.problem.contract  # shared by all that promise the contract
-        return self.implementation.expected(self.problem.layer(), self.problem.x)
+    def _op(self, gain: float = 1.0) -> nn.Module:
+        return self.implementation.build(self.problem.layer(gain))
+
+    def _called_op(self, gain: float) -> nn.Module:
+        op = self._op(gain)
+        op(self._buffers[0])
+        return op
+
+    def _answer(self, rotation: Rotation, turn: Turn) -> Tensor:
+        return self.problem.answers(self.implementation)[rotation.held(turn)]
+
+    def _distances(self, expected: Tensor, output: Tensor, metrics: frozenset[str]) -> Mapping[str, float]:
+        values = distance("agreement", expected, output, metrics | {"agreement_sqnr"})
+        return {**values, **self._error(metrics)} if any(metric.startswith("error") for metric in metrics) else values
 
     def _error(self, metrics: frozenset[str]) -> Mapping[str, float]:
         """Of the scheme, so the same for all that follow the contract; what computes no scheme has none."""
         if type(self.implementation).expected is not Implementation.expected:
             return {}
-        return distance("error", self.problem.twin, self.problem.contract, metrics)
-
-    def _disagreement(self, expected: Tensor, output: Tensor) -> str:
-        x = self.problem.x
-        tolerance = self.implementation.tolerance(self.problem.scheme, x.dtype, x.shape[-1])
-        if relative_error(expected.double(), output.double()) <= tolerance.relative:
-            return ""  # nearly always; only then is the scale of what was summed worth computing
-        relative = self.implementation.disagreement(self.problem.layer(), x, expected, output)
-        if relative <= tolerance.relative:
-            return ""
-        return (
-            f"wrong answer: relative error {relative:.3g} against what it promises to compute,"
-            f" {tolerance.relative:.3g} allowed ({tolerance.reason})"
-        )
+        return distance("error", self.problem.twin, self.problem.answers(self.implementation)[0], metrics)
 
 
-def _misshapen(output: object, expected: Tensor, x: Tensor) -> str:
-    """Why the output cannot even be compared, or nothing."""
-    if not isinstance(output, Tensor):
-        return f"wrong answer: returned a {type(output).__name__}, not a tensor"
-    if output.shape != expected.shape:
-        return f"wrong answer: shape {tuple(output.shape)}, expected {tuple(expected.shape)}"
-    if output.dtype != x.dtype:
-        return f"wrong answer: dtype {output.dtype}, expected the input's {x.dtype}"
-    missing = int((~output.isfinite()).sum())
-    if missing and expected.isfinite().all():
-        return f"wrong answer: {missing} of {output.numel()} values are NaN or infinite"
-    return ""
+def _rotation(call: Callable[[], object]) -> Rotation:
+    assert isinstance(call, Rotation), "calls of this workload are made by its `build`"
+    return call
+
+
+def _irreproducible(first: Tensor, rotation: Rotation) -> str:
+    """How far apart two calls on one input are, as a warning; nothing if not at all."""
+    turn = rotation.turns[0]
+    again = turn.op(turn.x)
+    if torch.equal(first.nan_to_num(), again.nan_to_num()):
+        return ""
+    apart = relative_error(first.double(), again.double())
+    return f"two calls on one input differ by {apart:.2g} of its norm: not reproducible; fix the order of its sums"
 
 
 def stored_bytes(op: nn.Module) -> int:
     """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    return storage_bytes([*op.parameters(), *op.buffers()])
+    return storage_bytes(weights(op))
 
 
 def storage_bytes(tensors: Sequence[Tensor]) -> int:

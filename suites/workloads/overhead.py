@@ -14,9 +14,10 @@ import torch
 
 from harness import store
 from harness.errors import UsageError
+from harness.line import encode
 from harness.measure import WallClock, visit
 from harness.metric import METRICS
-from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run, encode
+from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
 from harness.suite import Check, Workload
 from suites import latency, quick
 
@@ -145,8 +146,8 @@ class TimingLoop(Bitbench):
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
         """The loop is timed around the cheapest callable there is, whose own cost is counted as the loop's."""
         sample = quick.SUITE.budget.sample
-        empty = min(visit(WallClock(), int, 1, samples=1000)), min(visit(WallClock(), int, 100_000, samples=5))
-        each = min(visit(WallClock(), call, 8, samples=20))
+        empty = _least(int, 1, samples=1000), _least(int, 100_000, samples=5)
+        each = _least(call, 8, samples=20)
         iterations = max(1, round(sample / each))
         return Check({"loop_share": (empty[0] + empty[1] * iterations) / (each * iterations)})
 
@@ -188,6 +189,12 @@ def share(case: Case, seed: int) -> Workload:
         case "report-10000":
             return Report(LARGE, "report", "RUN", "-o", "OUT")
     raise UsageError(f"suite overhead-share has no contestant {case.implementation!r}")
+
+
+def _least(call: Callable[[], object], iterations: int, samples: int) -> float:
+    """Seconds per call of the shortest of `samples` samples."""
+    values, _ = visit(WallClock(), call, iterations, samples)
+    return min(values)
 
 
 def _run(*words: str) -> None:

@@ -1,31 +1,44 @@
 """The weights and inputs of a contest, made once and shared by its contestants."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from bitlinear.contract import contract_forward, twin_forward
+from bitlinear.contract import twin_forward
+from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.model import Case
 
+FEW_ELEMENTS = 1 << 16
+"""An input of at most so many elements counts as small: what goes through several of them stays in the cache."""
+INPUTS, LARGE_INPUTS = 4, 2
+"""How many small and large inputs a contest has."""
+
 
 @dataclass(frozen=True)
 class Problem:
-    """One weight `(N, K)` and one input `(M, K)`, with the answers that belong to them, each computed when asked for.
+    """One weight `(N, K)` and several inputs `(M, K)`, with the answers that belong to them, computed when asked for.
 
     Contestants get copies of the weight: what they do to it, they do to themselves.
     """
 
     scheme: Scheme
     weight: Tensor
-    x: Tensor
+    inputs: tuple[Tensor, ...]
+    _answers: dict[Callable[..., Tensor], tuple[Tensor, ...]] = field(default_factory=dict)
 
-    def layer(self) -> BitLinear:
-        """A layer of its own for one contestant."""
+    @property
+    def x(self) -> Tensor:
+        """The first input: the one that errors are computed on."""
+        return self.inputs[0]
+
+    def layer(self, gain: float = 1.0) -> BitLinear:
+        """A layer of its own for one contestant, its weight multiplied by `gain`."""
         n, k = self.weight.shape
         scheme = self.scheme
         layer = BitLinear(
@@ -37,17 +50,20 @@ class Problem:
             norm=scheme.norm,
             device="meta",  # the weight is replaced at once: draw none
         )
-        layer.weight = nn.Parameter(self.weight.clone())
+        layer.weight = nn.Parameter(self.weight * gain)
         return layer
 
-    @cached_property
-    def contract(self) -> Tensor:
-        """The contract's output `(M, N)` in float64."""
-        return contract_forward(self.layer(), self.x)
+    def answers(self, implementation: Implementation) -> tuple[Tensor, ...]:
+        """What `implementation` promises for each input, `(M, N)` in float64. Those that inherit a promise share it."""
+        promise = type(implementation).expected
+        if promise not in self._answers:
+            together = implementation.expected(self.layer(), torch.cat(self.inputs))
+            self._answers[promise] = together.reshape(len(self.inputs), len(self.x), len(self.weight)).unbind()
+        return self._answers[promise]
 
     @cached_property
     def twin(self) -> Tensor:
-        """The full-precision twin's output `(M, N)` in float64."""
+        """The full-precision twin's output `(M, N)` for `x`, in float64."""
         return twin_forward(self.layer(), self.x)
 
 
@@ -58,9 +74,12 @@ def _problem(contest: str, seed: int) -> Problem:
     dtype = getattr(torch, str(case.params.get("dtype", "float32")))
     generator = torch.Generator().manual_seed(seed)
     distribution = str(case.params.get("distribution", "kaiming"))
-    weight, x = _weight((n, k), distribution, generator), _input((m, k), distribution, generator)
+    weight = _weight((n, k), distribution, generator)
+    count = INPUTS if m * k <= FEW_ELEMENTS else LARGE_INPUTS
+    inputs = [_input((m, k), distribution, generator) for _ in range(count)]
     device = str(case.params.get("device", "cpu"))
-    return Problem(Scheme.parse(str(case.params["scheme"])), weight.to(device, dtype), x.to(device, dtype))
+    scheme = Scheme.parse(str(case.params["scheme"]))
+    return Problem(scheme, weight.to(device, dtype), tuple(x.to(device, dtype) for x in inputs))
 
 
 def problem(case: Case, seed: int) -> Problem:

@@ -1,8 +1,10 @@
 """One training step of a layer: forward, backward and an SGD step."""
 
 import math
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -16,6 +18,7 @@ from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
 from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem
+from suites.workloads.rotation import LOOKED_AT, weights
 
 LEARNING_RATE = 1e-9
 """So small that the weights of the last timed step are those of the first: what is timed does not drift."""
@@ -56,12 +59,16 @@ class Step:
 
     def tensors(self) -> list[Tensor]:
         """All that is alive between steps: parameters, the input, and the gradients of both."""
-        leaves = [*self.module.parameters(), *self.module.buffers(), self.x]
+        leaves = [*weights(self.module), self.x]
         return [*leaves, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
 
 class Training(Workload):
-    """A training step of one contestant, judged by its gradients against the full-precision twin's."""
+    """A training step of one contestant, judged by its gradients against the full-precision twin's.
+
+    Its input changes sign from visit to visit. Normalisation, rounding and product are odd functions, so the gradient
+    of the weight then changes sign with it and that of the input stays as it was, exactly.
+    """
 
     def __init__(self, case: Case, seed: int) -> None:
         self.problem: Problem = problem(case, seed)
@@ -69,6 +76,8 @@ class Training(Workload):
         generator = torch.Generator().manual_seed(seed + 1)
         m, n = self.problem.x.shape[0], self.problem.weight.shape[0]
         self.upstream = torch.randn((m, n), generator=generator).to(self.problem.x)
+        self._sign = 1
+        self._random = random.Random()  # unseeded: contestants know the seed of the run, and are not to know this
 
     def why_not(self) -> str | None:
         """What the contestant says of being trained."""
@@ -87,7 +96,7 @@ class Training(Workload):
         given = call()
         if not isinstance(given, tuple) or not all(isinstance(gradient, Tensor) for gradient in given):
             return Check(values, "wrong answer: no gradient reached the weight or the input")
-        for name, twin, gradient in zip(NAMES, self._twin_gradients(), given, strict=True):
+        for name, twin, gradient in zip(NAMES, self._twin_gradients, given, strict=True):
             if gradient.shape != twin.shape:
                 return Check(
                     values, f"wrong answer: a gradient of shape {tuple(gradient.shape)}, not {tuple(twin.shape)}"
@@ -97,6 +106,31 @@ class Training(Workload):
             return Check(values)
         words = " and ".join(f"{value:.3g}" for value in values.values())
         return Check(values, f"wrong answer: the cosines of its gradients with the twin's are {words}")
+
+    def refresh(self, call: Callable[[], object]) -> None:
+        """The negative of the input before."""
+        if isinstance(call, Step):
+            call.x.data.neg_()
+            self._sign = -self._sign
+
+    def inspect(self, call: Callable[[], object], output: object) -> str:
+        """Some rows of both gradients against the twin's, and whether the input is what it was."""
+        if not isinstance(output, tuple) or not all(type(gradient) is Tensor for gradient in output):
+            return "wrong answer: no gradient reached the weight or the input; in a timed call"
+        for twin, gradient, sign in zip(self._twin_gradients, output, (self._sign, 1), strict=True):
+            rows = self._some_rows(twin)
+            value = cosine(twin[rows], sign * gradient[rows].to(torch.float64))
+            if not value >= GRADIENT_FLOOR:
+                words = f"the cosine of some rows of a gradient with the twin's is {value:.3g}"
+                return f"wrong answer: {words}; in a timed call"
+        if not isinstance(call, Step) or not torch.equal(call.x.detach(), self._sign * self.problem.x):
+            return "wrong answer: changed its input"
+        return ""
+
+    def _some_rows(self, gradient: Tensor) -> Tensor:
+        """Numbers of rows, at random, few enough to be looked at after every visit."""
+        rows, few = len(gradient), max(1, LOOKED_AT // gradient.shape[-1])
+        return torch.tensor(self._random.sample(range(rows), min(rows, few)), dtype=torch.long, device=gradient.device)
 
     def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
         """Forward alone, and backward with the optimiser step, of one step after gradients have been forgotten."""
@@ -121,6 +155,7 @@ class Training(Workload):
         size = stored_bytes(call.module)
         return {"weight_bytes": size, "bits_per_weight": 8 * size / self.problem.weight.numel()}
 
+    @cached_property
     def _twin_gradients(self) -> tuple[Tensor, Tensor]:
         """Of weight and input of the full-precision twin, by autograd in float64; a baseline's has no norm."""
         scheme, (n, k) = self.problem.scheme, self.problem.weight.shape

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.commands.run import _without_paths, parse_axes, parse_duration
+from harness.commands.run import _without_paths
+from harness.commands.spelling import parse_axes, parse_duration, parse_share
 from harness.errors import BitbenchError, UsageError
 
 
@@ -23,6 +24,17 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError, match="write 90s, 5m or 1h30m"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), (" 5 % ", 0.05), ("100%", 1.0)])
+def test_precisions(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "2", "0", "-1%", "two", "2%%", "2 % or so", "nan", "inf%"])
+def test_other_precisions_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"write 2% or 0\.02"):
+        parse_share(text)
 
 
 def test_axes_may_be_given_several_times_and_together() -> None:

@@ -40,8 +40,9 @@ class Gpu:
         self.seconds += seconds
         self.log.append(word)
 
-    def call(self) -> None:
+    def call(self) -> str:
         self.do("call", CALL)
+        return "output"
 
     def synchronise(self) -> None:
         assert self.capturing is None, "a stream that is captured cannot be waited for"
@@ -157,12 +158,12 @@ FULL, CAPPED, SLOW = (1980, 0), (1700, 0x04), (900, 0x04 | 0x40)
 
 
 def test_all_calls_of_a_sample_lie_between_two_events(gpu: Gpu) -> None:
-    assert EventClock().elapsed(gpu.call, 4) == pytest.approx(4 * CALL)
+    assert EventClock().elapsed(gpu.call, 4) == (pytest.approx(4 * CALL), "output")
     assert gpu.log == ["synchronise", "record", *["call"] * 4, "record", "wait"]
 
 
 def test_cold_calls_are_timed_one_by_one_after_a_flush_of_the_whole_l2(gpu: Gpu) -> None:
-    assert ColdClock().elapsed(gpu.call, 3) == pytest.approx(3 * CALL)
+    assert ColdClock().elapsed(gpu.call, 3) == (pytest.approx(3 * CALL), "output")
     assert gpu.log == ["synchronise", *[f"flush {L2}", "record", "call", "record"] * 3, "synchronise"]
 
 
@@ -173,7 +174,7 @@ def test_an_l2_of_unknown_size_is_not_flushed_by_guess(gpu: Gpu, monkeypatch: py
 
 
 def test_a_graph_is_captured_after_a_call_aside_and_replayed_twice(gpu: Gpu) -> None:
-    assert GraphClock().elapsed(gpu.call, 5) == pytest.approx(5 * CALL)
+    assert GraphClock().elapsed(gpu.call, 5) == (pytest.approx(5 * CALL), "output")
     assert gpu.log == ["side", "call", "synchronise", "replay", "synchronise", "record", "replay", "record", "wait"]
 
 
@@ -190,7 +191,7 @@ def test_throttled_samples_are_discarded_counted_and_taken_again(gpu: Gpu, monke
     library = watched(monkeypatch, SLOW, SLOW, CAPPED, FULL)
     watch = Watch()
     clock = SteadyClock(EventClock(), watch)
-    assert [clock.elapsed(gpu.call, 1) for _ in range(2)] == pytest.approx([CALL, CALL])
+    assert [clock.elapsed(gpu.call, 1)[0] for _ in range(2)] == pytest.approx([CALL, CALL])
     assert gpu.log.count("call") == 4
     assert gpu.log.count("rest") == 2
     assert library.asked_for == "GPU-0123-4567"
@@ -218,7 +219,7 @@ def test_an_idle_gpu_and_a_clock_that_the_user_has_set_are_no_throttling(
 
 def test_without_nvidias_library_samples_count_and_nobody_claims_to_have_watched(gpu: Gpu) -> None:
     watch = Watch()
-    assert SteadyClock(EventClock(), watch).elapsed(gpu.call, 1) == pytest.approx(CALL)
+    assert SteadyClock(EventClock(), watch).elapsed(gpu.call, 1)[0] == pytest.approx(CALL)
     assert watch.doubts() == ("nobody watches whether the GPU throttles: install nvidia-ml-py",)
     assert "gpu_clock" not in watch.noise()
 

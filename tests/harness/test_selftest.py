@@ -13,7 +13,7 @@ from harness.results import results
 from harness.selftest import Finding, exit_code, find
 from harness.table import FORMATS
 
-SPIN = {"expected_latency": 1e-3, "operations": 1_000_000}
+SPIN = {"expected_latency": 1e-3, "operations": 1_000_000, "activation_bytes": 20_000}
 COPY = {"expected_peak_forward_bytes": 1000, "expected_bits_per_weight": 2}
 Distort = Callable[[str, float], float]
 
@@ -52,7 +52,7 @@ def test_a_harness_that_reports_what_is_so_passes() -> None:
     assert exit_code(findings) == 0
     assert {(one.contestant, one.metric) for one in findings} == {
         *[(f"spin {who}", "latency") for who in ("once", "twice", "twice / once")],
-        *[(f"spin {who}", "throughput") for who in ("once", "twice")],
+        *[(f"spin {who}", rate) for who in ("once", "twice") for rate in ("GFLOP/s", "GB/s")],
         *[(f"copy {who}", "peak_forward_bytes") for who in ("once", "twice", "twice / once")],
         *[(f"copy {who}", "bits_per_weight") for who in ("once", "twice", "twice / once")],
     }
@@ -81,7 +81,7 @@ def test_one_and_a_half_per_cent_is_within_what_is_promised_of_time() -> None:
 def test_a_machine_too_noisy_to_tell_is_neither_right_nor_wrong() -> None:
     noisy = judged(reported(rounds=(1.0, 1.05, 0.97)))
     assert exit_code(noisy) == 4
-    assert {one.word for one in noisy if one.metric == "throughput"} == {"too noisy"}
+    assert {one.word for one in noisy if one.metric == "GFLOP/s"} == {"too noisy"}
     wrong = judged(reported(scaled("peak_forward_bytes", 2.0), rounds=(1.0, 1.05, 0.97)))
     assert exit_code(wrong) == 1, "noise excuses no exact number"
 
@@ -104,7 +104,7 @@ def test_the_verdict_is_printed_in_every_format(
     if form == "json":
         told = json.loads(done.stdout)
         assert told["exit_code"] == code
-        assert len(told["findings"]) == 11
+        assert len(told["findings"]) == 13
     else:
         assert "peak_forward_bytes" in done.stdout
         assert ("no" in done.stdout.replace(",", " ").split()) == bool(code)

@@ -1,0 +1,109 @@
+"""Settings of the process that change what others compute, or how fast: read, compared and put back."""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.modules import module as modules
+
+HOOKS = tuple(name for name in vars(modules) if name.startswith("_global_") and isinstance(vars(modules)[name], dict))
+"""Functions that torch calls around every module of the process."""
+
+
+class Setting(NamedTuple):
+    """One thing that can be read and put back."""
+
+    words: str
+    read: Callable[[], Any]
+    put: Callable[[Any], object]
+
+
+def _collect(on: bool) -> None:
+    (gc.enable if on else gc.disable)()
+
+
+def _hooks() -> dict[str, dict[Any, Any]]:
+    return {name: dict(vars(modules)[name]) for name in HOOKS}
+
+
+def _put_hooks(before: dict[str, dict[Any, Any]]) -> None:
+    for name, hooks in before.items():
+        vars(modules)[name].clear()
+        vars(modules)[name].update(hooks)
+
+
+def _put_function_modes(depth: int) -> None:
+    torch.set_default_device(None)  # torch keeps the mode of a default device in two places
+    while torch._C._len_torch_function_stack() > depth:
+        torch._C._pop_torch_function_stack()
+
+
+def _put_dispatch_modes(depth: int) -> None:
+    while torch._C._len_torch_dispatch_stack() > depth:
+        torch._C._pop_torch_dispatch_stack(None)
+
+
+def _cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def _put_cores(cores: set[int]) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def _interval() -> float:
+    return signal.getitimer(signal.ITIMER_REAL)[1]
+
+
+def _put_interval(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
+
+SETTINGS = (
+    Setting("the number of threads", torch.get_num_threads, torch.set_num_threads),
+    Setting("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
+    Setting("the grad mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
+    Setting(
+        "the use of deterministic algorithms",
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    Setting(
+        "the precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+    ),
+    Setting("the use of oneDNN", torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    Setting("torch's function modes", torch._C._len_torch_function_stack, _put_function_modes),
+    Setting("torch's dispatch modes", torch._C._len_torch_dispatch_stack, _put_dispatch_modes),
+    Setting("the hooks of all modules", _hooks, _put_hooks),
+    Setting("whether garbage is collected", gc.isenabled, _collect),
+    Setting("Python's trace function", sys.gettrace, sys.settrace),
+    Setting("Python's profile function", sys.getprofile, sys.setprofile),
+    Setting("Python's thread switch interval", sys.getswitchinterval, sys.setswitchinterval),
+    Setting("the cores of the process", _cores, _put_cores),
+    Setting("the interval timer", _interval, _put_interval),
+)
+
+
+class Settings:
+    """What SETTINGS were at one moment."""
+
+    def __init__(self) -> None:
+        self._before: list[Any] = []
+
+    def remember(self) -> None:
+        """Now is the moment."""
+        self._before = [setting.read() for setting in SETTINGS]
+
+    def changed(self) -> list[str]:
+        """What is no longer as it was, in words; puts it back."""
+        found = []
+        for setting, before in zip(SETTINGS, self._before, strict=True):
+            if setting.read() != before:
+                setting.put(before)
+                found.append(setting.words)
+        return found

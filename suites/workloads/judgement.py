@@ -1,0 +1,56 @@
+"""Whether an output is what an implementation promised, and nobody else's."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from bitlinear.implementation import Implementation
+from harness.accuracy import relative_error
+from suites.workloads.problem import Problem
+
+
+def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:
+    """Why the output for `x` cannot even be compared with what was expected, or nothing."""
+    if type(output) is not Tensor:  # a subclass may put off the work until somebody looks
+        return f"wrong answer: returned a {type(output).__name__}, not a plain tensor"
+    if output.shape != shape:
+        return f"wrong answer: shape {tuple(output.shape)}, expected {tuple(shape)}"
+    if output.dtype != x.dtype:
+        return f"wrong answer: dtype {output.dtype}, expected the input's {x.dtype}"
+    if output.device != x.device:
+        return f"wrong answer: on {output.device}, expected the input's {x.device}"
+    return ""
+
+
+def shared(output: Tensor, others: Iterable[Tensor], x: Tensor) -> str:
+    """Why the memory of the output is not its own, or nothing. `others` are outputs that are still held."""
+    place = output.untyped_storage().data_ptr()
+    if not output.numel():
+        return ""
+    if place == x.untyped_storage().data_ptr():
+        return "wrong answer: returned the memory of its input"
+    if any(place == other.untyped_storage().data_ptr() for other in others):
+        return "wrong answer: returned the memory of an earlier output; every output needs memory of its own"
+    return ""
+
+
+def disagreement(problem: Problem, implementation: Implementation, x: Tensor, expected: Tensor, output: Tensor) -> str:
+    """Why the output `(M, N)` for `x` is not what was expected of the problem's layer, or nothing.
+
+    Also of some rows alone: no tolerance depends on their number.
+    """
+    finite = output.isfinite()
+    missing = output.numel() - int(finite.sum())
+    if missing and expected.isfinite().all():
+        return f"wrong answer: {missing} of {output.numel()} values are NaN or infinite"
+    tolerance = implementation.tolerance(problem.scheme, x.dtype, x.shape[-1])
+    if relative_error(expected, output.double()) <= tolerance.relative:
+        return ""  # nearly always; only then is the scale of what was summed worth computing
+    relative = implementation.disagreement(problem.layer(), x, expected, output)
+    if relative <= tolerance.relative:
+        return ""
+    return (
+        f"wrong answer: relative error {relative:.3g} against what it promises to compute,"
+        f" {tolerance.relative:.3g} allowed ({tolerance.reason})"
+    )

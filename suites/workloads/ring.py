@@ -1,0 +1,58 @@
+"""Layers of distinct weights, so many that no cache holds them: as a model has them when it decodes."""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import psutil
+from torch import nn
+
+from harness.cache import last_level_cache
+from suites.workloads.rotation import Layer, weights
+
+CACHES = 2
+"""A ring is as large as so many last-level caches."""
+MEMORY_SHARE = 1 / 32
+"""The part of the machine's memory that one contestant's ring may take."""
+MOST_LAYERS = 128
+MOST_SECONDS = 20.0
+"""A ring may take so long to build, compilation included."""
+GAINS = 8
+
+
+def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list[Layer], str]:
+    """A ring that begins with `first`, and a warning if it is smaller than it should be.
+
+    `build` makes a layer, ready to be called, whose weight is the problem's times a power of two: such weights are
+    distinct and their outputs known exactly without computing them, because every floating-point step scales with them.
+    """
+    wanted = int(CACHES * last_level_cache())
+    cap = int(psutil.virtual_memory().total * MEMORY_SHARE)
+    layers, begun = [Layer(first)], perf_counter()
+    limit = ""
+    while len(layers) < 2 or ring_bytes(layers) < wanted:
+        if len(layers) >= 2 and (limit := _limit(layers, cap, perf_counter() - begun)):
+            break
+        gain = 2.0 ** (len(layers) % GAINS)
+        layers.append(Layer(build(gain), gain))
+    return layers, limit and (
+        f"its ring of weights is {ring_bytes(layers) >> 20} MiB and not {wanted >> 20}, twice the last-level cache,"
+        f" because {limit}: calls may find weights in the cache"
+    )
+
+
+def ring_bytes(layers: Sequence[Layer]) -> int:
+    """Bytes behind the weights of all layers, shared ones once: layers that share their weights are no ring."""
+    tensors = [tensor for layer in layers for tensor in weights(layer.op) if tensor.numel()]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+def _limit(layers: Sequence[Layer], cap: int, seconds: float) -> str:
+    """What keeps a ring from growing on, or nothing."""
+    size = ring_bytes(layers)
+    if size + size // len(layers) > cap:
+        return f"{cap >> 20} MiB are a thirty-second of the memory; use a machine with more"
+    if len(layers) >= MOST_LAYERS:
+        return f"it has {MOST_LAYERS} layers; choose a larger shape"
+    if seconds > MOST_SECONDS:
+        return f"building it took {MOST_SECONDS:g} s; choose a smaller shape or a faster build"
+    return ""

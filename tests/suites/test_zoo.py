@@ -1,0 +1,175 @@
+"""Every contestant of the zoo is rejected or exposed with the right words, and no honest one is."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+
+from bitlinear.implementations import IMPLEMENTATIONS
+from harness.model import Case
+from harness.process import WorkerLostError, WorkerProcess
+from harness.protocol import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
+from harness.suite import Registry
+from harness.worker import Worker
+
+ZOO = "tests.suites.zoo:"
+VISITS = 8
+
+
+def case(name: str, **params: object) -> Case:
+    layer = {"m": 3, "k": 64, "n": 48, "scheme": "w1.58a8", "dtype": "float32", "device": "cpu", "threads": 1}
+    return Case.of("latency", name, {**layer, **params})
+
+
+def questions(of: Case, *, probed: bool = False) -> Sequence[Question]:
+    """All that is asked about a case in a first round."""
+    if probed:
+        return [Probe(of, 7)]
+    return [Prepare(of, 7), Accuracy(of, ("agreement_sqnr",)), Memory(of, 7), *[Time(of, 8, 2)] * VISITS, Release()]
+
+
+def answers(worker: Worker, of: Case, *, probed: bool = False) -> Iterator[Answer]:
+    for question in questions(of, probed=probed):
+        answer = worker.answer(question)
+        assert isinstance(answer, Answer)
+        yield answer
+        if answer.outcome != "measured":
+            return
+
+
+def said(found: Sequence[Answer]) -> str:
+    """Reasons and warnings together."""
+    return " | ".join(words for answer in found for words in (answer.reason, *answer.warnings) if words)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield Worker(Registry.load("suites"))
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("CachedOutput", "wrong answer: relative error"),
+        ("AliasOfLastOutput", "returned the memory of an earlier output"),
+        ("MemoOnPointer", "in a timed call"),
+        ("SkipsTokens", "wrong answer: relative error"),
+        ("SkipsTokensLater", "in a timed call"),
+        ("TruncatesK", "wrong answer: relative error"),
+        ("Uninitialised", "wrong answer: "),
+        ("UninitialisedLater", "in a timed call"),
+        ("Lazy", "returned a LazyTensor, not a plain tensor"),
+        ("OnAnotherThread", "wrong answer: relative error"),
+        ("KeepsComputing", "kept computing on another thread after its call had returned"),
+        ("ModifiesInput", "changed its input"),
+        ("ReturnsInput", "returned the memory of its input"),
+        ("ModifiesWeights", "changed its weights in a timed call"),
+        ("ReplacesWeights", "changed its weights in a timed call"),
+        ("PatchesClock", "replaced time.perf_counter"),
+        ("PatchesHarness", "replaced the clock of cpu.now"),
+        ("PatchesLoop", "replaced harness.measure.WallClock.elapsed"),
+        ("PatchesTorch", "replaced torch.nn.functional.linear"),
+        ("HidesMethod", "replaced torch.Tensor.isfinite"),
+        ("SleepsInBaseline", "replaced bitlinear.plain.PlainLinear.forward"),
+        ("HooksEverybody", "changed the hooks of all modules"),
+        ("TakesThreads", "changed the number of threads"),
+        ("LowersPrecision", "changed the precision of float32 products"),
+        ("ChangesDtype", "changed the default dtype"),
+        ("WrongForManyTokens", "wrong answer: relative error"),
+        ("OtherDtype", "dtype torch.bfloat16, expected the input's torch.float32"),
+        ("OtherShape", "shape (144,), expected (3, 48)"),
+        ("NoTensor", "returned a list, not a plain tensor"),
+        ("Random", "wrong answer: relative error"),
+        ("RaisesLater", "RuntimeError: out of luck"),
+        ("SystemExits", "SystemExit: 3"),
+    ],
+)
+def test_a_cheat_is_rejected_with_its_reason(worker: Worker, name: str, reason: str) -> None:
+    found = list(answers(worker, case(ZOO + name)))
+    assert found[-1].outcome == "failed"
+    assert reason in found[-1].reason
+    assert not found[-1].values.get("latency")
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("Irreproducible", "two calls on one input differ by"),
+        ("RaisesInDel", "raised RuntimeError where none can be caught, in RaisesInDel.__del__"),
+    ],
+)
+def test_what_is_right_but_doubtful_is_measured_with_a_warning(worker: Worker, name: str, warning: str) -> None:
+    found = list(answers(worker, case(ZOO + name)))
+    assert found[-1].outcome == "measured"
+    assert warning in said(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("WrongForManyTokens", "in a trial with M=3 K=97 N=5"),
+        ("WrongForOneToken", "in a trial with M=3 K=97 N=5"),
+        ("WrongAtOddK", "in a trial with M=3 K=97 N=5"),
+        ("NaNForOutliers", "values are NaN or infinite; in a trial"),
+        ("OnlyOnChange", "times faster on inputs it has seen"),
+        ("MemoOnContent", "times faster on inputs it has seen"),
+    ],
+)
+def test_what_is_right_where_it_is_measured_is_found_elsewhere(worker: Worker, name: str, reason: str) -> None:
+    measured = case(ZOO + name, m=3 if name == "WrongForOneToken" else 1)
+    assert said(list(answers(worker, measured))) == ""
+    (probed,) = answers(worker, measured, probed=True)
+    assert probed.outcome == "failed"
+    assert reason in probed.reason
+
+
+def test_what_refuses_a_shape_is_not_wrong_there(worker: Worker) -> None:
+    (probed,) = answers(worker, case(ZOO + "Refuses"), probed=True)
+    assert probed.outcome == "measured"
+    assert "refuses M=3 K=97 N=5: in_features must be a multiple of 64" in said([probed])
+
+
+@pytest.mark.parametrize("cache", ["hot", "cold", "stream"])
+@pytest.mark.parametrize("scheme", ["w1.58a8", "w4a8g2-nonorm"])
+@pytest.mark.parametrize("name", [i.name for i in IMPLEMENTATIONS if i.name != "compiled"])
+def test_no_honest_one_is_rejected(
+    worker: Worker, name: str, scheme: str, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suites.workloads.ring.CACHES", 0.001)
+    found = list(answers(worker, case(name, scheme=scheme, cache=cache)))
+    assert found[-1].outcome == "measured"
+    assert said(found) == ""
+
+
+@pytest.mark.parametrize("name", ["compiled", ZOO + "Honest"])
+def test_neither_is_one_that_compiles_or_one_of_the_user_s(worker: Worker, name: str) -> None:
+    honest = case(name, m=1)
+    found = [*answers(worker, honest), *answers(worker, honest, probed=True)]
+    assert {answer.outcome for answer in found} == {"measured"}
+    assert said(found) == ""
+
+
+def test_what_would_end_or_mislead_a_worker_is_told_by_a_real_one() -> None:
+    process = WorkerProcess("suites")
+    process.describe()
+    for name, reason in [
+        ("Prints", ""),
+        ("ClosesStdin", ""),
+        ("Forks", "left a process behind"),
+        ("LeavesProcess", "left a process behind"),
+        ("OverridesKernel", "registered another kernel for aten::linear"),
+        ("Honest", ""),
+    ]:
+        found = []
+        for question in questions(case(ZOO + name)):
+            found.append(process.ask(question, 20.0))
+            if found[-1].outcome != "measured":
+                break
+        assert reason in said(found)
+        assert (found[-1].outcome == "failed") == bool(reason), name
+    with pytest.raises(WorkerLostError, match="exited with status 3"):
+        process.ask(Prepare(case(ZOO + "Exits"), 7), 20.0)
+    process.close()
