@@ -27,6 +27,7 @@ _HEADINGS = {
     "bits_per_weight": "bits/\nweight",
     "resident_bytes": "resident\nbytes",
     "peak_forward_bytes": "peak\nforward",
+    "peak_backward_bytes": "peak\nbackward",
     "error_sqnr": "error\nSQNR",
     "agreement_sqnr": "agree\nSQNR",
     "weight_gradient_cosine": "weight\ngradient",

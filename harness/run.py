@@ -17,7 +17,9 @@ from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Que
 from harness.protocol import Ceilings as MeasureCeilings
 from harness.results import results
 
-MEMORY_METRICS = frozenset({"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "peak_rss"})
+MEMORY_METRICS = frozenset(
+    {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
+)
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 

@@ -22,8 +22,8 @@ from harness.environment import torch_side
 from harness.guard import Findings, Guard
 from harness.layout import Layout
 from harness.limit import MemoryLimit
-from harness.measure import visit
-from harness.memory import peak_rss
+from harness.measure import Clock, visit
+from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
 from harness.noise import Lookout
 from harness.pipes import claim_pipes, serve
@@ -56,6 +56,7 @@ class Prepared:
     workload: Workload
     call: Callable[[], object]
     device: Device
+    clock: Clock
     layout: Layout
 
     def move(self) -> None:
@@ -136,7 +137,7 @@ class Worker:
     def prepare(self, case: Case, seed: int) -> Answer:
         """Build and call once, both timed."""
         device = DEVICES[str(case.params.get("device", "cpu"))]
-        sentence = device.why_not()
+        sentence = device.why_not() or device.why_not_timed(case.params)
         workload = None if sentence else self._workload(case, seed)
         sentence = sentence or (workload.why_not() if workload else None)
         if sentence or workload is None:
@@ -145,10 +146,9 @@ class Worker:
         with workload.context():
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
-            self.prepared[case] = Prepared(workload, call, device, Layout(build + first))
-            stored = workload.stored(call)
-            ring = workload.ring(call)
-            values = {"prepare": (build,), "first_call": (first,), **_singles(stored), **_singles(ring)}
+            self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
+            known = {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
+            values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
             return Answer(values=values, warnings=workload.notes(call))
 
     def probe(self, case: Case, seed: int) -> Answer:
@@ -177,11 +177,15 @@ class Worker:
             return call
 
         with workload.context():
-            resident, call = device.trace(build_and_call)
-            peak, _ = device.trace(call)
+            allocation, (elsewhere, call) = device.trace(lambda: kept_by_python(build_and_call))
+            peaks = {metric: device.trace(part)[0].peak for metric, part in workload.peaks(call).items()}
             rss = peak_rss(call)
-        values = {"resident_bytes": float(resident.kept), "peak_forward_bytes": float(peak.peak)}
-        return Answer(values=_singles(values if rss is None else {**values, "peak_rss": float(rss)}))
+            stored, declared = workload.stored(call), workload.declared(call)
+        resident = allocation.kept + elsewhere
+        values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
+        told = surplus(resident, declared, stored) if declared is not None else ""
+        known = {name: value for name, value in values.items() if value is not None}
+        return Answer(values=_singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit, and the judgement on its last output."""
@@ -189,16 +193,18 @@ class Worker:
         with ready.workload.context():
             ready.move()
             ready.workload.refresh(ready.call)
-            values, output = visit(ready.device.clock, ready.call, iterations, samples)
+            values, output = visit(ready.clock, ready.call, iterations, samples)
             wrong = ready.workload.inspect(ready.call, output)
         ready.layout.timed += sum(values) * iterations
         if wrong:
             return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
-        return Answer(values={"latency": values})
+        return Answer(values={"latency": values}, warnings=ready.device.doubts())
 
     def look(self) -> Answer:
         """What happened since the last look, and how long the canary takes now."""
         noise = self.lookout.look()
+        for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
+            noise = {**noise, **device.noise()}
         return Answer(noise={**noise, "canary": self.canary()})
 
     def ceilings(self, device: str, threads: int) -> Answer:

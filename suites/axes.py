@@ -129,15 +129,20 @@ def caches(*values: str, full: tuple[str, ...] = ()) -> Axis:
 
 
 DEVICE = Axis("device", ("auto",), _one_of("auto", "cpu", "cuda", "mps"))
+GRAPH = Axis("graph", (0,), _one_of(0, 1))
+"""Whether calls on a CUDA GPU are captured and replayed as one graph, so that launching them costs nothing."""
 
 
 def resolve(point: Params) -> Params:
-    """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme."""
+    """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme.
+
+    `graph=0` goes unsaid: it is what every case is that was not asked for otherwise.
+    """
     n, k = map(int, str(point["shape"]).split("x"))
     scheme = _scheme_of(point)
     scheme.group_size(k)
     consumed = {"shape", "scheme", "groups", "weight_bits", "activation_bits"}
-    others = {name: value for name, value in point.items() if name not in consumed}
+    others = {name: value for name, value in point.items() if name not in consumed and (name, value) != ("graph", 0)}
     return {"n": n, "k": k, "scheme": str(scheme), **others}
 
 

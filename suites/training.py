@@ -36,6 +36,7 @@ SUITE = Suite(
         "weight_bytes",
         "resident_bytes",
         "peak_forward_bytes",
+        "peak_backward_bytes",
         "weight_gradient_cosine",
         "input_gradient_cosine",
     ),

@@ -18,8 +18,8 @@ from harness.results import Result, contests, varying
 from harness.wording import typeset
 
 _FURTHER = {
-    "peak_rss", "error_relative", "error_cosine", "error_max_abs", "error_mse", "error_worst_channel_sqnr",
-    "agreement_relative", "agreement_max_abs",
+    "peak_rss", "reserved_bytes", "error_relative", "error_cosine", "error_max_abs", "error_mse",
+    "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip
 """Metrics that only the data file has: they say in other words what the table says."""
 _HEADINGS = {
@@ -28,6 +28,7 @@ _HEADINGS = {
     "bits_per_weight": "bits per weight",
     "resident_bytes": "resident",
     "peak_forward_bytes": "peak of a call",
+    "peak_backward_bytes": "peak of backward",
     "error_sqnr": "error SQNR",
     "agreement_sqnr": "agreement SQNR",
     "weight_gradient_cosine": "weight gradient cosine",

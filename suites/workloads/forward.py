@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -174,5 +174,9 @@ def _irreproducible(first: Tensor, rotation: Rotation) -> str:
 
 def stored_bytes(op: nn.Module) -> int:
     """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    tensors = weights(op)
+    return storage_bytes(weights(op))
+
+
+def storage_bytes(tensors: Sequence[Tensor]) -> int:
+    """Bytes of every storage behind `tensors`, shared ones once."""
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values())

@@ -16,9 +16,9 @@ from harness.accuracy import cosine
 from harness.model import Case
 from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
-from suites.workloads.forward import stored_bytes
+from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem
-from suites.workloads.rotation import LOOKED_AT
+from suites.workloads.rotation import LOOKED_AT, weights
 
 LEARNING_RATE = 1e-9
 """So small that the weights of the last timed step are those of the first: what is timed does not drift."""
@@ -45,11 +45,24 @@ class Step:
 
     def __call__(self) -> Gradients:
         """Forward, backward, step."""
+        self.clear()
+        return self.backward(self.module(self.x))
+
+    def clear(self) -> None:
+        """Forget the gradients of the last step."""
         self.optimiser.zero_grad()
         self.x.grad = None
-        self.module(self.x).backward(self.upstream)
+
+    def backward(self, y: Tensor) -> Gradients:
+        """From an output to gradients and new weights."""
+        y.backward(self.upstream)  # type: ignore[no-untyped-call]  # torch's
         self.optimiser.step()
         return next(iter(self.module.parameters())).grad, self.x.grad
+
+    def tensors(self) -> list[Tensor]:
+        """All that is alive between steps: parameters, the input, and the gradients of both."""
+        leaves = [*weights(self.module), self.x]
+        return [*leaves, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
 
 class Training(Workload):
@@ -120,6 +133,22 @@ class Training(Workload):
         """Numbers of rows, at random, few enough to be looked at after every visit."""
         rows, few = len(gradient), max(1, LOOKED_AT // gradient.shape[-1])
         return torch.tensor(self._random.sample(range(rows), min(rows, few)), dtype=torch.long, device=gradient.device)
+
+    def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
+        """Forward alone, and backward with the optimiser step, of one step after gradients have been forgotten."""
+        if not isinstance(call, Step):
+            return {}
+        outputs: list[Tensor] = []
+        call.clear()
+
+        def forward() -> None:
+            outputs.append(call.module(call.x))
+
+        return {"peak_forward_bytes": forward, "peak_backward_bytes": lambda: call.backward(outputs.pop())}
+
+    def declared(self, call: Callable[[], object]) -> float | None:
+        """Bytes of weights, input and gradients."""
+        return storage_bytes(call.tensors()) if isinstance(call, Step) else None
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """Bytes of the parameters that are trained."""
