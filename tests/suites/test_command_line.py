@@ -94,6 +94,10 @@ def test_an_existing_run_is_not_overwritten_and_a_finished_one_has_nothing_to_re
     assert (out / store.FILE_NAME).read_bytes() == before
 
 
+TRIAL = "in a trial with M=3 K=97 N=5"
+"""Contestants are judged on an awkward shape before they are built for the one that is measured."""
+
+
 def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
     bad = ["Shape", "Dtype", "NotANumber", "Scaled", "Raises", "Exits", "Hangs", "broken_build", "missing"]
     names = ",".join(["linear-fp32", *(OWN + name for name in ["honest", *bad])])
@@ -104,9 +108,9 @@ def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
     found = outcomes(store.load(tmp_path / "run").records)
     assert found["linear-fp32"] == found["honest"] == ("measured", "")
     for name, outcome, reason in [
-        ("Shape", "failed", "wrong answer: shape (3, 47), expected (3, 48)"),
-        ("Dtype", "failed", "wrong answer: dtype torch.float64, expected the input's torch.float32"),
-        ("NotANumber", "failed", "wrong answer: 1 of 144 values are NaN or infinite"),
+        ("Shape", "failed", f"wrong answer: shape (3, 4), expected (3, 5); {TRIAL}"),
+        ("Dtype", "failed", f"wrong answer: dtype torch.float64, expected the input's torch.float32; {TRIAL}"),
+        ("NotANumber", "failed", f"wrong answer: 1 of 15 values are NaN or infinite; {TRIAL}"),
         ("Raises", "failed", "RuntimeError: out of luck"),
         ("Exits", "crashed", "the worker exited with status 3"),
         ("Hangs", "timed_out", "no answer within its time limit of 5 s"),
@@ -170,6 +174,8 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> 
         *TINY,
         "--impl",
         "linear-fp32,eager",
+        "--rounds",
+        "4",
         "--out",
         str(out),
     ]
