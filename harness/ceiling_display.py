@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from harness.ceiling import standing
 from harness.metric import METRICS
 from harness.model import Ceilings
+from harness.quantity import figure
 from harness.results import Result
 
 LEGEND = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
@@ -13,7 +14,7 @@ LEGEND = "of ceiling: of what this machine was measured to read or to compute at
 def words(result: Result, ceilings: Sequence[Ceilings]) -> str:
     """`71% memory`, or nothing where it is not known."""
     found = standing(result, ceilings)
-    return f"{100 * found.share:.0f}% {found.ceiling}" if found and found.ceiling else ""
+    return f"{figure(100 * found.share, 2)}% {found.ceiling}" if found and found.ceiling else ""
 
 
 def rates(result: Result, ceilings: Sequence[Ceilings]) -> list[tuple[str, str, float, float, float, float, int]]:

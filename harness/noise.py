@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 SLOW = 2e-4
 """Seconds that reading one fact may take; what takes longer is not read at all."""
+ASLEEP = 0.1
+"""Seconds below which a machine has not slept."""
 FREQUENCIES = 8
 """Cores whose frequency is read at most."""
 _STEAL = 8
@@ -37,6 +39,8 @@ class Lookout:
         """What happened since the last look, or since the beginning."""
         last, self._last = self._last, self._now()
         grown = {name: value - last[name] for name, value in self._last.items()}
+        if "suspended" in grown and grown["suspended"] < ASLEEP:
+            grown["suspended"] = 0.0  # it was an interruption between looking at the one clock and at the other
         return {**grown, **{name: read() for name, read in self._momentary.items()}}
 
     def _now(self) -> Mapping[str, float]:
@@ -78,10 +82,10 @@ def _steal(proc: Path) -> Read:
 
 
 def _suspended() -> float:
-    """Seconds that the machine has slept, in whole milliseconds: the two clocks are not read at one instant."""
+    """Seconds that the machine has slept."""
     if not hasattr(time, "CLOCK_BOOTTIME"):
         raise OSError("no clock that goes on while the machine sleeps")
-    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC), 3)
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _frequencies(proc: Path, processors: Path) -> tuple[Read, Read]:

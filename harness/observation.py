@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +38,12 @@ def observe(processors: Path, seconds: float = SECONDS) -> Observation:
     after, hotter, using = psutil.cpu_times(), throttles(processors), _used()
     elapsed = time.monotonic() - start
     stolen = after.steal - before.steal if hasattr(after, "steal") else None
-    shares = {who: (using[who] - used[who]) / elapsed for who in using.keys() & used.keys()}
-    busiest = sorted(shares, key=lambda who: shares[who], reverse=True)[:NAMED]
+    shares: dict[str, float] = defaultdict(float)
+    for pid, name in using.keys() & used.keys():
+        shares[name] += (using[pid, name] - used[pid, name]) / elapsed
     return Observation(
         steal=None if stolen is None else stolen / max(sum(after) - sum(before), 1e-9),
-        busy={name: shares[pid, name] for pid, name in busiest},
+        busy=dict(sorted(shares.items(), key=lambda item: -item[1])[:NAMED]),
         used=(_working(after) - _working(before)) / elapsed,
         throttled=None if heat is None or hotter is None else hotter - heat,
     )
@@ -49,7 +51,8 @@ def observe(processors: Path, seconds: float = SECONDS) -> Observation:
 
 def _working(times: Any) -> float:
     """Seconds that the cores worked for this system."""
-    return sum(times) - times.idle - sum(getattr(times, name, 0.0) for name in ("iowait", "steal", "guest"))
+    elsewhere = sum(getattr(times, name, 0.0) for name in ("iowait", "steal", "guest", "guest_nice"))
+    return float(sum(times) - times.idle - elsewhere)
 
 
 def throttles(processors: Path) -> int | None:

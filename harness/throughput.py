@@ -41,7 +41,7 @@ def measure(name: str, threads: int) -> Ceilings:
 
     0 for what the device cannot do, and for the bandwidths of caches whose size is not known.
     """
-    sizes = _cache_sizes(name, threads)
+    sizes = cache_sizes(name, threads)
     return reduce(merge, (_sweep(DEVICES[name], threads, sizes) for _ in range(SWEEPS)))
 
 
@@ -65,7 +65,8 @@ def _sweep(device: Device, threads: int, sizes: Caches) -> Ceilings:
     )
 
 
-def _cache_sizes(name: str, threads: int) -> Caches:
+def cache_sizes(name: str, threads: int) -> Caches:
+    """The caches of the device `name` that `threads` threads can fill; 0 where they are not known."""
     if name == "cpu":
         return caches(threads)
     return Caches(last=torch.cuda.get_device_properties(0).L2_cache_size) if name == "cuda" else Caches()

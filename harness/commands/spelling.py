@@ -5,7 +5,7 @@ import re
 from harness.errors import UsageError
 from harness.model import Value, normalise_value
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -35,7 +35,7 @@ def parse_size(text: str) -> float:
     if text.strip().lower() == "none":
         return 0.0
     match = _SIZE.fullmatch(text.strip())
-    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index(match[2].lower() or "_") if match else 0.0
+    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index((match[2] or "_").lower()) if match else 0.0
     if not 1 <= size < 2**62:
         raise UsageError(f"{text!r} is not a size; write 4GiB, 500MB or none")
     return float(int(size))

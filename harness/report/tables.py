@@ -207,7 +207,7 @@ def _standing(view: View) -> list[tuple[Heading, Show]]:
         column(Heading("reads", "GB/s"), lambda found: figure(found.bandwidth / 1e9, 3)),
         column(Heading("computes", "GFLOP/s"), lambda found: figure(found.throughput / 1e9, 3)),
         column(Heading("intensity", "FLOP/B"), lambda found: figure(found.intensity, 3)),
-        column(Heading("of ceiling", "%"), lambda found: f"{100 * found.share:.0f}" if found.ceiling else ""),
+        column(Heading("of ceiling", "%"), lambda found: figure(100 * found.share, 2) if found.ceiling else ""),
         column(Heading("ceiling", words=True), lambda found: found.ceiling),
     ]
 

@@ -36,6 +36,8 @@ class Step:
     module: nn.Module
     x: Tensor
     upstream: Tensor
+    sign: int = 1
+    """Of the input, which is negated from visit to visit."""
 
     def __post_init__(self) -> None:
         self.x = self.x.detach().clone().requires_grad_()  # in a model, the layer before wants its gradient too
@@ -76,7 +78,6 @@ class Training(Workload):
         generator = torch.Generator().manual_seed(seed + 1)
         m, n = self.problem.x.shape[0], self.problem.weight.shape[0]
         self.upstream = torch.randn((m, n), generator=generator).to(self.problem.x)
-        self._sign = 1
         self._random = random.Random()  # unseeded: contestants know the seed of the run, and are not to know this
 
     def why_not(self) -> str | None:
@@ -111,19 +112,20 @@ class Training(Workload):
         """The negative of the input before."""
         if isinstance(call, Step):
             call.x.data.neg_()
-            self._sign = -self._sign
+            call.sign = -call.sign
 
     def inspect(self, call: Callable[[], object], output: object) -> str:
         """Some rows of both gradients against the twin's, and whether the input is what it was."""
+        assert isinstance(call, Step), "calls of this workload are made by its `build`"
         if not isinstance(output, tuple) or not all(type(gradient) is Tensor for gradient in output):
             return "wrong answer: no gradient reached the weight or the input; in a timed call"
-        for twin, gradient, sign in zip(self._twin_gradients, output, (self._sign, 1), strict=True):
+        for twin, gradient, sign in zip(self._twin_gradients, output, (call.sign, 1), strict=True):
             rows = self._some_rows(twin)
             value = cosine(twin[rows], sign * gradient[rows].to(torch.float64))
             if not value >= GRADIENT_FLOOR:
                 words = f"the cosine of some rows of a gradient with the twin's is {value:.3g}"
                 return f"wrong answer: {words}; in a timed call"
-        if not isinstance(call, Step) or not torch.equal(call.x.detach(), self._sign * self.problem.x):
+        if not torch.equal(call.x.detach(), call.sign * self.problem.x):
             return "wrong answer: changed its input"
         return ""
 

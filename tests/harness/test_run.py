@@ -214,6 +214,19 @@ def test_a_wrong_answer_keeps_its_disagreement_and_gets_no_latency(first_wrong_r
     assert record.measurements == (Measurement("agreement_sqnr", (3.0,)),)
 
 
+def test_a_worker_that_dies_between_two_contests_is_replaced_and_costs_nobody() -> None:
+    def dies(question: Question) -> Answer | None:
+        if isinstance(question, Release):
+            raise WorkerLostError("crashed", "because")
+        return None
+
+    scene = Scene(dies, contests=2)
+    records = scene.records()
+    assert {record.outcome for record in records} == {"measured"}
+    assert len(records) == 2 * 3 * 3
+    assert all(worker.closed for worker in scene.workers)
+
+
 def test_resuming_measures_only_what_is_missing() -> None:
     everything = Scene().records()
     for cut in range(len(everything)):
