@@ -47,13 +47,22 @@ def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[t
         for base in timed:
             if base.case.implementation in baselines:
                 for result in timed:
-                    ratio = paired_ratio(latency, base.rounds(latency), result.rounds(latency))
+                    ratio = in_one_run(base, result)
                     ratios[result.name, base.case.implementation] = ratio
     return ratios
+
+
+def in_one_run(baseline: Result, candidate: Result) -> Comparison:
+    """Latency of two results of one contest, paired by round."""
+    latency = METRICS["latency"]
+    looked_at = bool(candidate.aim.precision)
+    return paired_ratio(latency, baseline.rounds(latency), candidate.rounds(latency), looked_at=looked_at)
 
 
 def _compare(metric: Metric, baseline: Result | None, candidate: Result | None) -> Comparison | None:
     if baseline is None or candidate is None or metric not in baseline.metrics or metric not in candidate.metrics:
         return None
-    ratio = exact_ratio if metric.assume == "exact" else unpaired_ratio
-    return ratio(metric, baseline.rounds(metric), candidate.rounds(metric))
+    base, head = baseline.rounds(metric), candidate.rounds(metric)
+    if metric.assume == "exact":
+        return exact_ratio(metric, base, head)
+    return unpaired_ratio(metric, base, head, looked_at=bool(baseline.aim.precision or candidate.aim.precision))

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Comparison, Measurement, Record
 from harness.result_table import BASELINES, View
-from harness.results import Result
+from harness.results import Result, valid
 from harness.stats import round_value, summarise
 from harness.store import StoredRun
 from harness.store import load as load_run
@@ -47,7 +47,7 @@ def load(*runs: Source) -> pd.DataFrame:
     for stored in map(_stored, _once(runs)):
         for record in stored.records:
             rows += [
-                (len(points), taken.metric, METRICS[taken.metric].unit, _value(taken))
+                (len(points), taken.metric, METRICS[taken.metric].unit, _value(valid(record, taken.metric)))
                 for taken in record.measurements
                 if record.outcome == "measured" and taken.metric in METRICS and taken.values
             ]

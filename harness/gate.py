@@ -50,10 +50,14 @@ def judge_runs(
     baseline: StoredRun, candidate: StoredRun, metrics: Collection[str], margin: float = MARGIN
 ) -> Judgement:
     """Hold two runs side by side, limited to `metrics`, and judge every row."""
-    pairs = match(results(baseline.records), results(candidate.records), metrics)
+    pairs = match(_results(baseline), _results(candidate), metrics)
     differing = differences(baseline.run.environment, candidate.run.environment)
     verdicts = [None if pair.metric.informative else judge(pair, differing, margin) for pair in pairs]
     return Judgement(pairs, verdicts, differing, margin)
+
+
+def _results(stored: StoredRun) -> dict[str, Result]:
+    return results(stored.records, stored.run.aims)
 
 
 def judge(pair: Pair, differing: Sequence[str], margin: float = MARGIN) -> Verdict:

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from harness.layout import Layout
+
 Member = TypeVar("Member")
 
 Call = Callable[[], object]
@@ -67,6 +69,8 @@ class Timing:
 
     values: tuple[float, ...]
     iterations: int
+    blocks: tuple[int, ...] = ()
+    """The block that each value was taken in."""
 
     @property
     def median(self) -> float:
@@ -132,6 +136,7 @@ def take_turns(
     sample: float,
     rng: random.Random,
     now: Callable[[], float] = time.perf_counter,
+    after_block: Callable[[], object] = lambda: None,
 ) -> dict[Member, Timing]:
     """Time all members interleaved until `seconds` are spent, at least one block.
 
@@ -139,22 +144,28 @@ def take_turns(
     the block falls on all alike. Members whose samples are long sit out blocks at regular intervals, so that one slow
     member does not use up the time of the others.
     """
-    values: dict[Member, list[float]] = {member: [] for member in iterations}
+    taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in iterations}
     strides: dict[Member, int] = {}
     start = now()
     for block in itertools.count():
         order = [member for member in iterations if block % strides.get(member, 1) == 0]
         rng.shuffle(order)
         for member in [*order, *reversed(order)]:
-            values[member].extend(take(member, iterations[member], SAMPLES_A_VISIT))
+            taken[member] += [(value, block) for value in take(member, iterations[member], SAMPLES_A_VISIT)]
+        after_block()
         if block == 0:
-            strides = {
-                member: math.ceil(min(taken) * iterations[member] / (SLOW_SHARE * sample))
-                for member, taken in values.items()
-            }
+            strides = {member: _stride(pairs, iterations[member], sample) for member, pairs in taken.items()}
         if now() - start >= seconds:
-            return {member: Timing(tuple(taken), iterations[member]) for member, taken in values.items()}
-    raise AssertionError("itertools.count ended")
+            break
+    return {
+        member: Timing(tuple(v for v, _ in pairs), iterations[member], tuple(block for _, block in pairs))
+        for member, pairs in taken.items()
+    }
+
+
+def _stride(taken: Sequence[tuple[float, int]], iterations: int, sample: float) -> int:
+    """Every how many blocks a member is visited whose first block took so long."""
+    return max(1, math.ceil(min(taken)[0] * iterations / (SLOW_SHARE * sample)))
 
 
 def interleave(
@@ -173,4 +184,38 @@ def interleave(
         return visit(chosen, calls[name], iterations, samples)[0]
 
     counts = {name: calibrate(take, name, sample) for name in calls}
+    return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)
+
+
+def interleave_builds(
+    builds: Mapping[str, Callable[[], Call]],
+    *,
+    seconds: float = 1.0,
+    sample: float = 0.005,
+    seed: int = 0,
+    clock: Clock | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
+    """As `interleave`, of calls that are built anew now and then, so that where they lie in memory averages out."""
+    chosen = clock or WallClock()
+    calls: dict[str, Call] = {}
+    layouts: dict[str, Layout] = {}
+
+    def build(name: str) -> Call:
+        call = builds[name]()
+        call()
+        return call
+
+    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
+        if layouts[name].is_due:
+            calls[name] = layouts[name].rebuild(lambda: build(name), now)
+        values, _ = visit(chosen, calls[name], iterations, samples)
+        layouts[name].timed += sum(values) * iterations
+        return values
+
+    for name in builds:
+        start = now()
+        calls[name] = build(name)
+        layouts[name] = Layout(now() - start)
+    counts = {name: calibrate(take, name, sample) for name in builds}
     return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)

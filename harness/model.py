@@ -5,20 +5,23 @@ standard library and msgspec, so that stored runs can be read on a machine witho
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 import msgspec
 
 SCHEMA_VERSION = 2
-"""Version of the record file. Raised whenever a reader of the previous version would misread a new file."""
+"""Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 Value: TypeAlias = int | float | str
 Params: TypeAlias = dict[str, Value]
 
-T = TypeVar("T")
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+"""What is outside these bounds, or is not a number, is refused when it is read."""
 
 Outcome = Literal["measured", "skipped", "failed", "crashed", "timed_out"]
 Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]
@@ -95,28 +98,28 @@ class Measurement(msgspec.Struct, frozen=True):
 
     metric: str
     values: tuple[float, ...]
-    iterations: int = 1
-    blocks: tuple[int, ...] = ()
-    """Of a timing: the block that each value was taken in. Values of two cases in one block were taken close together."""
+    iterations: Annotated[int, msgspec.Meta(ge=1)] = 1
+    blocks: tuple[Count, ...] = ()
+    """Of a timing: the block that each value was taken in; two cases' values in one block were taken close together."""
 
 
 class Record(msgspec.Struct, frozen=True):
     """What came of one case in one round. `reason` is empty exactly when the outcome is `measured`."""
 
     case: Case
-    round: int
+    round: Count
     outcome: Outcome
     reason: str = ""
     measurements: tuple[Measurement, ...] = ()
     facts: Params = {}
     """What the suite says of the case: weight_bits, activation_bits, groups, operations, predicted_sqnr ..."""
     noise: dict[str, tuple[float, ...]] = {}
-    """What the machine did while the case was timed: one value a block, of every block of the contest's round."""
-    voided: tuple[int, ...] = ()
+    """What the machine did: one value a block; of `canary`, one before the first block and one after each."""
+    voided: tuple[Count, ...] = ()
     """Blocks that count for no contestant, because the canary beside them was disturbed."""
-    duration: float = 0.0
+    duration: Amount = 0.0
     """Seconds from the first request for this case to its last answer."""
-    timed: float = 0.0
+    timed: Amount = 0.0
     """Seconds of `duration` spent inside timed regions."""
     warnings: tuple[str, ...] = ()
     """Doubts about this record, each with its cure."""
@@ -135,39 +138,39 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     cpu_model: str = "unknown"
     instruction_sets: tuple[str, ...] = ()
-    cores_physical: int = 0
-    cores_logical: int = 0
-    affinity: int = 0
+    cores_physical: Count = 0
+    cores_logical: Count = 0
+    affinity: Count = 0
     """How many logical cores this process may run on."""
     governor: str = "unknown"
-    memory_bytes: int = 0
+    memory_bytes: Count = 0
     operating_system: str = "unknown"
     python: str = "unknown"
     torch: str = "unknown"
     blas: str = "unknown"
-    torch_threads: int = 0
+    torch_threads: Count = 0
     gpu: str = "none"
     driver: str = "none"
-    load_average: float = 0.0
+    load_average: Amount = 0.0
     """One-minute load average when the run started."""
 
 
 class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine can do at most, as measured on it; 0 where it was not measured. Per second, at `threads`."""
+    """What the machine can do at most, as measured on it; 0 where it was not measured.
+
+    Bandwidths are bytes read a second, from what fits into the last-level cache of `cache_bytes` and from what does
+    not. By dtype: operations a second of a large matrix product; a multiply and an add count as two.
+    """
 
     device: str = "cpu"
-    threads: int = 0
-    cache_bytes: int = 0
-    """Size of the last-level cache: what is larger is read from memory."""
-    cache_bandwidth: float = 0.0
-    """Bytes a second read from what fits into the last-level cache."""
-    memory_bandwidth: float = 0.0
-    """Bytes a second read from what does not."""
-    float32: float = 0.0
-    """Operations a second of a large matrix product; a multiply and an add count as two."""
-    bfloat16: float = 0.0
-    float16: float = 0.0
-    int8: float = 0.0
+    threads: Count = 0
+    cache_bytes: Count = 0
+    cache_bandwidth: Amount = 0.0
+    memory_bandwidth: Amount = 0.0
+    float32: Amount = 0.0
+    bfloat16: Amount = 0.0
+    float16: Amount = 0.0
+    int8: Amount = 0.0
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -198,22 +201,31 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     axes: dict[str, tuple[Value, ...]] = {}
     keyword: str = ""
     device: str = "auto"
-    threads: int = 0
+    threads: Count = 0
     """0 means every core this process may use."""
     full: bool = False
     metrics: tuple[str, ...] = ()
     """Only these metrics; empty means all that the suites measure."""
-    rounds: int = 0
+    rounds: Count = 0
     """Exactly so many, without looking in between; 0 means what each suite's budget says."""
-    precision: float = 0.0
-    """Instead of the suites' own; 0 means what each suite's budget says."""
-    budget: float = 0.0
+    precision: Amount = 0.0
+    """Instead of the suites' own; 0 means that."""
+    budget: Amount = 0.0
     """Seconds of wall time after which no new contest is begun; 0 means no limit."""
-    case_limit: float = 120.0
+    case_limit: Amount = 120.0
     """Seconds that one request about one case may take before its worker is killed."""
-    memory_limit: float = 0.0
+    memory_limit: Amount = 0.0
     """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """Up to which half width of the log ratio's interval to which baseline, in how many rounds at most."""
+
+    baseline: str = ""
+    precision: Amount = 0.0
+    """0 where the rounds are fixed."""
+    rounds: Count = 0
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +239,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     order: str
     """How contestants take turns, in words."""
     rules: tuple[str, ...] = ()
-    """When a contest ends, and which blocks are voided, in words: declared before anything is measured."""
+    """When a contest ends and which blocks are voided, in words, declared before anything is measured."""
+    aims: dict[str, Aim] = {}
+    """By suite."""
     ceilings: tuple[Ceilings, ...] = ()
     environment: Environment
     revision: Revision
@@ -257,7 +271,7 @@ class Comparison(msgspec.Struct, frozen=True):
     lo: float
     hi: float
     paired: bool
-    """True when both sides were measured in the same rounds, and the rounds' differences were tested."""
+    """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
     warnings: tuple[str, ...] = ()
 
 
@@ -269,24 +283,3 @@ class Verdict(msgspec.Struct, frozen=True):
     word: Word
     reason: str
     comparison: Comparison | None = None
-
-
-def encode(message: object) -> bytes:
-    """One line of JSON without its newline. Infinities and NaN are written as the strings "inf", "-inf", "nan"."""
-    return msgspec.json.encode(_spell_specials(msgspec.to_builtins(message)))
-
-
-def decode(line: bytes, kind: type[T]) -> T:
-    """The inverse of `encode`. Raises msgspec.ValidationError or msgspec.DecodeError."""
-    return msgspec.json.decode(line, type=kind, strict=False)
-
-
-def _spell_specials(value: Any) -> Any:
-    match value:
-        case float() if not math.isfinite(value):
-            return str(value)
-        case dict():
-            return {key: _spell_specials(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_spell_specials(item) for item in value]
-    return value

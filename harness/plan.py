@@ -8,8 +8,9 @@ from harness import keyword
 from harness.environment import usable_cores
 from harness.errors import NothingMeasuredError, UsageError
 from harness.metric import METRICS
-from harness.model import Case, Params, Request, Value
+from harness.model import Aim, Case, Params, Request, Value
 from harness.protocol import Description
+from harness.stats import LOOKS
 from harness.suite import Registry, Suite
 
 
@@ -21,7 +22,7 @@ class Contest:
     cases: tuple[Case, ...]
     facts: Params
     metrics: frozenset[str]
-    rounds: int
+    aim: Aim
     seed: int
     """Of the weights and inputs, the same for every contestant."""
 
@@ -58,10 +59,20 @@ def _contests(suite: Suite, request: Request, description: Description, keep: ke
         cases = tuple(Case.of(suite.name, name, params) for name in names)
         kept = tuple(case for case in cases if keep(case.name))
         if kept and metrics:
-            rounds = (request.rounds or suite.budget.rounds) if sampled else 1
+            aim = aim_of(suite, request) if sampled else Aim(rounds=1)
             seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
-            contests.append(Contest(suite, kept, suite.facts(params), metrics, rounds, seed))
+            contests.append(Contest(suite, kept, suite.facts(params), metrics, aim, seed))
     return contests
+
+
+def aim_of(suite: Suite, request: Request) -> Aim:
+    """What contests of `suite` are to reach. A number of rounds that the user gives is kept to, a precision is not.
+
+    A precision that the user gives may take as many rounds as there are planned looks.
+    """
+    rounds = request.rounds or (LOOKS[-1] if request.precision else suite.budget.rounds)
+    precision = request.precision or (0.0 if request.rounds else suite.budget.precision)
+    return Aim(suite.baseline, precision, rounds)
 
 
 def _chosen(suite: Suite, request: Request) -> Mapping[str, tuple[Value, ...]]:

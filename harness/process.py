@@ -6,13 +6,14 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from typing import TypeVar
 
 from harness.errors import InvalidEnvironmentError
-from harness.model import Outcome, decode, encode
+from harness.limit import met
+from harness.line import LineError, decode, encode
+from harness.model import Outcome
 from harness.protocol import Answer, Describe, Description, Question
 
 START_LIMIT = 120.0
@@ -21,11 +22,22 @@ START_LIMIT = 120.0
 DYING_LIMIT = 5.0
 """Seconds that a worker which hung up may take to end, so that its own exit status can be told."""
 
+REPLY_LIMIT = 1 << 24
+"""Bytes of one reply: far more than any real one has."""
+
+OUTPUT_LIMIT = 1 << 26
+"""Bytes that contestants may print while one question is answered. They are read and thrown away, but the last few."""
+
+LAST_WORDS = 2000
+"""Bytes of output that are kept to tell what a worker said last."""
+
+WORKER = "harness.worker"
+
 Reply = TypeVar("Reply")
 
 
 class WorkerLostError(Exception):
-    """The worker died or was killed for taking too long; says which, and why."""
+    """The worker died or had to be ended; says which, and why."""
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
         super().__init__(reason)
@@ -34,21 +46,44 @@ class WorkerLostError(Exception):
 
 
 class WorkerProcess:
-    """A real worker. The controller sleeps in `ask` while it computes."""
+    """A real worker. The controller sleeps in `ask` while it computes.
 
-    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker; the system deletes it
-        self._heard = 0
-        self._buffer = b""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.worker", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # Ctrl-C is for the controller, which then ends the worker
-            bufsize=0,
-        )
+    `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        environment: Mapping[str, str] | None = None,
+        memory_limit: float = 0.0,
+        program: str = WORKER,
+    ) -> None:
+        self._memory_limit = memory_limit
+        self._asked = 0
+        self._reply = b""
+        self._hung_up = False
+        self._said = b""
+        self._output = 0
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", program, module, str(int(memory_limit))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,  # Ctrl-C is for the controller, which then ends the worker
+                bufsize=0,
+            )
+        except OSError as error:
+            raise InvalidEnvironmentError(f"cannot start a worker: {error.strerror}; close other programs") from error
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._requests, self._replies, self._errors = self._process.stdin, self._process.stdout, self._process.stderr
+        self._ears = selectors.DefaultSelector()
+        for pipe in (self._replies, self._errors):
+            os.set_blocking(pipe.fileno(), False)
+            self._ears.register(pipe, selectors.EVENT_READ)
 
     def describe(self) -> Description:
         """What the worker sees. Raises InvalidEnvironmentError when it does not start."""
@@ -64,56 +99,91 @@ class WorkerProcess:
         return self._exchange(question, Answer, limit)
 
     def _exchange(self, question: Question, kind: type[Reply], limit: float) -> Reply:
-        assert self._process.stdin is not None
-        self._heard = os.fstat(self._errors.fileno()).st_size
+        self._listen(0)
+        self._said, self._output = b"", 0
+        self._asked += 1
         try:
-            self._process.stdin.write(encode(question) + b"\n")
+            self._requests.write(b"%d %s\n" % (self._asked, encode(question)))
         except BrokenPipeError:
             raise self._lost() from None
-        return decode(self._read_line(limit), kind)
+        line = self._read_line(limit)
+        number, _, reply = line.partition(b" ")
+        try:
+            if number != b"%d" % self._asked:
+                raise LineError("it does not bear the number of the question")
+            return decode(reply, kind)
+        except LineError as error:
+            raise self._ended("crashed", f"something else than the worker wrote to its pipe: {line[:60]!r}") from error
 
     def _read_line(self, limit: float) -> bytes:
-        assert self._process.stdout is not None
-        deadline = time.monotonic() + limit
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    self.close()
-                    raise WorkerLostError("timed_out", f"no answer within its time limit of {limit:g} s")
-                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise self._lost()
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        deadline = time.monotonic() + limit  # which stands still while the machine is suspended
+        while b"\n" not in self._reply:
+            if self._hung_up:
+                raise self._lost()
+            self._listen(deadline - time.monotonic())
+            if self._output > OUTPUT_LIMIT:
+                raise self._ended("failed", f"it printed more than {OUTPUT_LIMIT >> 20} MiB without an answer")
+            if len(self._reply) > REPLY_LIMIT:
+                raise self._ended("crashed", f"a reply of more than {REPLY_LIMIT >> 20} MiB, which no worker writes")
+            if time.monotonic() >= deadline and b"\n" not in self._reply and not self._hung_up:
+                raise self._ended("timed_out", f"no answer within its time limit of {limit:g} s")
+        line, _, self._reply = self._reply.partition(b"\n")
         return line
 
+    def _listen(self, seconds: float) -> None:
+        """Wait until the worker writes or hangs up, but not for longer, and take in what there is."""
+        for key, _ in self._ears.select(max(0.0, seconds)):
+            chunk = os.read(key.fd, 1 << 16)
+            if key.fileobj is self._replies:
+                self._reply += chunk
+                self._hung_up = not chunk
+            else:
+                self._output += len(chunk)
+                self._said = (self._said + chunk)[-LAST_WORDS:]
+            if not chunk:
+                self._ears.unregister(key.fileobj)
+
     def _lost(self) -> WorkerLostError:
-        with contextlib.suppress(subprocess.TimeoutExpired):  # then it is ended all the same
-            self._process.wait(DYING_LIMIT)
+        """The worker hung up: wait until it has ended and has said why."""
+        deadline = time.monotonic() + DYING_LIMIT
+        while self._process.poll() is None and time.monotonic() < deadline:
+            self._listen(0.01)
+        self._listen(0)
+        code = self._process.returncode
+        ending = "closed its pipe and went on" if code is None else _ending(code)
+        memory = met(self._memory_limit, self._said.decode(errors="replace"))
+        return self._ended("crashed", f"the worker {ending}{self._last_words()}{memory and f'; {memory}'}")
+
+    def _ended(self, outcome: Outcome, reason: str) -> WorkerLostError:
         self.close()
-        return WorkerLostError("crashed", f"the worker {_ending(self._process.returncode)}{self._last_words()}")
+        return WorkerLostError(outcome, reason)
 
     def _last_words(self) -> str:
         """The last line on stderr since the last question: for a traceback, the exception."""
-        self._errors.seek(max(self._heard, os.fstat(self._errors.fileno()).st_size - 2000))
-        lines = self._errors.read().decode(errors="replace").split("\n")
+        lines = self._said.decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip() and not line.startswith("USDT:")]
         return f"; its last words: {said[-1][:300]}" if said else ""
 
     def close(self) -> None:
         """End the worker and everything it started. Safe to call twice."""
-        if self._process.returncode is None:
+        if self._requests.closed:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of its group have ended
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._process.wait()
+        self._ears.close()
+        for pipe in (self._requests, self._replies, self._errors):
+            pipe.close()
 
 
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
+def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "was killed by SIGKILL, which is often the system when memory is short:"
+            " choose smaller cases, or a --memory-limit that is reached before"
+        )
+    if code < 0:
+        return f"was killed by {next((known.name for known in signal.Signals if known == -code), f'signal {-code}')}"
     return f"exited with status {code}"
 
 

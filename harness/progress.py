@@ -19,8 +19,8 @@ Values = dict[str, tuple[float, ...]]
 class Watcher(Protocol):
     """A `run.Progress` that also sees finished records, and is open while the run goes on."""
 
-    def began(self, contest: Contest, number: int) -> None:
-        """A contest begins in round `number`."""
+    def began(self, contest: Contest, number: int, left: int) -> None:
+        """A contest begins in round `number`; `left` are still to come at most, this one included."""
 
     def prepared(self, case: Case, values: Values) -> None:
         """A case is ready to be timed."""
@@ -44,27 +44,26 @@ def row(case: Case, values: Values) -> str:
 class Lines:
     """Plain lines, for logs: one a contest and round, and one a case in the first round."""
 
-    def __init__(self, turns: int, write: Callable[[str], None], now: Callable[[], float]) -> None:
-        self._total = turns
+    def __init__(self, write: Callable[[str], None], now: Callable[[], float]) -> None:
         self._begun = 0
         self._write = write
         self._now = now
         self._start = now()
         self._round = 0
 
-    def began(self, contest: Contest, number: int) -> None:
+    def began(self, contest: Contest, number: int, left: int) -> None:
         """Name the contest, and say how long the rest will take."""
         self._round = number
         title = contest.cases[0].contest
-        self._write(f"[{self._begun + 1}/{self._total}] round {number + 1}  {title}{self.remaining()}")
+        self._write(f"[{self._begun + 1}/{self._begun + left}] round {number + 1}  {title}{self.remaining(left)}")
         self._begun += 1
 
-    def remaining(self) -> str:
+    def remaining(self, left: int) -> str:
         """An estimate from the contests done so far; nothing while there is none."""
         if not self._begun:
             return ""
-        seconds = (self._now() - self._start) / self._begun * (self._total - self._begun)
-        return f"  about {seconds:.0f} s left"
+        seconds = (self._now() - self._start) / self._begun * left
+        return f"  at most {seconds:.0f} s left"
 
     def prepared(self, case: Case, values: Values) -> None:
         """One row, in the first round."""
@@ -88,7 +87,7 @@ class Lines:
 class Live(Lines):
     """The same rows above a bar with the remaining time, on a terminal."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -101,14 +100,15 @@ class Live(Lines):
             console=Console(stderr=True),
             transient=True,
         )
-        super().__init__(turns, lambda line: self._bar.console.print(line, markup=False, highlight=False), time.time)
-        self._task = self._bar.add_task("", total=self._total, round=1)
+        super().__init__(lambda line: self._bar.console.print(line, markup=False, highlight=False), time.monotonic)
+        self._task = self._bar.add_task("", total=None, round=1)
 
-    def began(self, contest: Contest, number: int) -> None:
+    def began(self, contest: Contest, number: int, left: int) -> None:
         """Name the contest above the bar in the first round, and beside it always."""
         self._round = number
         title = contest.cases[0].contest
-        self._bar.update(self._task, completed=self._begun, description=title, round=number + 1)
+        total = self._begun + left
+        self._bar.update(self._task, completed=self._begun, total=total, description=title, round=number + 1)
         if number == 0:
             self._write(title)
         self._begun += 1
@@ -123,8 +123,8 @@ class Live(Lines):
         self._bar.stop()
 
 
-def watcher(turns: int) -> AbstractContextManager[Watcher]:
-    """For a run of so many contests and rounds: a live display on a terminal, plain lines elsewhere."""
+def watcher() -> AbstractContextManager[Watcher]:
+    """A live display on a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
-        return Live(turns)
-    return Lines(turns, lambda line: click.echo(line, err=True), time.time)
+        return Live()
+    return Lines(lambda line: click.echo(line, err=True), time.monotonic)

@@ -2,18 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from harness.compare import speedups
+from harness.convergence import Convergence, advice, convergence
 from harness.metric import METRICS, Metric
-from harness.model import Comparison, Environment, Params, Run
+from harness.model import Case, Comparison, Environment, Params, Run
 from harness.prediction import OFF_PREDICTION, against_prediction, is_off
 from harness.quantity import speedup, with_spread
 from harness.results import Result, contests, results, varying
 from harness.store import StoredRun
 from harness.table import Block, Cell, Column, Table
+from harness.voiding import told
 
 BASELINES = ("linear-fp32", "linear-bf16")
 
@@ -42,23 +44,27 @@ Shown = tuple[Column, Callable[[Result], str]]
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a run: its results, the chosen metrics that were measured, latencies over the baselines."""
+    """What is shown of a run: results, the chosen metrics that were measured, latencies over baselines, precision."""
 
     stored: StoredRun
     results: Sequence[Result]
     metrics: Sequence[Metric]
     baselines: Sequence[str]
     ratios: dict[tuple[str, str], Comparison]
+    reached: Mapping[Case, Convergence]
 
     @classmethod
     def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
         """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured."""
-        gathered = list(results(stored.records).values())
+        gathered = list(results(stored.records, stored.run.aims).values())
         measured = {metric.name for result in gathered for metric in result.metrics}
         wanted = set(metrics) or measured & _HEADINGS.keys() or measured
         chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
         ratios = speedups(gathered, baselines) if METRICS["latency"] in chosen else {}
-        return cls(stored, gathered, chosen, baselines, ratios)
+        reached: dict[Case, Convergence] = {}
+        for members in contests(gathered).values() if METRICS["latency"] in chosen else ():
+            reached |= convergence(members)
+        return cls(stored, gathered, chosen, baselines, ratios, reached)
 
 
 def describe_run(run: Run) -> str:
@@ -104,13 +110,13 @@ def tidy(view: View) -> Table:
     """
     params = [*varying(view.results)[0], *varying(view.results)[1]]
     headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
-    headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds"]
+    headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds", "state", "samples", "precision"]
     rows = []
     for result in view.results:
         case, end = result.case, result.end
         head: list[Cell] = [case.suite, result.name, case.implementation, *(case.params.get(name) for name in params)]
         head += [end.outcome, end.reason] if end else ["measured", ""]
-        rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 7]]
+        rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 10]]
     return Table("", tuple(map(Column, headings)), rows)
 
 
@@ -140,6 +146,11 @@ def warnings(view: View) -> list[str]:
         summaries = (result.summary(metric) for metric in view.metrics)
         texts.update(text for summary in summaries if summary for text in summary.warnings)
         doubts.update(sorted(texts))
+    if lost := told(view.stored.records):
+        doubts[lost] = 1
+    for suite, aim in view.stored.run.aims.items():
+        if short := advice((one for case, one in view.reached.items() if case.suite == suite), aim):
+            doubts[f"{suite}: {short}"] = 1
     if any(map(is_off, view.results)):
         doubts[OFF_PREDICTION] = 1
     return [text if count == 1 else f"{text} ({count} cases)" for text, count in doubts.items()]
@@ -155,13 +166,13 @@ def _suite(view: View, suite: str, members: Sequence[Result]) -> list[Block]:
     if rounds == 0:
         return [head]
     if max(map(len, groups)) > 1:
-        columns = _filled([_IMPLEMENTATION, *_metric_columns(view), _rounds(rounds)], members)
+        columns = _filled([_IMPLEMENTATION, *_metric_columns(view), *_effort(view, rounds)], members)
         titles = [_words({name: group[0].case.params.get(name, "") for name in differing}) for group in groups]
         tables = [_table(title, columns, group) for title, group in zip(titles, groups, strict=True)]
         return [head, *(table for table in tables if table.rows)]
     if _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
         return [head, against_prediction(members, differing)]
-    columns = [_IMPLEMENTATION, *(_param(name) for name in differing), *_metric_columns(view), _rounds(rounds)]
+    columns = [_IMPLEMENTATION, *(_param(name) for name in differing), *_metric_columns(view), *_effort(view, rounds)]
     return [head, _table("", _filled(columns, members), members)]
 
 
@@ -183,9 +194,20 @@ def _param(name: str) -> Shown:
     return Column(name), lambda result: str(result.case.params.get(name, ""))
 
 
-def _rounds(most: int) -> Shown:
-    """Filled only where a case has fewer rounds than others."""
-    return Column("rounds"), lambda result: f"{len(result.measured)} of {most}" * (len(result.measured) < most)
+def _effort(view: View, most: int) -> list[Shown]:
+    """Rounds, samples and how a contest ended; where the rounds were fixed, only those of a case that has fewer."""
+    if not any(found.state for found in view.reached.values()):
+        return [(Column("rounds"), lambda result: f"{len(result.measured)} of {most}" * (len(result.measured) < most))]
+
+    def taken(result: Result) -> str:
+        found = view.reached.get(result.case)
+        return f"{found.rounds}/{found.samples}" if found else ""
+
+    def ended(result: Result) -> str:
+        found = view.reached.get(result.case)
+        return found.state if found else ""
+
+    return [(Column("rounds/\nsamples", "right"), taken), (Column("ended"), ended)]
 
 
 def _metric_columns(view: View) -> list[Shown]:
@@ -220,13 +242,22 @@ def _numbers(view: View, result: Result) -> list[list[Cell]]:
     summaries = [(metric, result.summary(metric)) for metric in view.metrics]
     ratios = [(base, view.ratios.get((result.name, base))) for base in view.baselines]
     rows: list[list[Cell]] = [
-        [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n] for metric, s in summaries if s
+        [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n, *_reached(view, result, metric)]
+        for metric, s in summaries
+        if s
     ]
     for base, r in ratios:
         if r:
             bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]
-            rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, min(r.baseline.n, r.candidate.n)])
+            n = min(r.baseline.n, r.candidate.n)
+            rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, n, None, None, None])
     return rows
+
+
+def _reached(view: View, result: Result, metric: Metric) -> list[Cell]:
+    """State, samples and precision of a latency; nothing for other metrics."""
+    found = view.reached.get(result.case) if metric.name == "latency" else None
+    return [found.state or None, found.samples, found.precision] if found else [None] * 3
 
 
 def _how(result: Result) -> str:

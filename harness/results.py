@@ -1,15 +1,18 @@
 """Records gathered by case: all rounds of one case are its result."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from harness.metric import METRICS, Metric
-from harness.model import Case, Params, Record, Summary
+from harness.model import Aim, Case, Measurement, Params, Record, Summary
 from harness.stats import summarise
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
 """Shape first, then what is computed, then where; other params follow by name."""
+
+FIXED = Aim()
+"""No precision was to be reached: the rounds were fixed beforehand."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,8 @@ class Result:
 
     case: Case
     records: tuple[Record, ...]
+    aim: Aim = FIXED
+    """What its suite was to reach."""
 
     @cached_property
     def name(self) -> str:
@@ -55,16 +60,16 @@ class Result:
         names = {m.metric for record in self.measured for m in record.measurements if m.values}
         return tuple(metric for name, metric in METRICS.items() if name in names)
 
-    def rounds(self, metric: Metric) -> dict[int, tuple[float, ...]]:
-        """Raw values by measured round; rounds without this metric are left out."""
-        values = {record.round: record.values(metric.name) for record in self.measured}
-        return {number: taken for number, taken in values.items() if taken}
+    def rounds(self, metric: Metric) -> dict[int, Measurement]:
+        """What was measured by round, without the blocks that were voided; rounds without this metric are left out."""
+        return {record.round: taken for record in self.measured if (taken := valid(record, metric.name)).values}
 
     def summary(self, metric: Metric) -> Summary | None:
         """The metric over all rounds, or None where it was not measured."""
         if metric.name not in self._summaries:
-            rounds = self.rounds(metric)
-            self._summaries[metric.name] = summarise(metric, list(rounds.values())) if rounds else None
+            values = [taken.values for taken in self.rounds(metric).values()]
+            looked_at = bool(self.aim.precision)
+            self._summaries[metric.name] = summarise(metric, values, looked_at=looked_at) if values else None
         return self._summaries[metric.name]
 
     @cached_property
@@ -73,12 +78,25 @@ class Result:
         return {}
 
 
-def results(records: Iterable[Record]) -> dict[str, Result]:
-    """Results by case name, in the order of their first record."""
+def valid(record: Record, metric: str) -> Measurement:
+    """The measurement of `metric` in `record`, without what was taken in voided blocks; empty if there is none."""
+    taken = next((m for m in record.measurements if m.metric == metric), Measurement(metric, ()))
+    if not record.voided or not taken.blocks:
+        return taken
+    kept = [(v, block) for v, block in zip(taken.values, taken.blocks, strict=True) if block not in record.voided]
+    return Measurement(metric, tuple(v for v, _ in kept), taken.iterations, tuple(block for _, block in kept))
+
+
+def results(records: Iterable[Record], aims: Mapping[str, Aim] | None = None) -> dict[str, Result]:
+    """Results by case name, in the order of their first record. `aims` by suite, as in the run's header."""
     by_case: dict[str, list[Record]] = {}
     for record in records:
         by_case.setdefault(record.case.name, []).append(record)
-    return {name: Result(group[0].case, tuple(group)) for name, group in by_case.items()}
+    known = aims or {}
+    return {
+        name: Result(group[0].case, tuple(group), known.get(group[0].case.suite, FIXED))
+        for name, group in by_case.items()
+    }
 
 
 def contests(everything: Iterable[Result]) -> dict[str, list[Result]]:

@@ -3,17 +3,18 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from harness.convergence import looks, undecided
+from harness.draft import CaseEndedError, Draft, Witness
 from harness.measure import calibrate, take_turns
-from harness.metric import in_round
-from harness.model import Case, Measurement, Outcome, Record, Request
+from harness.model import Case, Record, Request
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Memory, Prepare, Question, Release, Time
+from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.results import results
 
-MEMORY_METRICS = frozenset({"resident_bytes", "peak_forward_bytes", "peak_rss"})
+MEMORY_METRICS = frozenset({"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "peak_rss"})
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 
@@ -30,44 +31,11 @@ class Worker(Protocol):
 class Progress(Protocol):
     """Who watches a run."""
 
-    def began(self, contest: Contest, number: int) -> None:
-        """A contest begins in round `number`."""
+    def began(self, contest: Contest, number: int, left: int) -> None:
+        """A contest begins in round `number`; `left` turns of contests are still to come at most, this one included."""
 
     def prepared(self, case: Case, values: dict[str, tuple[float, ...]]) -> None:
         """A case is ready to be timed; these are its values so far, `latency` a first estimate."""
-
-
-@dataclass
-class Draft:
-    """A record in the making."""
-
-    case: Case
-    values: dict[str, list[float]] = field(default_factory=dict)
-    iterations: int = 1
-    noise: dict[str, float] = field(default_factory=dict)
-    warnings: dict[str, None] = field(default_factory=dict)
-    started: float = 0.0
-    timed: float = 0.0
-
-    def take_in(self, answer: Answer) -> None:
-        """Keep what an answer says."""
-        for metric, values in answer.values.items():
-            self.values.setdefault(metric, []).extend(values)
-        for name, value in answer.noise.items():
-            self.noise[name] = self.noise.get(name, 0.0) + value
-        self.warnings.update(dict.fromkeys(answer.warnings))
-
-
-class CaseEndedError(Exception):
-    """A case came to an end other than being measured; the others of its contest go on without it."""
-
-    def __init__(self, case: Case, outcome: Outcome, reason: str, evidence: Answer | None = None) -> None:
-        super().__init__(reason)
-        self.case = case
-        self.outcome = outcome
-        self.reason = reason
-        self.evidence = evidence or Answer(outcome, reason)
-        """The answer that ended it; of a wrong answer it holds how far it was off."""
 
 
 class Controller:
@@ -85,8 +53,9 @@ class Controller:
         self.hire = hire
         self.now = now
         self.iterations: dict[Case, int] = {}
-        self.done: set[tuple[Case, int]] = set()
-        self.ended: set[Case] = set()
+        self.made: dict[Case, list[Record]] = {}
+        self.probed: dict[tuple[str, ...], CaseEndedError | None] = {}
+        """By contestant and what it was probed with: how that ended, if it is unfit."""
         self._worker: Worker | None = None
 
     def continue_from(self, records: Sequence[Record]) -> None:
@@ -94,19 +63,21 @@ class Controller:
         for record in records:
             self._note(record)
 
-    def turns_left(self) -> int:
-        """How many contests, counted anew in every round, still have something to measure."""
-        rounds = range(max(contest.rounds for contest in self.contests))
-        return sum(bool(self._waiting(contest, n)) for n in rounds for contest in self._order(n))
-
     def records(self, progress: Progress) -> Iterator[Record]:
         """Every record still to be made, as it is made."""
         deadline = self.now() + self.request.budget if self.request.budget else float("inf")
         try:
-            for number in range(max(contest.rounds for contest in self.contests)):
-                for contest in self._order(number):
-                    late = self.now() >= deadline
-                    for record in self._unmeasured(contest) if late else self._contest(contest, number, progress):
+            self._probe()
+            for number in range(max(contest.aim.rounds for contest in self.contests)):
+                turns = [contest for contest in self._order(number) if self._waiting(contest, number)]
+                later = sum(contest.aim.rounds - number - 1 for contest in turns)
+                for index, contest in enumerate(turns):
+                    if self.now() < deadline:
+                        progress.began(contest, number, len(turns) - index + later)
+                        made = self._contest(contest, number, progress)
+                    else:
+                        made = self._unmeasured(contest)
+                    for record in made:
                         self._note(record)
                         yield record
                 self._dismiss()
@@ -114,16 +85,14 @@ class Controller:
             self._dismiss()
 
     def _note(self, record: Record) -> None:
-        self.done.add((record.case, record.round))
-        if record.outcome != "measured":
-            self.ended.add(record.case)
+        self.made.setdefault(record.case, []).append(record)
         for measurement in record.measurements:
             if measurement.metric == "latency":
                 self.iterations[record.case] = measurement.iterations
 
     def _order(self, number: int) -> list[Contest]:
         """As declared in the first round, so that a reader sees an orderly table grow; at random in later ones."""
-        contests = [contest for contest in self.contests if number < contest.rounds]
+        contests = [contest for contest in self.contests if number < contest.aim.rounds]
         if number:
             random.Random(f"{self.request.seed}/{number}").shuffle(contests)
         return contests
@@ -132,37 +101,63 @@ class Controller:
         """Cases that the budget left without any record must be seen to be missing."""
         reason = OUT_OF_TIME.format(budget=self.request.budget)
         for case in contest.cases:
-            if not any(done == case for done, _ in self.done):
+            if case not in self.made:
                 yield Record(case, 0, "skipped", reason, facts=contest.facts)
 
     def _waiting(self, contest: Contest, number: int) -> list[Case]:
-        return [case for case in contest.cases if case not in self.ended and (case, number) not in self.done]
+        """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look."""
+        open_cases = self._undecided(contest, number)
+        return [case for case in contest.cases if case in open_cases and not self._is_done(case, number)]
+
+    def _is_done(self, case: Case, number: int) -> bool:
+        return any(record.round == number or record.outcome != "measured" for record in self.made.get(case, ()))
+
+    def _undecided(self, contest: Contest, number: int) -> set[Case]:
+        past = [look for look in looks(contest.aim.rounds) if look <= number]
+        if not contest.aim.precision or not past:
+            return set(contest.cases)
+        seen = [r for case in contest.cases for r in self.made.get(case, ()) if r.round < past[-1]]
+        return undecided(results(seen, {contest.suite.name: contest.aim}).values())
+
+    def _probe(self) -> None:
+        """Judge contestants on other shapes than theirs, in a worker whose state then touches nothing that is timed."""
+        for contest in self.contests:
+            for case in contest.cases if contest.suite.probed_by else ():
+                key = _probe_key(contest, case)
+                if key not in self.probed and case not in self.made:
+                    self.probed[key] = self._unfitness(case, contest)
+        self._dismiss()
+
+    def _unfitness(self, case: Case, contest: Contest) -> CaseEndedError | None:
+        try:
+            self._exchange(case, Probe(case, contest.seed))
+        except CaseEndedError as end:
+            return end if end.outcome != "skipped" else None  # its own preparation says why
+        return None
 
     def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[Record]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
         waiting = self._waiting(contest, number)
-        if waiting:
-            progress.began(contest, number)
         while waiting:
             self._release()
-            drafts = {case: Draft(case) for case in waiting}
+            drafts = {case: Draft(contest, case, number, self.now()) for case in waiting}
             for case in tuple(waiting):
                 try:
-                    self._prepare(contest, number, drafts[case])
+                    self._prepare(drafts[case])
                     progress.prepared(case, {name: tuple(values) for name, values in drafts[case].values.items()})
                 except CaseEndedError as end:
                     waiting.remove(case)
-                    yield self._ended(contest, number, drafts.pop(case), end)
+                    yield drafts.pop(case).ended(end, self.now())
                     if self._worker is None:
                         break  # what was prepared went with the worker
             else:
                 try:
-                    self._time(contest, number, drafts)
+                    witness = self._time(contest, number, drafts)
                 except CaseEndedError as end:
                     waiting.remove(end.case)
-                    yield self._ended(contest, number, drafts[end.case], end)
+                    yield drafts[end.case].ended(end, self.now())
                 else:
-                    yield from (self._measured(contest, number, draft) for draft in drafts.values())
+                    yield from (draft.measured(witness, self.now()) for draft in drafts.values())
                     return
 
     def _release(self) -> None:
@@ -174,19 +169,20 @@ class Controller:
         except WorkerLostError:
             self._dismiss()
 
-    def _prepare(self, contest: Contest, number: int, draft: Draft) -> None:
+    def _prepare(self, draft: Draft) -> None:
         """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
-        case = draft.case
-        metrics = frozenset(name for name in contest.metrics if in_round(name, number))
+        contest, case = draft.contest, draft.case
         draft.started = self.now()
+        if unfit := self.probed.get(_probe_key(contest, case)):
+            raise CaseEndedError(case, unfit.outcome, unfit.reason, unfit.evidence)
         self._ask(draft, Prepare(case, contest.seed))
-        self._ask(draft, Accuracy(case, tuple(sorted(metrics))))
-        if metrics & MEMORY_METRICS:
+        self._ask(draft, Accuracy(case, tuple(sorted(draft.wanted))))
+        if draft.wanted & MEMORY_METRICS:
             self._ask(draft, Memory(case, contest.seed))
-        if "latency" in metrics:
-            self._calibrate(contest, draft)
+        if "latency" in draft.wanted:
+            self._calibrate(draft)
 
-    def _calibrate(self, contest: Contest, draft: Draft) -> None:
+    def _calibrate(self, draft: Draft) -> None:
         """Choose the loop count once a case, for all rounds. The last trial stands in for the latency until timing."""
 
         def take(_: Case, iterations: int, samples: int) -> Sequence[float]:
@@ -194,85 +190,68 @@ class Controller:
             return draft.values["latency"]
 
         if draft.case not in self.iterations:
-            self.iterations[draft.case] = calibrate(take, draft.case, contest.suite.budget.sample)
+            self.iterations[draft.case] = calibrate(take, draft.case, draft.contest.suite.budget.sample)
         draft.iterations = self.iterations[draft.case]
 
-    def _time(self, contest: Contest, number: int, drafts: dict[Case, Draft]) -> None:
+    def _time(self, contest: Contest, number: int, drafts: dict[Case, Draft]) -> Witness:
+        witness = Witness()
         if "latency" not in contest.metrics or not drafts:
-            return
+            return witness
+        last = next(iter(drafts))
+
+        def take(case: Case, iterations: int, samples: int) -> Sequence[float]:
+            nonlocal last
+            last = case
+            return self._take(drafts[case], iterations, samples)
+
+        def look() -> None:
+            witness.take_in(self._exchange(last, Look()).noise)
+
+        look()
         timings = take_turns(
-            lambda case, iterations, samples: self._take(drafts[case], iterations, samples),
+            take,
             {case: draft.iterations for case, draft in drafts.items()},
             seconds=contest.suite.budget.seconds,
             sample=contest.suite.budget.sample,
             rng=random.Random(f"{self.request.seed}/{number}/{contest.seed}"),
             now=self.now,
+            after_block=look,
         )
         for case, timing in timings.items():
             drafts[case].values["latency"] = list(timing.values)
+            drafts[case].blocks = timing.blocks
+        return witness
 
     def _take(self, draft: Draft, iterations: int, samples: int) -> Sequence[float]:
-        answer = self._exchange(draft, Time(draft.case, iterations, samples))
+        answer = self._exchange(draft.case, Time(draft.case, iterations, samples))
+        draft.take_in(answer)
         values = answer.values["latency"]
-        draft.take_in(Answer(noise=answer.noise, warnings=answer.warnings))
         draft.timed += sum(values) * iterations
         return values
 
     def _ask(self, draft: Draft, question: Question) -> None:
-        draft.take_in(self._exchange(draft, question))
+        draft.take_in(self._exchange(draft.case, question))
 
-    def _exchange(self, draft: Draft, question: Question) -> Answer:
-        """The answer to a question about the draft's case. Raises CaseEndedError when the case cannot go on."""
+    def _exchange(self, case: Case, question: Question) -> Answer:
+        """The answer to a question. Raises CaseEndedError when `case`, which it is about, cannot go on."""
         if self._worker is None:
             self._worker = self.hire()
         try:
             answer = self._worker.ask(question, self.request.case_limit)
         except WorkerLostError as lost:
             self._dismiss()
-            raise CaseEndedError(draft.case, lost.outcome, lost.reason) from lost
+            raise CaseEndedError(case, lost.outcome, lost.reason) from lost
         if answer.outcome != "measured":
-            raise CaseEndedError(draft.case, answer.outcome, answer.reason, answer)
+            raise CaseEndedError(case, answer.outcome, answer.reason, answer)
         return answer
-
-    def _measured(self, contest: Contest, number: int, draft: Draft) -> Record:
-        wanted = {metric for metric in contest.metrics if in_round(metric, number)}
-        measurements = tuple(
-            Measurement(metric, tuple(values), draft.iterations if metric == "latency" else 1)
-            for metric, values in sorted(draft.values.items())
-            if metric in wanted
-        )
-        return self._record(contest, number, draft, "measured", "", measurements)
-
-    def _ended(self, contest: Contest, number: int, draft: Draft, end: CaseEndedError) -> Record:
-        """A wrong answer keeps what shows that it is wrong; nothing else of the case is kept, and no latency ever."""
-        evidence = tuple(Measurement(metric, values) for metric, values in sorted(end.evidence.values.items()))
-        return self._record(contest, number, draft, end.outcome, end.reason, evidence)
-
-    def _record(
-        self,
-        contest: Contest,
-        number: int,
-        draft: Draft,
-        outcome: Outcome,
-        reason: str,
-        measurements: tuple[Measurement, ...],
-    ) -> Record:
-        duration = self.now() - draft.started
-        warnings = tuple(draft.warnings)
-        return Record(
-            draft.case,
-            number,
-            outcome,
-            reason,
-            measurements,
-            contest.facts,
-            draft.noise,
-            duration,
-            draft.timed,
-            warnings,
-        )
 
     def _dismiss(self) -> None:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def _probe_key(contest: Contest, case: Case) -> tuple[str, ...]:
+    """Cases that share it are probed once."""
+    params = (str(case.params.get(name)) for name in contest.suite.probed_by)
+    return (contest.suite.workload, case.implementation, *params)

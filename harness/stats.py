@@ -8,14 +8,26 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from harness.metric import Metric
-from harness.model import Comparison, Summary
+from harness.model import Comparison, Measurement, Summary
 
 CONFIDENCE = 0.95
 
-Rounds: TypeAlias = Mapping[int, Sequence[float]]
+LOOKS = (4, 6, 9, 14, 20)
+"""Numbers of rounds after which a contest that is to reach a precision is looked at."""
+
+LOOKED_AT = 0.97
+"""Student's confidence of every look at a contest that ends once its interval is narrow enough.
+
+One level for all planned looks is Pocock's design (Biometrika 64, 1977), and ending on the width of the interval that
+of Chow and Robbins (Ann. Math. Stat. 36, 1965). For independent Gaussian rounds the mean says nothing of the width, so
+that the coverage at the end depends only on noise over precision: with this level it is 94.5 to 97.0 % whatever that
+is, where 0.95 would give 91.6 to 95.0 % (docs/experiments/looks.py).
+"""
+
+Rounds: TypeAlias = Mapping[int, Measurement]
 """Raw values by round."""
 
 ONE_ROUND = "one round: no interval; use --rounds 3 or more"
@@ -27,64 +39,114 @@ def round_value(values: Sequence[float]) -> float:
     return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def summarise(metric: Metric, rounds: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Summary:
+class Taken(Protocol):
+    """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """In the order taken."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One a value, or none at all."""
+
+
+def log_ratio(baseline: Taken, candidate: Taken) -> float:
+    """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
+
+    A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
+    other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
+    quarter, blocks that something shorter has spoilt. Without a common block it is the ratio of the medians.
+    docs/measurement.md says how this was chosen.
+    """
+    base, head = _by_block(baseline), _by_block(candidate)
+    common = base.keys() & head.keys()
+    if not common:
+        return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
+    return midmean([head[block] - base[block] for block in common])
+
+
+def midmean(values: Sequence[float]) -> float:
+    """Mean of the middle half, of three values or more without the lowest and the highest; NaN if one of them is."""
+    if any(map(math.isnan, values)):
+        return math.nan
+    cut = max(len(values) // 4, 1 if len(values) > 2 else 0)
+    return statistics.fmean(sorted(values)[cut : len(values) - cut])
+
+
+def _by_block(measurement: Taken) -> dict[int, float]:
+    """Mean of the logs of each block's values, by block."""
+    logs: dict[int, list[float]] = {}
+    for block, value in zip(measurement.blocks, measurement.values, strict=False):  # old records have no blocks
+        logs.setdefault(block, []).append(_log(value))
+    return {block: statistics.fmean(values) for block, values in logs.items()}
+
+
+def summarise(
+    metric: Metric, rounds: Sequence[Sequence[float]], confidence: float = CONFIDENCE, *, looked_at: bool = False
+) -> Summary:
     """Centre and interval of one metric, from the raw values of each round.
 
     Sampled: the geometric mean over rounds with Student's t interval on the logs (Student 1908); the bounds are NaN
     when fewer than two rounds have a positive value. Exact: the value itself, which all rounds should share; if they
-    do not, the bounds are the smallest and the largest.
+    do not, the bounds are the smallest and the largest. `looked_at` says that the number of rounds was decided by looks
+    at how narrow the interval was.
     """
     if metric.assume == "exact":
         return _summarise_exact(metric, [value for values in rounds for value in values], confidence)
     values = [round_value(values) for values in rounds if values]
     logs, warnings = _usable(map(_log, values), metric)
-    centre, lo, hi = _interval(logs, confidence)
+    centre, lo, hi = _interval(logs, _level(confidence, looked_at))
     if len(logs) == 1:  # as it was measured, not as it comes back from its logarithm
         centre = next(value for value in values if not math.isnan(_log(value)))
     return Summary(metric.name, centre, lo, hi, confidence, len(logs), tuple(warnings))
 
 
-def paired_ratio(metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE) -> Comparison:
-    """Candidate over baseline from the rounds that have both: Student's t on the differences of the logs.
+def paired_ratio(
+    metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE, *, looked_at: bool = False
+) -> Comparison:
+    """Candidate over baseline from the rounds that have both: Student's t on the logs of the rounds' ratios.
 
     What a round does to both sides alike cancels.
     """
     common = sorted(baseline.keys() & candidate.keys())
-    differences = [_log(round_value(candidate[r])) - _log(round_value(baseline[r])) for r in common]
-    logs, warnings = _usable(differences, metric)
+    logs, warnings = _usable([log_ratio(baseline[r], candidate[r]) for r in common], metric)
     if not common:
         warnings.append(NO_COMMON_ROUND)
-    ratio, lo, hi = _interval(logs, confidence)
+    ratio, lo, hi = _interval(logs, _level(confidence, looked_at))
     return _comparison(metric, baseline, candidate, (ratio, lo, hi), confidence, warnings, paired=True)
 
 
-def unpaired_ratio(metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE) -> Comparison:
+def unpaired_ratio(
+    metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE, *, looked_at: bool = False
+) -> Comparison:
     """Candidate over baseline from separate rounds: Welch's t on the logs, with Satterthwaite's degrees of freedom.
 
     Welch 1947, "The generalization of Student's problem when several different population variances are involved".
     """
-    base, warnings = _usable([_log(round_value(values)) for values in baseline.values()], metric)
-    head, more = _usable([_log(round_value(values)) for values in candidate.values()], metric)
+    base, warnings = _usable([_log(round_value(taken.values)) for taken in baseline.values()], metric)
+    head, more = _usable([_log(round_value(taken.values)) for taken in candidate.values()], metric)
     shift = statistics.fmean(head) - statistics.fmean(base) if base and head else math.nan
     interval = (_exp(shift), math.nan, math.nan)
     if len(base) > 1 and len(head) > 1:
-        interval = _around(shift, *_welch(base, head), confidence)
+        interval = _around(shift, *_welch(base, head), _level(confidence, looked_at))
     return _comparison(metric, baseline, candidate, interval, confidence, [*warnings, *more], paired=False)
 
 
-def rounds_needed(n: int, half_width: float, target: float, confidence: float = CONFIDENCE) -> int:
-    """How many rounds a side bring the half width of `unpaired_ratio`'s interval (on the logs) down to `target`.
+def rounds_needed(n: int, half_width: float, target: float, confidence: float = CONFIDENCE, *, sides: int = 2) -> int:
+    """How many rounds a side bring the half width of an interval (on the logs) down to `target`.
 
-    `half_width` is what `n` rounds a side gave. Supposes that the noise stays as it is; 1000 means that many or more.
+    `half_width` is what `n` rounds a side gave; `unpaired_ratio` has two sides, `paired_ratio` one. Supposes that the
+    noise stays as it is; 1000 means that many or more.
     """
-    noise = half_width * math.sqrt(n) / _student(2 * n - 2, confidence)
+    noise = half_width * math.sqrt(n) / _student(sides * (n - 1), confidence)
     candidates = range(n + 1, 1000)
-    return next((k for k in candidates if noise * _student(2 * k - 2, confidence) <= target * math.sqrt(k)), 1000)
+    return next((k for k in candidates if noise * _student(sides * (k - 1), confidence) <= target * math.sqrt(k)), 1000)
 
 
 def exact_ratio(metric: Metric, baseline: Rounds, candidate: Rounds) -> Comparison:
     """Candidate over baseline for an exact metric: 1 for equal values, zeros and infinities included, else division."""
-    base, head = (summarise(metric, list(side.values())).centre for side in (baseline, candidate))
+    base, head = (summarise(metric, _values(side)).centre for side in (baseline, candidate))
     ratio = 1.0 if base == head else head / base if base else math.nan
     return _comparison(metric, baseline, candidate, (ratio,) * 3, CONFIDENCE, [], paired=False)
 
@@ -105,6 +167,15 @@ def _summarise_exact(metric: Metric, values: Sequence[float], confidence: float)
     if not (within_tolerance(metric, lo, centre) and within_tolerance(metric, hi, centre)):
         warnings.append(f"{metric.name} should be exact and differs between rounds; look for what is random in it")
     return Summary(metric.name, centre, lo, hi, confidence, len(values), tuple(warnings))
+
+
+def _values(rounds: Rounds) -> list[tuple[float, ...]]:
+    return [taken.values for taken in rounds.values()]
+
+
+def _level(confidence: float, looked_at: bool) -> float:
+    """The confidence that Student's quantile is taken at, so that the interval holds with `confidence`."""
+    return LOOKED_AT if looked_at and confidence == CONFIDENCE else confidence
 
 
 def _log(value: float) -> float:
@@ -171,6 +242,6 @@ def _comparison(
     *,
     paired: bool,
 ) -> Comparison:
-    base, head = (summarise(metric, list(side.values()), confidence) for side in (baseline, candidate))
+    base, head = (summarise(metric, _values(side), confidence) for side in (baseline, candidate))
     everything = tuple(dict.fromkeys([*warnings, *base.warnings, *head.warnings]))
     return Comparison(metric.name, base, head, *interval, paired, everything)

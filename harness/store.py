@@ -6,35 +6,31 @@ left out, everything else that does not read back exactly is an error. A case ma
 """
 
 import errno
+import itertools
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
 
 import msgspec
 
 from harness.errors import StoreError
-from harness.metric import METRICS
-from harness.model import SCHEMA_VERSION, Record, Run, decode, encode
+from harness.line import encode
+from harness.model import SCHEMA_VERSION, Record, Run
+from harness.schema import parse
 
 if sys.platform != "win32":
     import fcntl
 
 FILE_NAME = "run.jsonl"
 
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From a schema version to the function that lifts one decoded line (header or record) to the next version."""
-
-Line = TypeVar("Line", Run, Record)
-
 _CURES = {
     errno.ENOSPC: "free some space or choose another disk with --out",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EDQUOT: "free some of your quota or choose another disk with --out",
     errno.EACCES: "check its permissions or choose another directory",
     errno.EPERM: "check its permissions or choose another directory",
@@ -55,7 +51,7 @@ class StoredRun:
 
 
 class Writer:
-    """Appends records to one run; a record is on the disk when `append` returns. A context manager.
+    """Appends records to one run; they are on the disk when the call returns. A context manager.
 
     Holds an advisory lock on the file while open. After a failed write nothing more can be appended, so that an
     unfinished line is always the last one.
@@ -67,8 +63,12 @@ class Writer:
 
     def append(self, record: Record) -> None:
         """Write one record. Raises StoreError when the disk refuses it."""
-        with _explained("write", self._path):
-            _write_line(self._file, record)
+        self.append_all((record,))
+
+    def append_all(self, records: Sequence[Record]) -> None:
+        """Write records that are known together at once, so that a crash seldom parts them. Raises as `append`."""
+        with _explained("write", self._path, "; what was finished is kept: go on with it by --resume"):
+            _write_lines(self._file, records)
 
     def close(self) -> None:
         """Give up the lock. Safe to call twice."""
@@ -96,8 +96,30 @@ def create(directory: Path, run: Run) -> Writer:
         if any(directory.iterdir()):
             raise StoreError(f"{directory} is not empty and holds no run: choose another --out")
         file = _open_locked(path, "x")
-        _write_line(file, run)
+        try:
+            _write_lines(file, (run,))
+        except OSError:
+            path.unlink()  # it holds nothing, and would be in the way of the next try
+            raise
+        _sync_directory(directory)
     return Writer(file, path)
+
+
+def create_in(parent: Path, run: Run) -> tuple[Path, Writer]:
+    """Start a run in a new directory of `parent` that bears its id, with a number added when that is taken.
+
+    It is taken when two runs start in one second, or when the clock was set back. Raises as `create`.
+    """
+    for number in itertools.count(1):
+        named = run if number == 1 else msgspec.structs.replace(run, id=f"{run.id}-{number}")
+        directory = parent / named.id
+        with _explained("write", directory):
+            try:
+                directory.mkdir(parents=True)
+            except FileExistsError:
+                continue
+        return directory, create(directory, named)
+    raise AssertionError("there is always another number")
 
 
 def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
@@ -109,13 +131,15 @@ def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
         path = _file_of(directory)
         file = on_failure.enter_context(_open_locked(path, "r+"))
         data = file.readall()
-        stored, whole = _parse(data, path)
-        file.truncate(whole)
-        file.seek(whole)
-        if not data[:whole].endswith(b"\n"):
+        read = parse(data, path)
+        if read.version != SCHEMA_VERSION:
+            raise StoreError(f"{path} was begun by an earlier bitlinear-bench (schema {read.version}): begin a new run")
+        file.truncate(read.whole)
+        file.seek(read.whole)
+        if not data[: read.whole].endswith(b"\n"):
             file.write(b"\n")
         on_failure.pop_all()
-    return stored.run, list(stored.records), Writer(file, path)
+    return read.run, list(read.records), Writer(file, path)
 
 
 def load(path: Path) -> StoredRun:
@@ -125,7 +149,8 @@ def load(path: Path) -> StoredRun:
     """
     with _explained("read", path):
         file = _file_of(path)
-        return _parse(file.read_bytes(), file)[0]
+        read = parse(file.read_bytes(), file)
+    return StoredRun(read.run, read.records, read.warnings)
 
 
 def _file_of(path: Path) -> Path:
@@ -156,8 +181,8 @@ def _lock(file: FileIO, path: Path) -> None:
             raise
 
 
-def _write_line(file: FileIO, message: Run | Record) -> None:
-    rest = memoryview(encode(message) + b"\n")
+def _write_lines(file: FileIO, messages: Sequence[Run | Record]) -> None:
+    rest = memoryview(b"".join(encode(message) + b"\n" for message in messages))
     try:
         while rest:
             rest = rest[file.write(rest) :]
@@ -167,83 +192,25 @@ def _write_line(file: FileIO, message: Run | Record) -> None:
         raise
 
 
-def _parse(data: bytes, path: Path) -> tuple[StoredRun, int]:
-    """The run in `data` and how many of its bytes are whole lines."""
-    if not data:
-        raise StoreError(f"{path} is empty: the run ended before it began; delete it and run again")
-    header, *lines = data.split(b"\n")
-    run, version = _header(header, path)
-    last = lines.pop() if lines else b""
-    records = [_record(line, version, path, number) for number, line in enumerate(lines, start=2)]
-    warnings = []
-    whole = len(data)
-    if last:
-        try:
-            records.append(_record(last, version, path, len(lines) + 2))
-        except StoreError:
-            whole -= len(last)
-            warnings.append(f"{path}: the last line is cut off and left out; `bitbench run --resume` measures it again")
-    kept = {(record.case.name, record.round): record for record in records}
-    if len(kept) < len(records):
-        again = len(records) - len(kept)
-        warnings.append(f"{path}: {again} records were measured again in the same round; the last one counts")
-    warnings += _unknown_metrics(records, path)
-    return StoredRun(run, tuple(kept.values()), tuple(warnings)), whole
-
-
-def _header(line: bytes, path: Path) -> tuple[Run, int]:
+def _sync_directory(directory: Path) -> None:
+    """Make the name of a new file last as its contents do."""
+    if sys.platform == "win32":
+        return
+    number = os.open(directory, os.O_RDONLY)
     try:
-        message = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} is not a run: its first line is not a whole line of JSON ({error})") from error
-    version = message.get("schema") if isinstance(message, dict) else None
-    if type(version) is not int:
-        raise StoreError(f"{path} is not a run: its first line has no schema number; give a run of `bitbench run`")
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema {version}, and this program reads up to {SCHEMA_VERSION}: upgrade bitlinear-bench"
-        )
-    if any(step not in MIGRATIONS for step in range(version, SCHEMA_VERSION)):
-        raise StoreError(f"{path} has schema {version}, which this program no longer reads: measure it again")
-    return _decode(line, Run, version, path, 1), version
-
-
-def _record(line: bytes, version: int, path: Path, number: int) -> Record:
-    record = _decode(line, Record, version, path, number)
-    twice = [name for name, count in Counter(m.metric for m in record.measurements).items() if count > 1]
-    if record.round < 0 or twice or any(m.iterations < 1 for m in record.measurements):
-        raise _corrupt(path, number, "a negative round, a metric twice or a loop of no iterations")
-    return record
-
-
-def _decode(line: bytes, kind: type[Line], version: int, path: Path, number: int) -> Line:
-    try:
-        if version == SCHEMA_VERSION:
-            return decode(line, kind)
-        message = msgspec.json.decode(line)
-        for step in range(version, SCHEMA_VERSION):
-            message = MIGRATIONS[step](message)
-        return msgspec.convert(message, kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _corrupt(path, number, str(error)) from error
-
-
-def _corrupt(path: Path, number: int, why: str) -> StoreError:
-    return StoreError(f"{path}, line {number} is corrupt ({why}): restore the file from a copy or measure again")
-
-
-def _unknown_metrics(records: list[Record], path: Path) -> list[str]:
-    unknown = sorted({m.metric for record in records for m in record.measurements} - METRICS.keys())
-    if not unknown:
-        return []
-    return [f"{path}: unknown metrics are ignored: {', '.join(unknown)}; a newer bitlinear-bench may know them"]
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot, and need not
+            raise
+    finally:
+        os.close(number)
 
 
 @contextmanager
-def _explained(verb: str, path: Path) -> Iterator[None]:
+def _explained(verb: str, path: Path, after: str = "") -> Iterator[None]:
     """Turn what the operating system says into one line with a cure."""
     try:
         yield
     except OSError as error:
         cure = _CURES.get(error.errno or 0, "check the path")
-        raise StoreError(f"cannot {verb} {path}: {error.strerror or error}; {cure}") from error
+        raise StoreError(f"cannot {verb} {path}: {error.strerror or error}; {cure}{after}") from error

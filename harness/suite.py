@@ -118,15 +118,16 @@ class Workload(ABC):
         """Judge the contestant on other shapes and inputs than this case's own, as quickly as may be."""
         return Check({})
 
-    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """After the first call, untimed: make `call` go through more layers than one, where the case asks for it.
+    def settle(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """After the first call of every build, untimed: have `call` go through more layers, if the case asks for it.
 
-        Answers `ring_bytes` then. What is built here counts as nobody's memory.
+        Answers `ring_bytes` then. What is made here counts as nobody's memory.
         """
         return {}
 
-    def refresh(self, call: Callable[[], object]) -> None:  # noqa: B027 - most workloads have nothing to give
+    def refresh(self, call: Callable[[], object]) -> None:
         """Before every visit, untimed: give `call` inputs that it has not seen. Nothing by default."""
+        del call
 
     def inspect(self, call: Callable[[], object], output: object) -> str:
         """After every visit, untimed: why `output`, that of the last timed call, is wrong, or nothing.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from harness.model import encode
+from harness.line import encode
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

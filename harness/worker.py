@@ -3,15 +3,16 @@
 `python -m harness.worker SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
 """
 
+import contextlib
 import ctypes
 import gc
 import math
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import BinaryIO, TypeVar
 
@@ -21,10 +22,25 @@ import torch
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
 from harness.guard import Findings, Guard
+from harness.layout import Layout
+from harness.limit import MemoryLimit
+from harness.line import decode, encode
 from harness.measure import visit
 from harness.memory import peak_rss
-from harness.model import Case, decode, encode
-from harness.protocol import Accuracy, Answer, Describe, Description, Memory, Prepare, Probe, Question, Release, Time
+from harness.model import Case
+from harness.protocol import (
+    Accuracy,
+    Answer,
+    Describe,
+    Description,
+    Look,
+    Memory,
+    Prepare,
+    Probe,
+    Question,
+    Release,
+    Time,
+)
 from harness.suite import Catalogue, Check, Registry, Workload, follow
 
 PR_SET_PDEATHSIG = 1
@@ -32,13 +48,27 @@ PR_SET_PDEATHSIG = 1
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """A contestant that is built and can be called."""
 
     workload: Workload
     call: Callable[[], object]
     device: Device
+    layout: Layout
+
+    def move(self) -> None:
+        """Build it anew at another place in memory, if that is due. The old build goes when the new one is there."""
+
+        def build() -> Callable[[], object]:
+            call = self.workload.build()
+            call()
+            self.workload.settle(call)
+            self.device.synchronise()
+            return call
+
+        if self.layout.is_due:
+            self.call = self.layout.rebuild(build, perf_counter)
 
 
 class Worker:
@@ -47,6 +77,7 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
+        self.canary = torch.randn(192, 192)
         self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
 
@@ -55,6 +86,8 @@ class Worker:
         match question:
             case Describe():
                 return self.describe()
+            case Look():
+                return self.look()
         if not isinstance(question, Release):
             _use_threads(question.case)
         builds = isinstance(question, Prepare | Probe | Memory)
@@ -110,11 +143,10 @@ class Worker:
         with workload.context():
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
-            self.prepared[case] = Prepared(workload, call, device)
-            stored = workload.stored(call)
-            ring = workload.ring(call)
-            values = {"prepare": (build,), "first_call": (first,), **_singles(stored), **_singles(ring)}
-            return Answer(values=values, warnings=workload.notes(call))
+            settled, rest = _timed(device, partial(workload.settle, call))
+            self.prepared[case] = Prepared(workload, call, device, Layout(build + first + rest))
+            values = {"prepare": build, "first_call": first, **workload.stored(call), **settled}
+            return Answer(values=_singles(values), warnings=workload.notes(call))
 
     def probe(self, case: Case, seed: int) -> Answer:
         """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
@@ -152,18 +184,21 @@ class Worker:
         """One visit, and the judgement on its last output."""
         ready = self.prepared[case]
         with ready.workload.context():
+            ready.move()
             ready.workload.refresh(ready.call)
-            before = resource.getrusage(resource.RUSAGE_SELF)
             values, output = visit(ready.device.clock, ready.call, iterations, samples)
-            after = resource.getrusage(resource.RUSAGE_SELF)
             wrong = ready.workload.inspect(ready.call, output)
         if wrong:
             return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
-        noise = {
-            "involuntary_switches": float(after.ru_nivcsw - before.ru_nivcsw),
-            "page_faults": float(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt),
-        }
-        return Answer(values={"latency": values}, noise=noise)
+        ready.layout.timed += sum(values) * iterations
+        return Answer(values={"latency": values})
+
+    def look(self) -> Answer:
+        """A fixed product of matrices, on all threads."""
+        start = perf_counter()
+        for _ in range(4):
+            torch.mm(self.canary, self.canary)
+        return Answer(noise={"canary": perf_counter() - start})
 
     def _workload(self, case: Case, seed: int) -> Workload:
         make = follow(self.registry.suite(case.suite).workload)
@@ -217,21 +252,40 @@ def settle_collector() -> None:
     gc.freeze()
 
 
-def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until the controller hangs up."""
+def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO, memory: MemoryLimit) -> None:
+    """Answer until the controller hangs up. A reply bears the number of its question, so that none is mistaken for it.
+
+    A process that a contestant has forked ends here: it must not answer in place of its parent.
+    """
+    owner = os.getpid()
     for line in requests:
-        question: Question = decode(line, Question)  # type: ignore[arg-type]  # a union is no type to mypy
-        replies.write(encode(worker.answer(question)) + b"\n")
+        number, _, asked = line.partition(b" ")
+        question: Question = decode(asked, Question)  # type: ignore[arg-type]  # a union is no type to mypy
+        memory.before(question)
+        answer = worker.answer(question)
+        if os.getpid() != owner:
+            os._exit(0)
+        replies.write(b"%s %s\n" % (number, encode(memory.after(answer) if isinstance(answer, Answer) else answer)))
         replies.flush()
 
 
 def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout."""
+    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout.
+
+    A forked process loses both ends, so that the controller sees its parent hang up even while it lives.
+    """
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    for number in (requests.fileno(), replies.fileno()):
+        os.register_at_fork(after_in_child=partial(_close_if_open, number))
     with open(os.devnull) as nothing:  # noqa: PTH123 - a file descriptor is wanted
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     return requests, replies
+
+
+def _close_if_open(number: int) -> None:
+    with contextlib.suppress(OSError):  # the contestant has closed it already
+        os.close(number)
 
 
 def main() -> None:
@@ -241,7 +295,7 @@ def main() -> None:
     requests, replies = claim_pipes()
     worker = Worker(Registry.load(sys.argv[1]))
     settle_collector()
-    serve(worker, requests, replies)
+    serve(worker, requests, replies, MemoryLimit(int(sys.argv[2])))
 
 
 if __name__ == "__main__":

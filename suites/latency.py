@@ -19,9 +19,10 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=(*SPEED, "weight_bytes", "bits_per_weight", "ring_bytes", "agreement_sqnr"),
-    budget=Budget(rounds=5, seconds=4.0),
+    budget=Budget(rounds=14, seconds=4.0, precision=0.02),
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
+    baseline="linear-fp32",
     probed_by=axes.PROBED_BY,
 )

@@ -1,4 +1,4 @@
-"""same: one implementation under two names. Whatever difference a run of it finds is error: the harness measures itself."""
+"""same: one implementation under two names. Whatever difference a run of it finds is the harness's own error."""
 
 from harness.model import Budget
 from harness.suite import Axis, Suite
@@ -14,9 +14,10 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=("latency",),
-    budget=Budget(rounds=8, seconds=1.0),
+    budget=Budget(rounds=20, seconds=1.0, precision=0.02),
     workload="suites.workloads.same:same",
     resolve=axes.resolve_product,
     facts=dict,
     implementations=("one", "other"),
+    baseline="one",
 )

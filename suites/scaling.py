@@ -17,10 +17,11 @@ SUITE = Suite(
         axes.threads(*axes.thread_counts()),
     ),
     metrics=("latency", "agreement_sqnr"),
-    budget=Budget(rounds=3, seconds=2.0),
+    budget=Budget(rounds=9, seconds=2.0, precision=0.05),
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
+    baseline="linear-fp32",
     probed_by=axes.PROBED_BY,
     implementations=("linear-fp32", "linear-bf16", "eager", "bf16", "int8"),
 )

@@ -26,9 +26,10 @@ SUITE = Suite(
         "weight_gradient_cosine",
         "input_gradient_cosine",
     ),
-    budget=Budget(rounds=3, seconds=2.0),
+    budget=Budget(rounds=6, seconds=2.0, precision=0.05),
     workload="suites.workloads.training:Training",
     resolve=axes.resolve,
     facts=axes.facts,
+    baseline="linear-fp32",
     implementations=("linear-fp32", "linear-bf16", "reference", "compiled", "eager"),
 )

@@ -11,17 +11,23 @@ import click
 
 from harness import store
 from harness.commands import options as shared
+from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
 from harness.model import Environment, Record, Request, Revision, Run, Value, normalise_value
-from harness.plan import Contest, check_names, make_plan
+from harness.plan import Contest, aim_of, check_names, make_plan
 from harness.process import WorkerProcess
 from harness.progress import watcher
 from harness.run import Controller, Worker
 from harness.suite import DEFAULT_MODULE, Registry
+from harness.voiding import RULE
 
+RUNS = Path("results", "runs")
+"""Where runs lie that are given no directory."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -32,6 +38,36 @@ def parse_duration(text: str) -> float:
     if not sum(parts):
         raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
     return parts[0] * 3600 + parts[1] * 60 + parts[2]
+
+
+def parse_share(text: str) -> float:
+    """0.02 of "2%" or "0.02". Raises UsageError for anything that is not above 0 and at most 1."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1 or rest:
+        raise UsageError(f"{text!r} is not a precision; write 2% or 0.02")
+    return share
+
+
+def parse_size(text: str) -> float:
+    """Bytes of "4GiB", "500MB" or "2g"; "none" is 0, no limit. Raises UsageError for anything else, and for nothing."""
+    if text.strip().lower() == "none":
+        return 0.0
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index(match[2].lower() or "_") if match else 0.0
+    if not 1 <= size < 2**62:
+        raise UsageError(f"{text!r} is not a size; write 4GiB, 500MB or none")
+    return float(int(size))
+
+
+def available_memory() -> float:
+    """Three quarters of the bytes that programs may take now: what remains keeps the machine alive."""
+    import psutil
+
+    return float(psutil.virtual_memory().available * 3 // 4)
 
 
 def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
@@ -54,9 +90,16 @@ def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
 @shared.metrics
 @click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
-@click.option("--rounds", type=click.IntRange(1), default=None, help="Fresh workers; default what the suite says.")
+@click.option("--rounds", type=click.IntRange(1), default=None, help="Exactly so many fresh workers, however precise.")
+@click.option("--precision", default=None, metavar="P", help="Go on until ratios are known to P either side, as in 2%.")
 @click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@click.option(
+    "--memory-limit",
+    default=None,
+    metavar="SIZE",
+    help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
+)
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
 @click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
@@ -85,8 +128,10 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         full=bool(options["full"]),
         metrics=_metrics(options["metrics"]),  # type: ignore[arg-type]  # click's options arrive untyped
         rounds=int(str(options["rounds"] or 0)),
+        precision=parse_share(str(options["precision"])) if options["precision"] else 0.0,
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
         case_limit=parse_duration(str(options["case_limit"])),
+        memory_limit=parse_size(str(options["memory_limit"])) if options["memory_limit"] else available_memory(),
         seed=int(str(options["seed"])),
     )
 
@@ -99,8 +144,9 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
 class Staff:
     """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, memory_limit: float) -> None:
         self._module = registry.module
+        self._memory_limit = memory_limit
         self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
@@ -108,7 +154,7 @@ class Staff:
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        return WorkerProcess(self._module, environment)
+        return WorkerProcess(self._module, environment, self._memory_limit)
 
     def hire(self) -> Worker:
         """A fresh worker; the one that described the machine serves first."""
@@ -123,12 +169,12 @@ class Staff:
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
-    staff = Staff(registry)
+    staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
-        run = _header(request, staff)
-        directory = out or _default_directory(run)
-        with store.create(directory, run) as writer:
+        run = _header(request, staff, registry)
+        directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
+        with writer:
             return _carry_out(contests, request, staff, writer, directory, [])
     finally:
         staff.close()
@@ -140,7 +186,7 @@ def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> in
     run, records, writer = store.resume(out)
     if suites and suites != run.request.suites:
         raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
-    staff = Staff(registry)
+    staff = Staff(registry, run.request.memory_limit)
     try:
         with writer:
             here = combine(machine(), staff.description.environment)
@@ -159,7 +205,7 @@ def _carry_out(
     records = list(made)
     controller = Controller(contests, request, staff.hire)
     controller.continue_from(records)
-    with watcher(controller.turns_left()) as progress:
+    with watcher() as progress:
         try:
             for record in controller.records(progress):
                 writer.append(record)
@@ -186,9 +232,10 @@ def _exit_code(records: list[Record]) -> int:
     return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
 
 
-def _header(request: Request, staff: Staff) -> Run:
+def _header(request: Request, staff: Staff, registry: Registry) -> Run:
     environment: Environment = combine(machine(), staff.description.environment)
     started = datetime.now(UTC)
+    aims = {name: aim_of(registry.suite(name), request) for name in request.suites}
     code: Revision = revision()
     commit = f"-{code.commit[:7]}" + ("-dirty" if code.dirty else "") if code.commit else ""
     return Run(
@@ -196,6 +243,8 @@ def _header(request: Request, staff: Staff) -> Run:
         started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
         request=request,
         order=ORDER,
+        rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
+        aims=aims,
         environment=environment,
         revision=code,
         argv=("bitbench", *_without_paths(sys.argv[1:])),
@@ -212,7 +261,3 @@ def _without_paths(arguments: Sequence[str]) -> list[str]:
         elif not word.startswith("--out="):
             kept.append(word)
     return kept
-
-
-def _default_directory(run: Run) -> Path:
-    return Path("results", "runs", run.id)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from harness.compare import in_one_run
 from harness.metric import METRICS, Metric
 from harness.model import Comparison
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
@@ -11,7 +12,7 @@ from harness.quantity import figure
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.result_table import BASELINES
 from harness.results import Result
-from harness.stats import paired_ratio, within_tolerance
+from harness.stats import within_tolerance
 from harness.wording import full_precision, interval, listed, typeset
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
@@ -155,7 +156,7 @@ def _over_baselines(best: Result, ratios: Ratios) -> dict[str, Comparison]:
 
 
 def _over(best: Result, other: Result) -> Comparison:
-    return paired_ratio(LATENCY, best.rounds(LATENCY), other.rounds(LATENCY))
+    return in_one_run(best, other)
 
 
 def _latency(result: Result) -> str:

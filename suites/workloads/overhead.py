@@ -14,9 +14,10 @@ import torch
 
 from harness import store
 from harness.errors import UsageError
+from harness.line import encode
 from harness.measure import WallClock, visit
 from harness.metric import METRICS
-from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run, encode
+from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
 from harness.suite import Check, Workload
 from suites import latency, quick
 

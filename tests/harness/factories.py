@@ -7,8 +7,9 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from harness.line import encode
 from harness.metric import in_round
-from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run, Value, encode
+from harness.model import Aim, Case, Environment, Measurement, Record, Request, Revision, Run, Value
 
 IMPLEMENTATIONS = ("linear-fp32", "linear-bf16", "eager", "compiled", "int8")
 SHAPES = ((2560, 2560), (6912, 2560))
@@ -59,6 +60,7 @@ def make_run(
     commit: str = "abcdef0123456789abcdef0123456789abcdef01",
     dirty: bool = False,
     rounds: int = 3,
+    aims: Mapping[str, Aim] | None = None,
 ) -> Run:
     """A header."""
     return Run(
@@ -68,6 +70,7 @@ def make_run(
         order="interleaved within a contest, ABBA or BAAB at random",
         environment=environment or make_environment(),
         revision=Revision(commit, dirty),
+        aims=dict(aims or {}),
         argv=("bitbench", "run", *suites),
     )
 
@@ -99,7 +102,7 @@ def make_record(
             for metric, v in measured.items()
         ),
         facts=dict(facts or {}),
-        noise={"load_average": 0.25},
+        noise={"page_faults": (2.0, 0.0)},
         duration=1.0,
         timed=0.6,
         warnings=tuple(warnings),

@@ -16,6 +16,8 @@ from harness.suite import Catalogue, Check, Suite, Workload
 class Misbehaving(Workload):
     def __init__(self, case: Case, seed: int) -> None:
         self.name = case.implementation
+        self.owner = os.getpid()
+        self.calls = 0
         if self.name == "raises-in-init":
             raise RuntimeError("no such layer")
 
@@ -64,6 +66,27 @@ class Misbehaving(Workload):
     def _wrong(self) -> int:
         return 2
 
+    def _forks(self) -> int:
+        """The children carry on as if they were the worker."""
+        self.calls += 1
+        if self.calls <= 3 and os.getpid() == self.owner:
+            os.fork()
+        return 1
+
+    def _closes_everything(self) -> int:
+        os.closerange(0, 1000)
+        return 1
+
+    def _floods(self) -> int:
+        while True:
+            os.write(1, b"flood\n" * 10_000)
+
+    def _hoards_in_torch(self) -> int:
+        return int(torch.ones(1 << 29).sum())
+
+    def _hoards_in_python(self) -> int:
+        return len(bytearray(1 << 31))
+
 
 NAMES = (
     "honest",
@@ -76,6 +99,11 @@ NAMES = (
     "segfaults",
     "hangs",
     "wrong",
+    "forks",
+    "closes-everything",
+    "floods",
+    "hoards-in-torch",
+    "hoards-in-python",
 )
 SUITES = (
     Suite(

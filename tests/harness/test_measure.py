@@ -3,13 +3,14 @@
 import gc
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.measure import WallClock, calibrate, interleave, take_turns, visit
+from harness.layout import Layout
+from harness.measure import Call, WallClock, calibrate, interleave, interleave_builds, take_turns, visit
 
 
 class FakeTime:
@@ -142,3 +143,33 @@ def test_three_lines_in_a_notebook() -> None:
     )
     assert timings["slow"].median / timings["fast"].median == pytest.approx(3.0)
     assert "s per call" in str(timings["fast"])
+
+
+def test_builds_are_made_anew_at_another_place_and_cost_little_beside_the_timing() -> None:
+    fake = FakeTime()
+    builds: list[str] = []
+
+    def builder(name: str) -> Callable[[], Call]:
+        def build() -> Call:
+            builds.append(name)
+            fake.spend(0.01)
+            return lambda: fake.spend(0.001)
+
+        return build
+
+    timings = interleave_builds(
+        {"a": builder("a"), "b": builder("b")}, seconds=2.0, clock=WallClock(fake.now), now=fake.now
+    )
+    assert timings["a"].median == pytest.approx(0.001)
+    assert builds.count("a") > 5
+    assert sum(timings["a"].values) * timings["a"].iterations > 2 * builds.count("a") * 0.01
+
+
+def test_a_build_that_is_dear_is_kept() -> None:
+    layout = Layout(cost=10.0)
+    layout.timed = 10.0
+    assert not layout.is_due
+    layout.timed = 1000.0
+    assert layout.is_due
+    assert layout.rebuild(lambda: "new", iter([0.0, 3.0]).__next__) == "new"
+    assert (layout.cost, layout.timed, layout.builds) == (3.0, 0.0, 2)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from harness import keyword
 from harness.errors import NothingMeasuredError, UsageError
-from harness.model import Budget, Case, Request, Value
+from harness.model import Aim, Budget, Case, Request, Value
 from harness.plan import Contest, make_plan
 from harness.protocol import Description
+from harness.stats import LOOKS
 from harness.suite import Axis, Registry, Suite
 
 
@@ -59,8 +60,10 @@ def test_options_change_values_implementations_rounds_and_metrics() -> None:
     assert [c.cases[0].params["m"] for c in plan(full=True)] == [2, 4, 8]
     assert [c.cases[0].params["m"] for c in plan(axes={"m": (16, 16, 32)})] == [16, 32]
     assert [case.implementation for case in plan(implementations=("b", "x.y:z"))[0].cases] == ["b", "x.y:z"]
-    assert plan(rounds=9)[0].rounds == 9
-    assert plan(rounds=9, metrics=("weight_bytes",))[0].rounds == 1
+    assert plan(rounds=9)[0].aim == Aim(rounds=9)
+    assert plan(rounds=9, metrics=("weight_bytes",))[0].aim.rounds == 1
+    assert plan(precision=0.05)[0].aim == Aim("", 0.05, LOOKS[-1])
+    assert plan(precision=0.05, rounds=7)[0].aim == Aim("", 0.05, 7)
     assert [case.name for contest in plan(keyword="m=4 and not implementation=a") for case in contest.cases] == [
         case.name for case in plan()[1].cases[1:]
     ]

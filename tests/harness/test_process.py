@@ -1,5 +1,7 @@
 """Real workers with contestants that misbehave: each costs its own row, and every row says why."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from harness import process
 from harness.errors import InvalidEnvironmentError
 from harness.model import Record, Request
 from harness.plan import make_plan
-from harness.process import WorkerProcess
+from harness.process import WorkerLostError, WorkerProcess
+from harness.protocol import Look
 from harness.run import Controller, Worker
 from harness.suite import Registry
 from tests.harness.test_run import Silent
@@ -23,13 +27,13 @@ MODULE = "tests.harness.misbehaviour"
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
     registry = Registry.load(MODULE)
-    first = WorkerProcess(MODULE)
+    first = WorkerProcess(MODULE, memory_limit=1 << 30)
     waiting: list[Worker] = [first]
     request = Request(suites=("misbehaviour",), case_limit=5.0)
     contests = make_plan(request, registry, first.describe())
 
     def hire() -> Worker:
-        return waiting.pop() if waiting else WorkerProcess(MODULE)
+        return waiting.pop() if waiting else WorkerProcess(MODULE, memory_limit=1 << 30)
 
     return list(Controller(contests, request, hire).records(Silent()))
 
@@ -45,6 +49,10 @@ def records() -> list[Record]:
         ("segfaults", "crashed", "the worker was killed by SIGSEGV"),
         ("hangs", "timed_out", "no answer within its time limit of 5 s"),
         ("wrong", "failed", "wrong answer: 2"),
+        ("closes-everything", "crashed", "the worker exited with status 1"),
+        ("floods", "failed", "it printed more than 64 MiB without an answer"),
+        ("hoards-in-torch", "failed", "it took more than its memory limit of 1.00 GiB; raise --memory-limit"),
+        ("hoards-in-python", "failed", "it took more than its memory limit of 1.00 GiB; raise --memory-limit"),
     ],
 )
 def test_a_contestant_that_misbehaves_is_one_row_with_its_reason(
@@ -55,7 +63,7 @@ def test_a_contestant_that_misbehaves_is_one_row_with_its_reason(
     assert not record.values("latency")
 
 
-@pytest.mark.parametrize("name", ["honest", "prints"])
+@pytest.mark.parametrize("name", ["honest", "prints", "forks"])
 def test_the_others_are_measured_in_every_round(records: list[Record], name: str) -> None:
     mine = [record for record in records if record.case.implementation == name]
     assert [record.outcome for record in mine] == ["measured", "measured"]
@@ -66,6 +74,78 @@ def test_the_others_are_measured_in_every_round(records: list[Record], name: str
 def test_bytes_allocated_by_a_call_are_exact(records: list[Record]) -> None:
     (honest, _) = [record for record in records if record.case.implementation == "honest"]
     assert honest.values("peak_forward_bytes") == (4000.0,)
+
+
+def rogue(kind: str) -> WorkerProcess:
+    return WorkerProcess(kind, memory_limit=2**31, program="tests.harness.rogue")
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "reason"),
+    [
+        ("garbage", "crashed", r"something else than the worker wrote to its pipe: b'\\x00\\xff{'"),
+        ("forged", "crashed", "something else than the worker wrote to its pipe: b'{\"outcome"),
+        ("earlier", "crashed", "something else than the worker wrote"),
+        ("coerced", "crashed", "something else than the worker wrote"),
+        ("nested", "crashed", "something else than the worker wrote"),
+        ("endless", "crashed", "a reply of more than 16 MiB"),
+        ("floods", "failed", "it printed more than 64 MiB"),
+        ("drips", "timed_out", "no answer within its time limit of 1 s"),
+        ("babbles", "timed_out", "no answer within its time limit of 1 s"),
+        ("hangs-up", "crashed", "the worker closed its pipe and went on"),
+        ("hears-nothing", "crashed", "the worker closed its pipe and went on"),
+        ("exhausted", "crashed", r"SIGABRT; its last words: what\(\):  std::bad_alloc; it took more than .* 2.00 GiB"),
+        ("killed", "crashed", "killed by SIGKILL, which is often the system when memory is short: choose smaller"),
+        ("strange-signal", "crashed", "the worker was killed by signal 40"),
+    ],
+)
+def test_whatever_a_worker_does_instead_of_answering_is_told_and_ends_it(
+    kind: str, outcome: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "DYING_LIMIT", 0.2)
+    worker = rogue(kind)
+    with pytest.raises(WorkerLostError, match=reason) as lost:
+        worker.ask(Look(), 1.0 if outcome == "timed_out" else 60.0)
+    assert lost.value.outcome == outcome
+    assert "\n" not in lost.value.reason
+    assert worker._process.returncode is not None
+    worker.close()
+
+
+def test_what_is_printed_is_no_answer_and_takes_no_memory() -> None:
+    worker = rogue("talks")
+    assert [worker.ask(Look(), 60.0).values for _ in range(3)] == [{"latency": (0.5,)}] * 3
+    assert worker._last_words() == "; its last words: a lot"
+    assert len(worker._said) <= process.LAST_WORDS
+    worker.close()
+
+
+def test_what_a_worker_started_ends_with_it() -> None:
+    worker = rogue("leaves-a-child")
+    with pytest.raises(WorkerLostError) as lost:
+        worker.ask(Look(), 60.0)
+    child = int(lost.value.reason.rsplit(maxsplit=1)[-1])
+    assert gone(child)
+
+
+def test_a_worker_that_cannot_be_started_is_an_invalid_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(InvalidEnvironmentError, match="cannot start a worker: Resource temporarily unavailable"):
+        rogue("talks")
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if "zombie" not in Path(f"/proc/{pid}/status").read_text():
+                time.sleep(0.01)
+                continue
+        return True
+    return False
 
 
 def test_a_worker_that_does_not_start_is_an_invalid_environment() -> None:
@@ -85,8 +165,4 @@ def test_a_worker_dies_with_its_controller(tmp_path: Path) -> None:
         assert controller.stdout is not None
         pid = int(controller.stdout.readline())
         os.kill(controller.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    status = Path(f"/proc/{pid}/status")
-    assert not status.exists() or "zombie" in status.read_text()
+    assert gone(pid)

@@ -11,17 +11,17 @@ def test_plain_lines_name_contests_rows_and_the_time_left() -> None:
     seconds = iter(range(0, 1000, 10))
     contest: Contest = Scene.contest(1)
     case: Case = contest.cases[0]
-    lines = Lines(3, said.append, lambda: float(next(seconds)))
+    lines = Lines(said.append, lambda: float(next(seconds)))
     with lines:
-        lines.began(contest, 0)
+        lines.began(contest, 0, 3)
         lines.prepared(case, {"latency": (0.002,), "weight_bytes": (2048.0,), "error_sqnr": (8.06,)})
         lines.recorded(Record(case, 0, "measured"))
         lines.recorded(Record(contest.cases[1], 0, "skipped", "no such device"))
-        lines.began(contest, 1)
+        lines.began(contest, 1, 2)
         lines.prepared(case, {"latency": (0.002,)})
     assert said == [
         "[1/3] round 1  s/m=1",
         "  a               about  2.00 ms   2.00 KiB of weights   8.06 dB SQNR",
         "  b               skipped: no such device",
-        "[2/3] round 2  s/m=1  about 20 s left",
+        "[2/3] round 2  s/m=1  at most 20 s left",
     ]

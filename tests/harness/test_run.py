@@ -1,14 +1,17 @@
 """The controller, with a fake worker: what is asked in which order, and what comes of contestants that misbehave."""
 
+import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from harness.model import Budget, Case, Measurement, Outcome, Record, Request
+from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Memory, Prepare, Question, Release, Time
+from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.results import valid
 from harness.run import Controller
 from harness.suite import Suite
 
@@ -23,6 +26,11 @@ SUITE = Suite(
     facts=dict,
 )
 Misbehaviour = Callable[[Question], Answer | None]
+Latency = Callable[[Case, int], float]
+"""(case, number of the worker) -> seconds per call"""
+
+
+FIXED = Aim(rounds=SUITE.budget.rounds)
 
 
 class FakeClock:
@@ -34,12 +42,14 @@ class FakeClock:
 
 
 class FakeWorker:
-    """Answers everything with made-up numbers; a call of any contestant takes a millisecond."""
+    """Answers everything with made-up numbers; a call takes what `latency` says."""
 
-    def __init__(self, clock: FakeClock, log: list[Question], misbehave: Misbehaviour) -> None:
-        self.clock = clock
-        self.log = log
-        self.misbehave = misbehave
+    def __init__(self, scene: "Scene", number: int) -> None:
+        self.clock = scene.clock
+        self.log = scene.log
+        self.misbehave = scene.misbehave
+        self.latency = scene.latency
+        self.number = number
         self.prepared: set[Case] = set()
         self.closed = False
 
@@ -61,8 +71,13 @@ class FakeWorker:
                 return Answer(values={"peak_forward_bytes": (50.0,)})
             case Time(case, iterations, samples):
                 assert case in self.prepared, "timed before it was prepared in this worker"
-                self.clock.time += 0.001 * iterations * samples
-                return Answer(values={"latency": (0.001,) * samples}, noise={"page_faults": 1.0})
+                seconds = self.latency(case, self.number)
+                self.clock.time += seconds * iterations * samples
+                return Answer(values={"latency": (seconds,) * samples})
+            case Look():
+                return Answer(noise={"canary": 0.0005, "page_faults": 1.0, "suspended": 0.0})
+            case Probe():
+                return Answer()
         raise AssertionError(question)
 
     def close(self) -> None:
@@ -70,7 +85,7 @@ class FakeWorker:
 
 
 class Silent:
-    def began(self, contest: Contest, number: int) -> None:
+    def began(self, contest: Contest, number: int, left: int) -> None:
         """Nothing."""
 
     def prepared(self, case: Case, values: dict[str, tuple[float, ...]]) -> None:
@@ -80,21 +95,30 @@ class Silent:
 class Scene:
     """A controller of one or two contests over fake workers."""
 
-    def __init__(self, misbehave: Misbehaviour = lambda _: None, *, budget: float = 0.0, contests: int = 1) -> None:
+    def __init__(
+        self,
+        misbehave: Misbehaviour = lambda _: None,
+        *,
+        budget: float = 0.0,
+        contests: int = 1,
+        aim: Aim = FIXED,
+        latency: Latency = lambda case, number: 0.001,
+    ) -> None:
         self.clock = FakeClock()
         self.log: list[Question] = []
         self.workers: list[FakeWorker] = []
-        self.contests = [self.contest(m) for m in range(1, contests + 1)]
+        self.contests = [self.contest(m, aim) for m in range(1, contests + 1)]
         self.misbehave = misbehave
+        self.latency = latency
         self.controller = Controller(self.contests, Request(suites=("s",), budget=budget), self.hire, self.clock)
 
     @staticmethod
-    def contest(m: int) -> Contest:
+    def contest(m: int, aim: Aim = FIXED) -> Contest:
         cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
-        return Contest(SUITE, cases, {"operations": 2}, frozenset(SUITE.metrics), SUITE.budget.rounds, seed=1)
+        return Contest(SUITE, cases, {"operations": 2}, frozenset(SUITE.metrics), aim, seed=1)
 
     def hire(self) -> FakeWorker:
-        self.workers.append(FakeWorker(self.clock, self.log, self.misbehave))
+        self.workers.append(FakeWorker(self, len(self.workers)))
         return self.workers[-1]
 
     def records(self) -> list[Record]:
@@ -121,7 +145,10 @@ def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every
     assert all({m.metric for m in record.measurements} == {"latency"} for record in later)
     assert first.values("latency") == (0.001,) * len(first.values("latency"))
     assert first.timed > 0
-    assert first.noise["page_faults"] > 0
+    (timing,) = (m for m in first.measurements if m.metric == "latency")
+    blocks = max(timing.blocks) + 1
+    assert len(timing.blocks) == len(timing.values)
+    assert first.noise == {"canary": (0.0005,) * (blocks + 1), "page_faults": (1.0,) * blocks}
 
 
 def test_each_case_is_prepared_and_judged_before_any_is_timed_and_judged_again_in_every_round() -> None:
@@ -191,9 +218,7 @@ def test_resuming_measures_only_what_is_missing() -> None:
     for cut in range(len(everything)):
         scene = Scene()
         scene.controller.continue_from(everything[:cut])
-        turns = scene.controller.turns_left()
         made = scene.records()
-        assert turns == len({r.round for r in made})
         assert [(r.case, r.round) for r in made] == [(r.case, r.round) for r in everything[cut:]]
 
 
@@ -212,3 +237,100 @@ def test_when_the_budget_is_spent_what_was_never_measured_says_so() -> None:
     assert {r.outcome for r in records if r.case in first} == {"measured"}
     assert [(r.outcome, r.round) for r in records if r.case in second] == [("skipped", 0)] * 3
     assert "raise --budget" in records[-1].reason
+
+
+def noisy(sigmas: dict[str, float]) -> Latency:
+    """A millisecond, times a factor of its own for each contestant and worker."""
+
+    def latency(case: Case, number: int) -> float:
+        rng = random.Random(f"{case.implementation}/{number}")
+        return 0.001 * rng.lognormvariate(0, sigmas[case.implementation])
+
+    return latency
+
+
+def rounds_of(records: list[Record], implementation: str) -> list[int]:
+    return [record.round for record in named(records, implementation)]
+
+
+def test_a_contestant_is_done_at_the_first_look_at_which_it_is_known_precisely_enough() -> None:
+    scene = Scene(aim=Aim("a", 0.02, 9), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.2}))
+    records = scene.records()
+    assert rounds_of(records, "b") == [0, 1, 2, 3]
+    assert rounds_of(records, "c") == rounds_of(records, "a") == list(range(9)), "undecided, so its baseline goes on"
+    assert len(scene.workers) == 9
+
+
+def test_a_contest_that_is_precise_enough_costs_no_more_workers() -> None:
+    scene = Scene(aim=Aim("a", 0.02, 20), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}), contests=2)
+    records = scene.records()
+    assert {record.round for record in records} == {0, 1, 2, 3}
+    assert len(scene.workers) == 4
+
+
+def test_resuming_takes_the_same_looks() -> None:
+    aim, latency = Aim("a", 0.02, 9), noisy({"a": 0.0, "b": 0.01, "c": 0.2})
+    everything = Scene(aim=aim, latency=latency).records()
+    assert len(rounds_of(everything, "b")) < len(rounds_of(everything, "c"))
+    for cut in range(0, len(everything), 4):
+        scene = Scene(aim=aim, latency=lambda case, number, first=everything[cut].round: latency(case, number + first))
+        scene.controller.continue_from(everything[:cut])
+        assert [(r.case, r.round) for r in scene.records()] == [(r.case, r.round) for r in everything[cut:]]
+
+
+def test_blocks_beside_a_disturbed_canary_are_voided_for_all_and_kept() -> None:
+    looks = iter([0.5, 0.5, 9.0, *[0.5] * 1000])
+
+    def disturbed(question: Question) -> Answer | None:
+        return Answer(noise={"canary": next(looks)}) if isinstance(question, Look) else None
+
+    first, *_ = by_round = Scene(disturbed).records()
+    assert {record.voided for record in by_round if record.round == 0} == {(1, 2)}
+    assert {record.voided for record in by_round if record.round > 0} == {()}
+    (timing,) = (m for m in first.measurements if m.metric == "latency")
+    assert {1, 2} <= set(timing.blocks), "what was measured stays in the record"
+    assert not {1, 2} & set(valid(first, "latency").blocks)
+
+
+def probing(scene: Scene) -> Scene:
+    scene.controller.contests = [
+        replace(contest, suite=replace(SUITE, probed_by=("scheme",))) for contest in scene.contests
+    ]
+    return scene
+
+
+def test_contestants_are_probed_once_in_a_worker_of_its_own() -> None:
+    scene = probing(Scene(contests=2))
+    scene.records()
+    probes = [q for q in scene.log if isinstance(q, Probe)]
+    assert [probe.case.implementation for probe in probes] == ["a", "b", "c"]
+    assert scene.log[:3] == probes
+    assert len(scene.workers) == 1 + 3
+
+
+@pytest.mark.parametrize("outcome", ["failed", "crashed", "timed_out"])
+def test_a_contestant_that_fails_its_probe_is_never_timed(outcome: Outcome) -> None:
+    scene = probing(Scene(ends_with(outcome, Probe), contests=2))
+    records = scene.records()
+    assert [(r.outcome, r.reason, r.measurements) for r in named(records, "b")] == [(outcome, "because", ())] * 2
+    assert [r.outcome for r in named(records, "a")] == ["measured"] * 6
+
+
+def test_what_a_probe_skips_is_asked_again_when_it_is_prepared() -> None:
+    scene = probing(Scene(ends_with("skipped", Probe)))
+    assert [r.outcome for r in named(scene.records(), "b")] == ["measured"] * 3
+
+
+def test_a_worker_that_dies_between_visits_costs_the_contestant_that_was_last_visited() -> None:
+    asked: list[Question] = []
+
+    def dies(question: Question) -> Answer | None:
+        asked.append(question)
+        last = asked[-2] if len(asked) > 1 else None
+        if isinstance(question, Look) and isinstance(last, Time) and last.case.implementation == "b":
+            raise WorkerLostError("crashed", "because")
+        return None
+
+    records = Scene(dies).records()
+    assert [r.outcome for r in named(records, "b")] == ["crashed"]
+    assert [r.outcome for r in named(records, "a")] == ["measured"] * 3

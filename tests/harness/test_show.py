@@ -1,6 +1,7 @@
 import csv
 import io
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness import cli
 from harness.metric import METRICS
-from harness.model import Case, Comparison, Summary
+from harness.model import SCHEMA_VERSION, Aim, Case, Comparison, Measurement, Summary
 from harness.quantity import amount, change, distinct_amounts, figure, slower, speedup, with_spread
 from harness.stats import summarise
 from harness.table import Column, Table, render
@@ -78,10 +79,43 @@ def test_one_round_is_shown_with_its_warning(tmp_path: Path, capsys: pytest.Capt
     assert out.count("one round: no interval; use --rounds 3 or more (20 cases)") == 1
 
 
+def test_each_row_says_how_it_ended_and_what_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was asked for lies between the noise of eager and that of int8."""
+    records = [
+        make_record(make_case(name), n, {"latency": [1e-3 * (1 + factor * n)] * 4})
+        for n in range(4)
+        for name, factor in (("linear-fp32", 0.0), ("int8", 0.001), ("eager", 0.3))
+    ]
+    run = str(write_run(tmp_path, make_run(aims={"quick": Aim("linear-fp32", 0.02, 4)}), records))
+    out = printed(capsys, run)
+    assert re.search(r"int8 .* 4/16 +converged", out)
+    assert re.search(r"eager .* 4/16 +unstable", out)
+    assert "1 cases are not known to 2 % either side: quieten the machine for 1" in out
+    rows = {
+        row["implementation"]: row
+        for row in csv.DictReader(io.StringIO(printed(capsys, run, "--format", "csv")))
+        if row["metric"] == "latency"
+    }
+    assert (rows["int8"]["state"], rows["int8"]["samples"]) == ("converged", "16")
+    assert 0 < float(rows["int8"]["precision"]) < 0.02 < float(rows["eager"]["precision"])
+
+
+def test_voided_blocks_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = msgspec.structs.replace(
+        make_record(values={"latency": [1e-3, 9e-3]}),
+        measurements=(Measurement("latency", (1e-3, 9e-3), 1, (0, 1)),),
+        noise={"canary": (1.0, 1.0, 5.0)},
+        voided=(1,),
+    )
+    out = printed(capsys, str(write_run(tmp_path, None, [record])))
+    assert "1 of 2 blocks were voided" in out
+    assert "1.00 ms" in out, "the other value is 9 ms, and the median of both 5 ms"
+
+
 def test_csv_and_json_hold_the_same_unrounded_rows(quick: str, capsys: pytest.CaptureFixture[str]) -> None:
     table = list(csv.DictReader(io.StringIO(printed(capsys, quick, "--format", "csv"))))
     content = msgspec.json.decode(printed(capsys, quick, "--format", "json"))
-    assert content["run"]["schema"] == 1
+    assert content["run"]["schema"] == SCHEMA_VERSION
     assert len(content["rows"]) == len(table)
     assert [list(row) for row in content["rows"]] == [list(row) for row in table]
     wanted = {"implementation": "int8", "metric": "latency", "n": "2560", "m": "1"}

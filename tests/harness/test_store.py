@@ -6,8 +6,10 @@ import pytest
 
 from harness import store
 from harness.errors import StoreError
-from harness.model import SCHEMA_VERSION, encode
+from harness.line import encode
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
+
+GOLDEN = Path(__file__).parent / "golden_runs"
 
 
 def one_line(error: pytest.ExceptionInfo[StoreError]) -> str:
@@ -79,7 +81,7 @@ def test_a_header_cut_anywhere_is_no_run(tmp_path: Path) -> None:
         (encode(make_record(values={"latency": 1.0})).replace(b"[1.0]", b'["fast"]'), "Expected `float`, got `str`"),
         (encode(make_record(values={"latency": 1.0})).replace(b"[1.0]", b"[true]"), "Expected `float`, got `bool`"),
         (encode(make_record(values={"latency": 1.0})).replace(b"[1.0]", b"[null]"), "Expected `float`, got `null`"),
-        (encode(make_record(round=-1, values={"latency": 1.0})), "negative round"),
+        (encode(make_record(round=-1, values={"latency": 1.0})), "Expected `int` >= 0"),
         (encode(make_record(reason="no")).replace(b'"skipped"', b'"measured"'), "only 'measured' has no reason"),
         (encode(make_record()).replace(b'"measured"', b'"won"'), "Invalid enum value"),
     ],
@@ -192,16 +194,33 @@ def test_metrics_of_the_future_are_named(tmp_path: Path) -> None:
     assert "unknown metrics are ignored: watts" in stored.warnings[0]
 
 
-def test_old_schemas_are_migrated_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = make_record(values={"latency": 1.0})
-    header = encode(make_run()).replace(b'"schema":%d' % SCHEMA_VERSION, b'"schema":0').replace(b'"order"', b'"turns"')
-    old = encode(record).replace(b'"round"', b'"repeat"')
-    (tmp_path / store.FILE_NAME).write_bytes(header + b"\n" + old + b"\n")
+def test_records_of_one_contest_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    sync = os.fsync
+    records = [make_record(round=number, values={"latency": 1.0}) for number in range(3)]
+    with store.create(tmp_path, make_run()) as writer, monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: (synced.append(number), sync(number)))
+        writer.append_all(records)
+    assert list(store.load(tmp_path).records) == records
+    assert len(synced) == 1
 
-    def lift(line: dict[str, object]) -> dict[str, object]:
-        names = {"turns": "order", "repeat": "round"}
-        lifted = {names.get(key, key): value for key, value in line.items()}
-        return {**lifted, "schema": 1} if "schema" in lifted else lifted
 
-    monkeypatch.setitem(store.MIGRATIONS, 0, lift)
-    assert store.load(tmp_path) == store.StoredRun(make_run(), (record,))
+def test_a_run_without_a_name_of_its_own_never_takes_anothers(tmp_path: Path) -> None:
+    """Two runs in one second, or a clock that was set back, give the same id."""
+    made = []
+    for _ in range(3):
+        directory, writer = store.create_in(tmp_path / "runs", make_run())
+        writer.close()
+        made.append((directory.name, store.load(directory).run.id))
+    first = make_run().id
+    assert made == [(name, name) for name in (first, f"{first}-2", f"{first}-3")]
+
+
+def test_a_run_of_an_earlier_version_is_read_but_not_gone_on_with(tmp_path: Path) -> None:
+    content = (GOLDEN / "schema-1.jsonl").read_bytes()
+    (tmp_path / store.FILE_NAME).write_bytes(content)
+    assert store.load(tmp_path).records
+    with pytest.raises(StoreError, match=r"begun by an earlier bitlinear-bench .* begin a new run") as error:
+        store.resume(tmp_path)
+    one_line(error)
+    assert (tmp_path / store.FILE_NAME).read_bytes() == content

@@ -1,0 +1,113 @@
+"""A record in the making: what is known of one case in one round, until it is measured or comes to another end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.metric import in_round
+from harness.model import Case, Measurement, Outcome, Record
+from harness.plan import Contest
+from harness.protocol import Answer
+from harness.voiding import voided
+
+
+class CaseEndedError(Exception):
+    """A case came to an end other than being measured; the others of its contest go on without it."""
+
+    def __init__(self, case: Case, outcome: Outcome, reason: str, evidence: Answer | None = None) -> None:
+        super().__init__(reason)
+        self.case = case
+        self.outcome = outcome
+        self.reason = reason
+        self.evidence = evidence or Answer(outcome, reason)
+        """The answer that ended it; of a wrong answer it holds how far it was off."""
+
+
+@dataclass
+class Witness:
+    """What the machine did during one contest's round, block by block."""
+
+    canary: list[float] = field(default_factory=list)
+    """Seconds that the canary took before the first block and after each."""
+    noise: dict[str, list[float]] = field(default_factory=dict)
+    """By name: one value a block."""
+
+    def take_in(self, noise: Mapping[str, float]) -> None:
+        """Keep what one look says; the first one, before any block, only tells how the canary is."""
+        first = not self.canary
+        for name, value in noise.items():
+            if name == "canary":
+                self.canary.append(value)
+            elif not first:
+                self.noise.setdefault(name, []).append(value)
+
+    @property
+    def voided(self) -> tuple[int, ...]:
+        """The blocks that count for nobody."""
+        return voided(self.canary, self.noise.get("suspended", ()))
+
+    def told(self) -> dict[str, tuple[float, ...]]:
+        """What happened, by name; what never happened is left out."""
+        names = {"canary": self.canary, **self.noise}
+        return {name: tuple(values) for name, values in names.items() if any(values)}
+
+
+@dataclass
+class Draft:
+    """What is known so far."""
+
+    contest: Contest
+    case: Case
+    round: int
+    started: float
+    values: dict[str, list[float]] = field(default_factory=dict)
+    iterations: int = 1
+    blocks: tuple[int, ...] = ()
+    warnings: dict[str, None] = field(default_factory=dict)
+    timed: float = 0.0
+
+    def take_in(self, answer: Answer) -> None:
+        """Keep what an answer says, its latencies apart: they come in the order in which turns are taken."""
+        for metric, values in answer.values.items():
+            if metric != "latency":
+                self.values.setdefault(metric, []).extend(values)
+        self.warnings.update(dict.fromkeys(answer.warnings))
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """What is measured of the case in this round."""
+        return frozenset(name for name in self.contest.metrics if in_round(name, self.round))
+
+    def measured(self, witness: Witness, now: float) -> Record:
+        """The record of a case that came to its end."""
+        measurements = tuple(
+            Measurement(metric, tuple(values), self.iterations, self.blocks)
+            if metric == "latency"
+            else Measurement(metric, tuple(values))
+            for metric, values in sorted(self.values.items())
+            if metric in self.wanted
+        )
+        return self._record("measured", "", measurements, witness, now)
+
+    def ended(self, end: CaseEndedError, now: float) -> Record:
+        """A wrong answer keeps what shows that it is wrong; nothing else of the case is kept, and no latency ever."""
+        evidence = tuple(
+            Measurement(metric, values) for metric, values in sorted(end.evidence.values.items()) if metric != "latency"
+        )
+        return self._record(end.outcome, end.reason, evidence, Witness(), now)
+
+    def _record(
+        self, outcome: Outcome, reason: str, measurements: tuple[Measurement, ...], witness: Witness, now: float
+    ) -> Record:
+        return Record(
+            self.case,
+            self.round,
+            outcome,
+            reason,
+            measurements,
+            self.contest.facts,
+            witness.told(),
+            witness.voided,
+            now - self.started,
+            self.timed,
+            tuple(self.warnings),
+        )

@@ -1,0 +1,39 @@
+"""`python -m tests.harness.killable swift|real LOG ARGUMENT...`: the command line, over the package `steadfast`.
+
+Every record is named in LOG as soon as the store has said that it is kept, so that a test can tell which ones may not
+be lost, whenever this process is killed.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from harness import cli, store
+from harness.commands import run
+from harness.model import Record
+from harness.process import WorkerProcess
+
+
+def acknowledge(path: str) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    append_all = store.Writer.append_all
+
+    def append_and_tell(self: store.Writer, records: Sequence[Record]) -> None:
+        append_all(self, records)
+        os.write(log, b"".join(f"{record.case.name}\t{record.round}\n".encode() for record in records))
+
+    store.Writer.append_all = append_and_tell  # type: ignore[method-assign]  # to be told of every record
+
+
+def main() -> int:
+    worker, log, *arguments = sys.argv[1:]
+    run.DEFAULT_MODULE = "tests.harness.steadfast"
+    if worker == "swift":
+        run.WorkerProcess = partial(WorkerProcess, program="tests.harness.swift_worker")  # type: ignore[misc,assignment]  # stands in for the class
+    acknowledge(log)
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
