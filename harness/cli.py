@@ -18,7 +18,8 @@ COMMANDS = {
     "compare": "Compare two stored runs row by row.",
     "gate": "Judge a run against a baseline; the exit code is the verdict.",
     "report": "Write one self-contained HTML file from runs.",
-    "env": "Print what machine and software this is.",
+    "env": "Print what machine and software this is, or what makes it noisy.",
+    "selftest": "Prove on this machine that what the harness reports is so.",
 }
 INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C."""

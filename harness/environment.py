@@ -121,6 +121,11 @@ def differences(a: Environment, b: Environment) -> tuple[str, ...]:
     return tuple(f"{field}: {this} vs {that}" for field, this, that in sides if this != that)
 
 
+def comparable(environment: Environment) -> tuple[str, ...]:
+    """The fields that `differences` compares, as it compares them: equal tuples mean alike machines."""
+    return tuple(_told(field, environment, Environment()) for field in COMPARABLE_FIELDS)
+
+
 def _told(field: str, environment: Environment, other: Environment) -> str:
     """What `differences` compares and prints of one field."""
     match field:

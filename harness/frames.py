@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from harness.ceiling import standing
 from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Comparison, Measurement, Record
@@ -27,10 +28,11 @@ COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason
 """Columns of `load`; params and facts beyond these follow under their own names."""
 
 SPEEDUPS = tuple(f"speedup_{name}{bound}" for name in BASELINES for bound in ("", "_lo", "_hi"))
-SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS)
+STANDING = ("bandwidth", "throughput", "intensity", "ceiling_share", "ceiling")
+SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS, *STANDING)
 
 _WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "rounds")
-_REAL = ("weight_bits", "value", "centre", "lo", "hi", *SPEEDUPS)
+_REAL = ("weight_bits", "value", "centre", "lo", "hi", *SPEEDUPS, *STANDING[:-1])
 
 Source: TypeAlias = str | Path | StoredRun | View
 """A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
@@ -84,14 +86,16 @@ def summary(*runs: Source) -> pd.DataFrame:
     Intervals are `harness.stats.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
-    (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round. Raises StoreError for what cannot be read.
+    (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the
+    operations a second, the operations a byte, and which share of which ceiling that is. Raises StoreError for what
+    cannot be read.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
     for view in views_of(runs):
         words = titles(view.results)
         for result in view.results:
-            rows += _summaries(len(points), result, view.ratios)
+            rows += _summaries(len(points), result, view)
             contest = {"contest": result.contest, "title": words[result.contest]}
             points.append(_point(view.stored, result.records[0], result.name) | contest)
     values = pd.DataFrame(rows, columns=["record", *SUMMARY])
@@ -101,14 +105,14 @@ def summary(*runs: Source) -> pd.DataFrame:
 def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """One row per case of a `summary`, in its order, and one column per metric: the centres.
 
-    `latency_lo`, `latency_hi` and the speed-ups stand beside `latency`. Where `metrics` are named there are only
-    cases that have one of them, and a column for each.
+    `latency_lo`, `latency_hi`, the speed-ups and what STANDING names stand beside `latency`. Where `metrics` are named
+    there are only cases that have one of them, and a column for each.
     """
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
     cases = frame.drop_duplicates(["run", "case"]).drop(columns=list(SUMMARY)).set_index(["run", "case"])
     centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
     times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
-    times = times[["lo", "hi", *SPEEDUPS]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    times = times[["lo", "hi", *SPEEDUPS, *STANDING]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
     joined = cases.join(centres).join(times).reset_index()
     return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
 
@@ -152,14 +156,22 @@ def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
     return {**case.params, **record.facts, **ours}
 
 
-def _summaries(index: int, result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[tuple[object, ...]]:
+def _summaries(index: int, result: Result, view: View) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
+    beside = [*_gains(result, view.ratios), *_standing(result, view)]
     for metric in result.metrics:
         s = result.summary(metric)
         if s is not None:
-            gains = _gains(result, ratios) if metric.name == "latency" else [math.nan] * len(SPEEDUPS)
-            rows.append((index, metric.name, metric.unit, s.centre, s.lo, s.hi, s.n, "; ".join(s.warnings), *gains))
+            further = beside if metric.name == "latency" else [None] * len(beside)
+            rows.append((index, metric.name, metric.unit, s.centre, s.lo, s.hi, s.n, "; ".join(s.warnings), *further))
     return rows
+
+
+def _standing(result: Result, view: View) -> list[object]:
+    found = standing(result, view.stored.run.ceilings)
+    if found is None:
+        return [None] * len(STANDING)
+    return [found.bandwidth, found.throughput, found.intensity, found.share, found.ceiling]
 
 
 def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[float]:

@@ -1,8 +1,10 @@
-"""What a call allocates: exact byte counts from torch's allocators, never from the resident set."""
+"""What a call allocates: exact byte counts from torch's allocators and Python's, never from the resident set."""
 
 import gc
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +12,16 @@ from typing import Any, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from harness.quantity import amount
+
 Result = TypeVar("Result")
+
+LARGE = 64 << 10
+"""Bytes from which on one block of memory, or what a contestant keeps beside its weights, is worth a word."""
+COMPILERS = tuple(str(Path(str(package.__file__)).parent) for package in (torch, json))
+"""Folders of the modules that keep large blocks for themselves: torch's compiler, and json, which writes its log."""
+SLACK = 0.1
+"""The share of what it declares that a contestant may keep besides."""
 
 Event = tuple[int, int]
 """(address, bytes): positive bytes for an allocation, negative for a release."""
@@ -22,6 +33,8 @@ class Allocation:
 
     peak: int
     kept: int
+    reserved: int | None = None
+    """What the allocator took from the device for it, where that is another number."""
 
 
 def tally(events: Iterable[Event]) -> Allocation:
@@ -43,6 +56,7 @@ def trace_cpu(call: Callable[[], Result]) -> tuple[Allocation, Result]:
     gc.collect()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = call()
+        gc.collect()  # what only a cycle holds is not kept
     results = profiler.profiler.kineto_results if profiler.profiler else None
     if results is None:
         raise RuntimeError("torch's profiler returned no trace, so allocations cannot be counted")
@@ -61,26 +75,50 @@ def _allocations(tree: Iterable[Any]) -> Iterator[tuple[int, int, int]]:
             yield event.start_time_ns, fields.ptr, fields.alloc_size
 
 
-def trace_cuda(call: Callable[[], Result]) -> tuple[Allocation, Result]:
-    """Run `call` and return what the CUDA caching allocator handed out for it, and its result (still held)."""
-    gc.collect()
-    torch.cuda.synchronize()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    result = call()
-    torch.cuda.synchronize()
-    return Allocation(torch.cuda.max_memory_allocated() - before, torch.cuda.memory_allocated() - before), result
-
-
 def trace_mps(call: Callable[[], Result]) -> tuple[Allocation, Result]:
     """Run `call` and return what it kept; Metal's allocator reports no peak, so the peak is what is held at the end."""
     gc.collect()
     torch.mps.synchronize()
     before = torch.mps.current_allocated_memory()
     result = call()
+    gc.collect()
     torch.mps.synchronize()
     kept = torch.mps.current_allocated_memory() - before
     return Allocation(kept, kept), result
+
+
+def kept_by_python(call: Callable[[], Result]) -> tuple[int, Result]:
+    """Run `call`; the bytes outside torch's allocators that it left alive, in blocks of at least LARGE, and its result.
+
+    These are numpy arrays, bytes and the like, but not what COMPILERS allocated.
+    """
+    tracemalloc.start()
+    tracemalloc.clear_traces()
+    try:
+        result = call()
+        gc.collect()
+        traces = tracemalloc.take_snapshot().traces
+    finally:
+        tracemalloc.stop()
+    large = (trace for trace in traces if trace.size >= LARGE)
+    return sum(trace.size for trace in large if not trace.traceback[0].filename.startswith(COMPILERS)), result
+
+
+def surplus(resident: float, declared: float, stored: Mapping[str, float]) -> str:
+    """What to say of a contestant that keeps `resident` bytes, `declared` of them by its own account; mostly nothing.
+
+    `stored` holds its `weight_bytes` and `bits_per_weight`.
+    """
+    extra = resident - declared
+    if extra <= SLACK * declared + LARGE:
+        return ""
+    claim = "keeps more than it says"
+    if bits := stored.get("bits_per_weight"):
+        claim = f"claims {bits:.3g} bits a weight and keeps {bits * (1 + extra / stored['weight_bytes']):.3g}"
+    return (
+        f"{claim}: {amount(extra, 'B')} are alive besides the {amount(declared, 'B')} that it declares;"
+        " register them as buffers, or drop them"
+    )
 
 
 def peak_rss(call: Callable[[], object]) -> int | None:

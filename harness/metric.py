@@ -42,10 +42,28 @@ _ALL = (
         first_round_only=True,
     ),
     Metric("prepare", "building the implementation from a layer", "s", "lower", "sampled", informative=True),
+    Metric("launch_overhead", "until a call has been queued on the GPU", "s", "lower", "sampled", informative=True),
     Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),
     Metric("bits_per_weight", "effective bits per weight", "bit", "lower", "exact"),
     Metric("resident_bytes", "bytes kept alive after the first call", "B", "lower", "exact"),
     Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact", machine_dependent=True),
+    Metric(
+        "peak_backward_bytes",
+        "peak bytes allocated during backward and optimiser step",
+        "B",
+        "lower",
+        "exact",
+        machine_dependent=True,
+    ),
+    Metric(
+        "reserved_bytes",
+        "bytes that the GPU's allocator took for build and first call",
+        "B",
+        "lower",
+        "sampled",
+        informative=True,
+        first_round_only=True,
+    ),
     Metric(
         "peak_rss", "peak resident set of the worker", "B", "lower", "sampled", informative=True, first_round_only=True
     ),

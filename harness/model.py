@@ -158,12 +158,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 class Ceilings(msgspec.Struct, frozen=True, kw_only=True):
     """What the machine can do at most, as measured on it; 0 where it was not measured.
 
-    Bandwidths are bytes read a second, from what fits into the last-level cache of `cache_bytes` and from what does
-    not. By dtype: operations a second of a large matrix product; a multiply and an add count as two.
+    Bandwidths are bytes read a second: from what fits into the caches of single cores (`core_cache_bytes` of all
+    threads together), into the last-level cache of `cache_bytes`, and into neither. By dtype: operations a second of
+    a large matrix product; a multiply and an add count as two.
     """
 
     device: str = "cpu"
     threads: Count = 0
+    core_cache_bytes: Count = 0
+    core_cache_bandwidth: Amount = 0.0
     cache_bytes: Count = 0
     cache_bandwidth: Amount = 0.0
     memory_bandwidth: Amount = 0.0

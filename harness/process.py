@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import TypeVar
 
+import msgspec
+
 from harness.errors import InvalidEnvironmentError
 from harness.limit import met
 from harness.line import LineError, decode, encode
@@ -30,6 +32,9 @@ OUTPUT_LIMIT = 1 << 26
 
 LAST_WORDS = 2000
 """Bytes of output that are kept to tell what a worker said last."""
+
+SUSPENSION = 0.5
+"""Seconds, well above the difference of two readings of two clocks and below any real suspension."""
 
 WORKER = "harness.worker"
 
@@ -95,8 +100,16 @@ class WorkerProcess:
             ) from lost
 
     def ask(self, question: Question, limit: float) -> Answer:
-        """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds."""
-        return self._exchange(question, Answer, limit)
+        """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds.
+
+        The time that the machine is suspended does not count, but the answer then has a warning.
+        """
+        before = suspended()
+        answer = self._exchange(question, Answer, limit)
+        if (asleep := suspended() - before) < SUSPENSION:
+            return answer
+        doubt = f"the machine was suspended for {asleep:.0f} s meanwhile: measure this case again"
+        return msgspec.structs.replace(answer, warnings=(*answer.warnings, doubt))
 
     def _exchange(self, question: Question, kind: type[Reply], limit: float) -> Reply:
         self._listen(0)
@@ -174,6 +187,13 @@ class WorkerProcess:
         self._ears.close()
         for pipe in (self._requests, self._replies, self._errors):
             pipe.close()
+
+
+def suspended() -> float:
+    """Seconds since it was started that this machine has slept; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _ending(code: int) -> str:

@@ -47,7 +47,10 @@ class Accuracy(msgspec.Struct, frozen=True, tag="accuracy"):
 
 
 class Memory(msgspec.Struct, frozen=True, tag="memory"):
-    """Build the case again under the allocator's eyes. Answers `resident_bytes`, `peak_forward_bytes`, `peak_rss`."""
+    """Build the case again under the allocators' eyes.
+
+    Answers `resident_bytes`, the peaks that the workload has parts for, `peak_rss`, and `reserved_bytes` on a GPU.
+    """
 
     case: Case
     seed: int

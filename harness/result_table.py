@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from harness import ceiling_display
 from harness.compare import speedups
 from harness.convergence import Convergence, advice, convergence
 from harness.metric import METRICS, Metric
@@ -26,6 +27,7 @@ _HEADINGS = {
     "bits_per_weight": "bits/\nweight",
     "resident_bytes": "resident\nbytes",
     "peak_forward_bytes": "peak\nforward",
+    "peak_backward_bytes": "peak\nbackward",
     "error_sqnr": "error\nSQNR",
     "agreement_sqnr": "agree\nSQNR",
     "weight_gradient_cosine": "weight\ngradient",
@@ -96,6 +98,7 @@ def page(view: View) -> list[Block]:
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    legend += [ceiling_display.LEGEND] * bool(view.stored.run.ceilings)
     blocks += ["\n".join(legend)] * bool(legend)
     ended = ended_early(view.results)
     blocks += [ended] * bool(ended.rows)
@@ -218,7 +221,12 @@ def _metric_columns(view: View) -> list[Shown]:
         )
         if metric.name == "latency":
             columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
+            columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
     return columns
+
+
+def _of_ceiling(view: View, result: Result) -> str:
+    return ceiling_display.words(result, view.stored.run.ceilings)
 
 
 def _cell(metric: Metric, result: Result) -> str:
@@ -246,6 +254,9 @@ def _numbers(view: View, result: Result) -> list[list[Cell]]:
         for metric, s in summaries
         if s
     ]
+    if METRICS["latency"] in view.metrics:
+        derived = ceiling_display.rates(result, view.stored.run.ceilings)
+        rows += [[*rate, *[None] * 3] for rate in derived]
     for base, r in ratios:
         if r:
             bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]

@@ -1,20 +1,25 @@
 """The controller: decides what is measured next, and turns answers into records. Imports no torch, writes no file."""
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from harness.ceiling import from_answer, matching, merge
 from harness.convergence import looks, undecided
 from harness.draft import CaseEndedError, Draft, Witness
 from harness.measure import calibrate, take_turns
-from harness.model import Case, Record, Request
+from harness.model import Case, Ceilings, Record, Request
 from harness.plan import Contest
 from harness.process import WorkerLostError
 from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.protocol import Ceilings as MeasureCeilings
 from harness.results import results
 
-MEMORY_METRICS = frozenset({"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "peak_rss"})
+MEMORY_METRICS = frozenset(
+    {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
+)
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 
@@ -47,8 +52,10 @@ class Controller:
         request: Request,
         hire: Callable[[], Worker],
         now: Callable[[], float] = time.perf_counter,
+        ceilings: Sequence[Ceilings] = (),
     ) -> None:
         self.contests = contests
+        self.ceilings = list(ceilings)
         self.request = request
         self.hire = hire
         self.now = now
@@ -65,6 +72,10 @@ class Controller:
 
     def records(self, progress: Progress) -> Iterator[Record]:
         """Every record still to be made, as it is made."""
+        return itertools.chain.from_iterable(self.batches(progress))
+
+    def batches(self, progress: Progress) -> Iterator[Sequence[Record]]:
+        """The same, those together that come to be together: the cases of one contest in one round."""
         deadline = self.now() + self.request.budget if self.request.budget else float("inf")
         try:
             self._probe()
@@ -77,9 +88,10 @@ class Controller:
                         made = self._contest(contest, number, progress)
                     else:
                         made = self._unmeasured(contest)
-                    for record in made:
-                        self._note(record)
-                        yield record
+                    for batch in made:
+                        for record in batch:
+                            self._note(record)
+                        yield batch
                 self._dismiss()
         finally:
             self._dismiss()
@@ -97,12 +109,11 @@ class Controller:
             random.Random(f"{self.request.seed}/{number}").shuffle(contests)
         return contests
 
-    def _unmeasured(self, contest: Contest) -> Iterator[Record]:
+    def _unmeasured(self, contest: Contest) -> Iterator[list[Record]]:
         """Cases that the budget left without any record must be seen to be missing."""
         reason = OUT_OF_TIME.format(budget=self.request.budget)
-        for case in contest.cases:
-            if case not in self.made:
-                yield Record(case, 0, "skipped", reason, facts=contest.facts)
+        missing = [case for case in contest.cases if case not in self.made]
+        yield [Record(case, 0, "skipped", reason, facts=contest.facts) for case in missing]
 
     def _waiting(self, contest: Contest, number: int) -> list[Case]:
         """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look."""
@@ -135,7 +146,7 @@ class Controller:
             return end if end.outcome != "skipped" else None  # its own preparation says why
         return None
 
-    def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[Record]:
+    def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[list[Record]]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
         waiting = self._waiting(contest, number)
         while waiting:
@@ -147,7 +158,7 @@ class Controller:
                     progress.prepared(case, {name: tuple(values) for name, values in drafts[case].values.items()})
                 except CaseEndedError as end:
                     waiting.remove(case)
-                    yield drafts.pop(case).ended(end, self.now())
+                    yield [drafts.pop(case).ended(end, self.now())]
                     if self._worker is None:
                         break  # what was prepared went with the worker
             else:
@@ -155,10 +166,29 @@ class Controller:
                     witness = self._time(contest, number, drafts)
                 except CaseEndedError as end:
                     waiting.remove(end.case)
-                    yield drafts[end.case].ended(end, self.now())
+                    yield [drafts[end.case].ended(end, self.now())]
                 else:
-                    yield from (draft.measured(witness, self.now()) for draft in drafts.values())
+                    yield [self._finished(draft, witness) for draft in drafts.values()]
                     return
+
+    def _finished(self, draft: Draft, witness: Witness) -> Record:
+        """What was measured, unless it cannot be true: then the ceilings are measured again, and judge once more."""
+        ceilings = matching(draft.case, self.ceilings)
+        if ceilings and draft.too_fast(ceilings):
+            try:
+                ceilings = self._higher(ceilings, draft)
+            except CaseEndedError as end:
+                return draft.ended(end, self.now())
+            if told := draft.too_fast(ceilings):
+                return draft.ended(CaseEndedError(draft.case, "failed", told), self.now())
+        return draft.measured(witness, self.now())
+
+    def _higher(self, known: Ceilings, draft: Draft) -> Ceilings:
+        """Ceilings that were measured again, where they are higher: a neighbour may have been busy the first time."""
+        answer = self._exchange(draft.case, MeasureCeilings(known.device, known.threads))
+        higher = merge(known, from_answer(known.device, answer.values))
+        self.ceilings = [higher if one is known else one for one in self.ceilings]
+        return higher
 
     def _release(self) -> None:
         """Let the worker forget the contest before. A worker that cannot even do that is replaced."""

@@ -91,11 +91,14 @@ def create(directory: Path, run: Run) -> Writer:
     path = directory / FILE_NAME
     with _explained("write", directory):
         directory.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            raise StoreError(f"{directory} holds a run already: go on with it by --resume, or choose another --out")
-        if any(directory.iterdir()):
+        if any(directory.iterdir()) and not path.exists():
             raise StoreError(f"{directory} is not empty and holds no run: choose another --out")
-        file = _open_locked(path, "x")
+        try:
+            file = _open_locked(path, "x")
+        except FileExistsError as error:
+            raise StoreError(
+                f"{directory} holds a run already: go on with it by --resume, or choose another --out"
+            ) from error
         try:
             _write_lines(file, (run,))
         except OSError:

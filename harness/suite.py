@@ -118,10 +118,16 @@ class Workload(ABC):
         """Judge the contestant on other shapes and inputs than this case's own, as quickly as may be."""
         return Check({})
 
-    def settle(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """After the first call of every build, untimed: have `call` go through more layers, if the case asks for it.
+    def rebuild(self) -> Callable[[], object]:
+        """Another `build`, called once and ready to be timed in place of the one before."""
+        call = self.build()
+        call()
+        return call
 
-        Answers `ring_bytes` then. What is made here counts as nobody's memory.
+    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """After the first call, untimed: make `call` go through more layers than one, where the case asks for it.
+
+        Answers `ring_bytes` then. What is built here counts as nobody's memory.
         """
         return {}
 
@@ -137,12 +143,19 @@ class Workload(ABC):
         return ""
 
     def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
-        """What to trace for peak bytes, by metric, one after the other."""
+        """What to trace for peak bytes, by metric, in this order: each part may go on where the last one ended."""
         return {"peak_forward_bytes": call}
 
     def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
         """What the user ought to know of the contestant behind `call`: warnings with their cures, mostly none."""
         return ()
+
+    def declared(self, call: Callable[[], object]) -> float | None:
+        """The bytes that `call` keeps alive by its own account: its weights, unless there is more; None for no account.
+
+        A contestant that keeps more than that gets a warning.
+        """
+        return self.stored(call).get("weight_bytes")
 
     @abstractmethod
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:

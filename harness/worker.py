@@ -3,7 +3,6 @@
 `python -m harness.worker SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
 """
 
-import contextlib
 import ctypes
 import gc
 import math
@@ -12,9 +11,8 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 import torch
@@ -24,13 +22,15 @@ from harness.environment import torch_side
 from harness.guard import Findings, Guard
 from harness.layout import Layout
 from harness.limit import MemoryLimit
-from harness.line import decode, encode
-from harness.measure import visit
-from harness.memory import peak_rss
+from harness.measure import Clock, visit
+from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
+from harness.noise import Lookout
+from harness.pipes import claim_pipes, serve
 from harness.protocol import (
     Accuracy,
     Answer,
+    Ceilings,
     Describe,
     Description,
     Look,
@@ -42,6 +42,7 @@ from harness.protocol import (
     Time,
 )
 from harness.suite import Catalogue, Check, Registry, Workload, follow
+from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1
 
@@ -55,20 +56,19 @@ class Prepared:
     workload: Workload
     call: Callable[[], object]
     device: Device
+    clock: Clock
     layout: Layout
 
     def move(self) -> None:
         """Build it anew at another place in memory, if that is due. The old build goes when the new one is there."""
 
-        def build() -> Callable[[], object]:
-            call = self.workload.build()
-            call()
-            self.workload.settle(call)
+        def rebuild() -> Callable[[], object]:
+            call = self.workload.rebuild()
             self.device.synchronise()
             return call
 
         if self.layout.is_due:
-            self.call = self.layout.rebuild(build, perf_counter)
+            self.call = self.layout.rebuild(rebuild, perf_counter)
 
 
 class Worker:
@@ -77,7 +77,8 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
-        self.canary = torch.randn(192, 192)
+        self.lookout = Lookout()
+        self.canary = canary()
         self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
 
@@ -88,13 +89,15 @@ class Worker:
                 return self.describe()
             case Look():
                 return self.look()
+            case Ceilings(device, threads):
+                return self.ceilings(device, threads)
         if not isinstance(question, Release):
-            _use_threads(question.case)
+            _use_threads(int(question.case.params.get("threads", 0)))
         builds = isinstance(question, Prepare | Probe | Memory)
         self._guard.begin(thorough=builds)
         answer = self._of_contestants(question)
         if os.getpid() != self._process:
-            os._exit(0)  # a contestant forked, and this is the copy: two must not answer
+            os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
         return _with_findings(answer, self._guard.end(thorough=builds))
 
     def _of_contestants(self, question: Question) -> Answer:
@@ -134,7 +137,7 @@ class Worker:
     def prepare(self, case: Case, seed: int) -> Answer:
         """Build and call once, both timed."""
         device = DEVICES[str(case.params.get("device", "cpu"))]
-        sentence = device.why_not()
+        sentence = device.why_not() or device.why_not_timed(case.params)
         workload = None if sentence else self._workload(case, seed)
         sentence = sentence or (workload.why_not() if workload else None)
         if sentence or workload is None:
@@ -143,10 +146,10 @@ class Worker:
         with workload.context():
             call, build = _timed(device, workload.build)
             _, first = _timed(device, call)
-            settled, rest = _timed(device, partial(workload.settle, call))
-            self.prepared[case] = Prepared(workload, call, device, Layout(build + first + rest))
-            values = {"prepare": build, "first_call": first, **workload.stored(call), **settled}
-            return Answer(values=_singles(values), warnings=workload.notes(call))
+            self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
+            known = {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
+            values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
+            return Answer(values=values, warnings=workload.notes(call))
 
     def probe(self, case: Case, seed: int) -> Answer:
         """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
@@ -174,11 +177,15 @@ class Worker:
             return call
 
         with workload.context():
-            resident, call = device.trace(build_and_call)
-            peak, _ = device.trace(call)
+            allocation, (elsewhere, call) = device.trace(lambda: kept_by_python(build_and_call))
+            peaks = {metric: device.trace(part)[0].peak for metric, part in workload.peaks(call).items()}
             rss = peak_rss(call)
-        values = {"resident_bytes": float(resident.kept), "peak_forward_bytes": float(peak.peak)}
-        return Answer(values=_singles(values if rss is None else {**values, "peak_rss": float(rss)}))
+            stored, declared = workload.stored(call), workload.declared(call)
+        resident = allocation.kept + elsewhere
+        values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
+        told = surplus(resident, declared, stored) if declared is not None else ""
+        known = {name: value for name, value in values.items() if value is not None}
+        return Answer(values=_singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit, and the judgement on its last output."""
@@ -186,19 +193,25 @@ class Worker:
         with ready.workload.context():
             ready.move()
             ready.workload.refresh(ready.call)
-            values, output = visit(ready.device.clock, ready.call, iterations, samples)
+            values, output = visit(ready.clock, ready.call, iterations, samples)
             wrong = ready.workload.inspect(ready.call, output)
+        ready.layout.timed += sum(values) * iterations
         if wrong:
             return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
-        ready.layout.timed += sum(values) * iterations
-        return Answer(values={"latency": values})
+        return Answer(values={"latency": values}, warnings=ready.device.doubts())
 
     def look(self) -> Answer:
-        """A fixed product of matrices, on all threads."""
-        start = perf_counter()
-        for _ in range(4):
-            torch.mm(self.canary, self.canary)
-        return Answer(noise={"canary": perf_counter() - start})
+        """What happened since the last look, and how long the canary takes now."""
+        noise = self.lookout.look()
+        for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
+            noise = {**noise, **device.noise()}
+        return Answer(noise={**noise, "canary": self.canary()})
+
+    def ceilings(self, device: str, threads: int) -> Answer:
+        """What the machine can do at most."""
+        _use_threads(threads)
+        found = msgspec.structs.asdict(measure(device, torch.get_num_threads()))
+        return Answer(values=_singles({name: value for name, value in found.items() if name != "device"}))
 
     def _workload(self, case: Case, seed: int) -> Workload:
         make = follow(self.registry.suite(case.suite).workload)
@@ -235,8 +248,7 @@ def _singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
     return {name: (float(value),) for name, value in values.items()}
 
 
-def _use_threads(case: Case) -> None:
-    threads = int(case.params.get("threads", 0))
+def _use_threads(threads: int) -> None:
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 
@@ -252,42 +264,6 @@ def settle_collector() -> None:
     gc.freeze()
 
 
-def serve(worker: Worker, requests: BinaryIO, replies: BinaryIO, memory: MemoryLimit) -> None:
-    """Answer until the controller hangs up. A reply bears the number of its question, so that none is mistaken for it.
-
-    A process that a contestant has forked ends here: it must not answer in place of its parent.
-    """
-    owner = os.getpid()
-    for line in requests:
-        number, _, asked = line.partition(b" ")
-        question: Question = decode(asked, Question)  # type: ignore[arg-type]  # a union is no type to mypy
-        memory.before(question)
-        answer = worker.answer(question)
-        if os.getpid() != owner:
-            os._exit(0)
-        replies.write(b"%s %s\n" % (number, encode(memory.after(answer) if isinstance(answer, Answer) else answer)))
-        replies.flush()
-
-
-def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for the protocol, and give contestants an empty stdin and stderr as their stdout.
-
-    A forked process loses both ends, so that the controller sees its parent hang up even while it lives.
-    """
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    for number in (requests.fileno(), replies.fileno()):
-        os.register_at_fork(after_in_child=partial(_close_if_open, number))
-    with open(os.devnull) as nothing:  # noqa: PTH123 - a file descriptor is wanted
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return requests, replies
-
-
-def _close_if_open(number: int) -> None:
-    with contextlib.suppress(OSError):  # the contestant has closed it already
-        os.close(number)
-
-
 def main() -> None:
     """Serve one controller, and die with it."""
     if sys.platform == "linux":
@@ -295,7 +271,7 @@ def main() -> None:
     requests, replies = claim_pipes()
     worker = Worker(Registry.load(sys.argv[1]))
     settle_collector()
-    serve(worker, requests, replies, MemoryLimit(int(sys.argv[2])))
+    serve(worker.answer, requests, replies, MemoryLimit(int(sys.argv[2])))
 
 
 if __name__ == "__main__":

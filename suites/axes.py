@@ -129,15 +129,20 @@ def caches(*values: str, full: tuple[str, ...] = ()) -> Axis:
 
 
 DEVICE = Axis("device", ("auto",), _one_of("auto", "cpu", "cuda", "mps"))
+GRAPH = Axis("graph", (0,), _one_of(0, 1))
+"""Whether calls on a CUDA GPU are captured and replayed as one graph, so that launching them costs nothing."""
 
 
 def resolve(point: Params) -> Params:
-    """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme."""
+    """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme.
+
+    `graph=0` goes unsaid: it is what every case is that was not asked for otherwise.
+    """
     n, k = map(int, str(point["shape"]).split("x"))
     scheme = _scheme_of(point)
     scheme.group_size(k)
     consumed = {"shape", "scheme", "groups", "weight_bits", "activation_bits"}
-    others = {name: value for name, value in point.items() if name not in consumed}
+    others = {name: value for name, value in point.items() if name not in consumed and (name, value) != ("graph", 0)}
     return {"n": n, "k": k, "scheme": str(scheme), **others}
 
 
@@ -158,16 +163,17 @@ def _scheme_of(point: Params) -> Scheme:
 def facts(params: Params) -> Params:
     """What is known of a case before it runs: the scheme's parts, and the operations and bytes a call must cost.
 
-    `operations` counts a multiply and an add as two. `ideal_bytes` is what must be read and written at least: packed
-    weights once, the input and the output.
+    `operations` counts a multiply and an add as two. `activation_bytes` are those of the input and the output,
+    `ideal_bytes` those and the weights, packed, once: what must be read and written at least.
     """
     scheme = Scheme.parse(str(params["scheme"]))
     m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
-    width = BYTES[str(params.get("dtype", "float32"))]
+    activation_bytes = m * (k + n) * BYTES[str(params.get("dtype", "float32"))]
     return {
         "weight_bits": scheme.weight_bits,
         "activation_bits": scheme.activation_bits,
         "groups": scheme.groups,
         "operations": 2 * m * n * k,
-        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + m * (k + n) * width,
+        "activation_bytes": activation_bytes,
+        "ideal_bytes": int(n * k * scheme.weight_bits / 8) + activation_bytes,
     }

@@ -16,6 +16,7 @@ SUITE = Suite(
         axes.dtypes("float32", full=("float32", "bfloat16")),
         axes.caches("hot", full=axes.CACHES),
         axes.DEVICE,
+        axes.GRAPH,
         axes.threads(),
     ),
     metrics=(*SPEED, "weight_bytes", "bits_per_weight", "ring_bytes", "agreement_sqnr"),

@@ -15,8 +15,8 @@ ACCURACY = (
     "error_mse",
     "error_worst_channel_sqnr",
 )
-MEMORY = ("weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes", "peak_rss")
-SPEED = ("latency", "first_call", "prepare")
+MEMORY = ("weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes", "reserved_bytes", "peak_rss")
+SPEED = ("latency", "first_call", "prepare", "launch_overhead")
 
 SUITE = Suite(
     name="quick",

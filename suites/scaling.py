@@ -16,7 +16,7 @@ SUITE = Suite(
         axes.DEVICE,
         axes.threads(*axes.thread_counts()),
     ),
-    metrics=("latency", "agreement_sqnr"),
+    metrics=("latency", "weight_bytes", "agreement_sqnr"),
     budget=Budget(rounds=9, seconds=2.0, precision=0.05),
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,

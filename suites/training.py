@@ -1,8 +1,21 @@
 """training: a whole step, and whether its gradient still points where full precision points."""
 
-from harness.model import Budget
+from harness.model import Budget, Params
 from harness.suite import Suite
 from suites import axes
+
+
+def facts(params: Params) -> Params:
+    """What is known of a step: the operations of the forward product and of the two of the gradients, and the bytes.
+
+    Input, output and their gradients move once. So do the weights, three times: they are read, their gradient is
+    written, and they are written; `weight_passes` says so. What is trained is not packed, so there is no ideal.
+    """
+    forward = axes.facts(params)
+    del forward["ideal_bytes"]
+    operations, activations = int(forward["operations"]), int(forward["activation_bytes"])
+    return {**forward, "operations": 3 * operations, "activation_bytes": 2 * activations, "weight_passes": 3}
+
 
 SUITE = Suite(
     name="training",
@@ -23,13 +36,14 @@ SUITE = Suite(
         "weight_bytes",
         "resident_bytes",
         "peak_forward_bytes",
+        "peak_backward_bytes",
         "weight_gradient_cosine",
         "input_gradient_cosine",
     ),
     budget=Budget(rounds=6, seconds=2.0, precision=0.05),
     workload="suites.workloads.training:Training",
     resolve=axes.resolve,
-    facts=axes.facts,
+    facts=facts,
     baseline="linear-fp32",
     implementations=("linear-fp32", "linear-bf16", "reference", "compiled", "eager"),
 )

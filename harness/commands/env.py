@@ -1,28 +1,54 @@
 """`bitbench env`: what a run started now would record of its machine and revision."""
 
+from typing import get_args
+
 import click
 import msgspec
 
+from harness import quietness
 from harness.commands import options
 from harness.environment import combine, machine, revision
+from harness.errors import InvalidEnvironmentError
 from harness.model import Environment, Revision
 from harness.process import describe_torch
 from harness.quantity import amount
 from harness.table import Cell, Column, Format, Table, pretty_json
 
+SEVERITIES = get_args(quietness.Severity)
+
 
 @click.command("env")
+@click.option("--check", is_flag=True, help="Say instead what makes this machine noisy, and how to quiet it.")
 @options.table_format
-def command(form: Format) -> None:
-    """Print what machine and software this is, as every run records it. No host name, user name or path is in it."""
+def command(check: bool, form: Format) -> None:
+    """Print what machine and software this is, as every run records it. No host name, user name or path is in it.
+
+    With --check, exit code 4 says that measuring here would be meaningless; what is only noisy gives 0.
+    """
+    if check:
+        _check(form)
+        return
     environment = combine(machine(), describe_torch())
     code = revision()
     if form == "json":
         content = {"environment": msgspec.to_builtins(environment), "revision": msgspec.to_builtins(code)}
         click.echo(pretty_json(content))
         return
-    table = Table("", (Column("what"), Column("value")), _rows(environment, code))
-    prints = {"text": table.text, "markdown": table.markdown, "csv": table.csv}
+    _print(Table("", (Column("what"), Column("value")), _rows(environment, code)), form)
+
+
+def _check(form: Format) -> None:
+    """The noisiest first. Raises InvalidEnvironmentError where measuring would be meaningless."""
+    findings = sorted(quietness.check(), key=lambda finding: SEVERITIES.index(finding.severity))
+    columns = (Column("what"), Column("state"), Column("found"), Column("to quiet it"))
+    _print(Table("", columns, [(one.topic, one.severity, one.what, one.cure) for one in findings]), form)
+    worst = [finding for finding in findings if finding.severity == SEVERITIES[0]]
+    if worst:
+        raise InvalidEnvironmentError(f"measuring here would be meaningless: {worst[0].what}; {worst[0].cure}")
+
+
+def _print(table: Table, form: Format) -> None:
+    prints = {"text": table.text, "markdown": table.markdown, "csv": table.csv, "json": table.json}
     click.echo(prints[form]())
 
 

@@ -1,66 +1,30 @@
 """`bitbench run`: measure suites and keep the records."""
 
-import re
 import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from harness import store
+from harness import ceiling_cache, store
 from harness.commands import options as shared
+from harness.commands.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
-from harness.model import Environment, Record, Request, Revision, Run, Value, normalise_value
+from harness.model import Environment, Record, Request, Revision, Run
 from harness.plan import Contest, aim_of, check_names, make_plan
-from harness.process import WorkerProcess
 from harness.progress import watcher
-from harness.run import Controller, Worker
+from harness.run import Controller
+from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.voiding import RULE
 
 RUNS = Path("results", "runs")
 """Where runs lie that are given no directory."""
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of "90", "90s", "5m" or "1h30m". Raises UsageError for anything else, and for nothing."""
-    match = _DURATION.fullmatch(text.strip())
-    parts = [float(part or 0) for part in match.groups()] if match else []
-    if not sum(parts):
-        raise UsageError(f"{text!r} is not a duration; write 90s, 5m or 1h30m")
-    return parts[0] * 3600 + parts[1] * 60 + parts[2]
-
-
-def parse_share(text: str) -> float:
-    """0.02 of "2%" or "0.02". Raises UsageError for anything that is not above 0 and at most 1."""
-    number, percent, rest = text.strip().partition("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1 or rest:
-        raise UsageError(f"{text!r} is not a precision; write 2% or 0.02")
-    return share
-
-
-def parse_size(text: str) -> float:
-    """Bytes of "4GiB", "500MB" or "2g"; "none" is 0, no limit. Raises UsageError for anything else, and for nothing."""
-    if text.strip().lower() == "none":
-        return 0.0
-    match = _SIZE.fullmatch(text.strip())
-    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index(match[2].lower() or "_") if match else 0.0
-    if not 1 <= size < 2**62:
-        raise UsageError(f"{text!r} is not a size; write 4GiB, 500MB or none")
-    return float(int(size))
 
 
 def available_memory() -> float:
@@ -68,18 +32,6 @@ def available_memory() -> float:
     import psutil
 
     return float(psutil.virtual_memory().available * 3 // 4)
-
-
-def parse_axes(texts: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
-    """Axis values by name, from "m=1,128". Raises UsageError when a text is not of that form."""
-    axes: dict[str, tuple[Value, ...]] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        parsed = tuple(normalise_value(value) for value in values.split(",") if value.strip())
-        if not name.strip() or not parsed:
-            raise UsageError(f"--axis {text!r} is not of the form name=value,value, as in m=1,128")
-        axes[name.strip()] = axes.get(name.strip(), ()) + parsed
-    return axes
 
 
 @click.command("run")
@@ -141,41 +93,14 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(select_metrics(names))) if names else ()
 
 
-class Staff:
-    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
-
-    def __init__(self, registry: Registry, memory_limit: float) -> None:
-        self._module = registry.module
-        self._memory_limit = memory_limit
-        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
-        self._first: WorkerProcess | None = self._start()
-        self.description = self._first.describe()
-
-    def _start(self) -> WorkerProcess:
-        # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
-        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        return WorkerProcess(self._module, environment, self._memory_limit)
-
-    def hire(self) -> Worker:
-        """A fresh worker; the one that described the machine serves first."""
-        worker, self._first = self._first or self._start(), None
-        return worker
-
-    def close(self) -> None:
-        """Let go of what was not hired, and of the compile cache."""
-        if self._first is not None:
-            self._first.close()
-        self._cache.cleanup()
-
-
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
     staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
-        run = _header(request, staff, registry)
+        run = _header(request, staff, registry, contests)
         directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
         with writer:
-            return _carry_out(contests, request, staff, writer, directory, [])
+            return _carry_out(contests, run, staff, writer, directory, [])
     finally:
         staff.close()
 
@@ -193,24 +118,25 @@ def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> in
             if changed := differences(run.environment, here):
                 raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
             contests = make_plan(run.request, registry, staff.description)
-            return _carry_out(contests, run.request, staff, writer, out, records)
+            return _carry_out(contests, run, staff, writer, out, records)
     finally:
         staff.close()
 
 
 def _carry_out(
-    contests: list[Contest], request: Request, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
+    contests: list[Contest], run: Run, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
 ) -> int:
     """Measure what is not yet made, record by record; then print the table and say whether the run is good."""
     records = list(made)
-    controller = Controller(contests, request, staff.hire)
+    controller = Controller(contests, run.request, staff.hire, ceilings=run.ceilings)
     controller.continue_from(records)
     with watcher() as progress:
         try:
-            for record in controller.records(progress):
-                writer.append(record)
-                records.append(record)
-                progress.recorded(record)
+            for batch in controller.batches(progress):
+                writer.append_all(batch)
+                records += batch
+                for record in batch:
+                    progress.recorded(record)
         except KeyboardInterrupt:
             click.echo(
                 f"\ninterrupted: {len(records)} finished records are in {directory};"
@@ -218,6 +144,8 @@ def _carry_out(
                 err=True,
             )
             raise
+    for ceilings in controller.ceilings:
+        ceiling_cache.store(run.environment, ceilings)
     from harness.commands.show import render
 
     click.echo(render(store.load(directory)))
@@ -232,7 +160,7 @@ def _exit_code(records: list[Record]) -> int:
     return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
 
 
-def _header(request: Request, staff: Staff, registry: Registry) -> Run:
+def _header(request: Request, staff: Staff, registry: Registry, contests: Sequence[Contest]) -> Run:
     environment: Environment = combine(machine(), staff.description.environment)
     started = datetime.now(UTC)
     aims = {name: aim_of(registry.suite(name), request) for name in request.suites}
@@ -245,6 +173,7 @@ def _header(request: Request, staff: Staff, registry: Registry) -> Run:
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
         aims=aims,
+        ceilings=staff.ceilings(contests, environment),
         environment=environment,
         revision=code,
         argv=("bitbench", *_without_paths(sys.argv[1:])),

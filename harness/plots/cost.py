@@ -158,7 +158,7 @@ def memory(summary: pd.DataFrame) -> Figure:
 
 _MEMORY = (
     "Bytes of one layer: the stored weights (codes, scales, padding), what the layer keeps besides them after its "
-    "first call, and the peak allocated during a call. A missing part was not measured."
+    "first call, and the peak allocated during a call, of training during its forward. A missing part was not measured."
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from harness.ceiling import Standing, standing
 from harness.metric import METRICS, Metric
 from harness.model import Environment
 from harness.prediction import is_off, off_prediction
@@ -17,8 +18,8 @@ from harness.results import Result, contests, varying
 from harness.wording import typeset
 
 _FURTHER = {
-    "peak_rss", "error_relative", "error_cosine", "error_max_abs", "error_mse", "error_worst_channel_sqnr",
-    "agreement_relative", "agreement_max_abs",
+    "peak_rss", "reserved_bytes", "error_relative", "error_cosine", "error_max_abs", "error_mse",
+    "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip
 """Metrics that only the data file has: they say in other words what the table says."""
 _HEADINGS = {
@@ -27,6 +28,7 @@ _HEADINGS = {
     "bits_per_weight": "bits per weight",
     "resident_bytes": "resident",
     "peak_forward_bytes": "peak of a call",
+    "peak_backward_bytes": "peak of backward",
     "error_sqnr": "error SQNR",
     "agreement_sqnr": "agreement SQNR",
     "weight_gradient_cosine": "weight gradient cosine",
@@ -171,6 +173,7 @@ def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple
     if metric.name == "latency":
         columns.append((Heading("±"), _latency_spread))
         columns += [column for base in view.baselines for column in _speedup(view, base)]
+        columns += _standing(view)
     if metric.name == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -192,6 +195,21 @@ def _speedup(view: View, base: str) -> list[tuple[Heading, Show]]:
         return spread(found.ratio, found.hi) if found and found.ratio > 0 and not own else ""
 
     return [(Heading(f"vs {base}"), ratio), (Heading("±"), bounds)]
+
+
+def _standing(view: View) -> list[tuple[Heading, Show]]:
+    """What the latency means in bytes and operations, and how near that is to what the machine can do."""
+
+    def column(heading: Heading, show: Callable[[Standing], str]) -> tuple[Heading, Show]:
+        return heading, lambda result: show(found) if (found := standing(result, view.stored.run.ceilings)) else ""
+
+    return [
+        column(Heading("reads", "GB/s"), lambda found: figure(found.bandwidth / 1e9, 3)),
+        column(Heading("computes", "GFLOP/s"), lambda found: figure(found.throughput / 1e9, 3)),
+        column(Heading("intensity", "FLOP/B"), lambda found: figure(found.intensity, 3)),
+        column(Heading("of ceiling", "%"), lambda found: figure(100 * found.share, 2) if found.ceiling else ""),
+        column(Heading("ceiling", words=True), lambda found: found.ceiling),
+    ]
 
 
 def _predicted(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -55,7 +55,13 @@ class Forward(Workload):
         """The contestant made from a layer of its own, which is let go of."""
         return Rotation(self._op(), self.problem.inputs, self._buffers)
 
-    def settle(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def rebuild(self) -> Callable[[], object]:
+        """With a ring of its own."""
+        call = super().rebuild()
+        self.ring(call)
+        return call
+
+    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
         """The layers after the first, called once, if the case asks for cold weights. All weights are to stay so."""
         rotation = _rotation(call)
         if self.cache == "hot":
@@ -175,5 +181,9 @@ def _rotation(call: Callable[[], object]) -> Rotation:
 
 def stored_bytes(op: nn.Module) -> int:
     """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    tensors = weights(op)
+    return storage_bytes(weights(op))
+
+
+def storage_bytes(tensors: Sequence[Tensor]) -> int:
+    """Bytes of every storage behind `tensors`, shared ones once."""
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values())

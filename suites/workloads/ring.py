@@ -4,13 +4,16 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import psutil
+import torch
 from torch import nn
 
-from harness.cache import last_level_cache
+from harness.throughput import cache_sizes
 from suites.workloads.rotation import Layer, weights
 
 CACHES = 2
-"""A ring is as large as so many last-level caches."""
+"""A ring is so many times as large as all caches together that its threads can fill."""
+UNKNOWN = 32 << 20
+"""Bytes taken for the caches where the system does not tell: as large as most are."""
 MEMORY_SHARE = 1 / 32
 """The part of the machine's memory that one contestant's ring may take."""
 MOST_LAYERS = 128
@@ -25,7 +28,7 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
     `build` makes a layer, ready to be called, whose weight is the problem's times a power of two: such weights are
     distinct and their outputs known exactly without computing them, because every floating-point step scales with them.
     """
-    wanted = int(CACHES * last_level_cache())
+    wanted = int(CACHES * _cache_bytes(first))
     cap = int(psutil.virtual_memory().total * MEMORY_SHARE)
     layers, begun = [Layer(first)], perf_counter()
     limit = ""
@@ -35,7 +38,7 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
         gain = 2.0 ** (len(layers) % GAINS)
         layers.append(Layer(build(gain), gain))
     return layers, limit and (
-        f"its ring of weights is {ring_bytes(layers) >> 20} MiB and not {wanted >> 20}, twice the last-level cache,"
+        f"its ring of weights is {ring_bytes(layers) >> 20} MiB and not {wanted >> 20}, {CACHES} times the caches,"
         f" because {limit}: calls may find weights in the cache"
     )
 
@@ -44,6 +47,11 @@ def ring_bytes(layers: Sequence[Layer]) -> int:
     """Bytes behind the weights of all layers, shared ones once: layers that share their weights are no ring."""
     tensors = [tensor for layer in layers for tensor in weights(layer.op) if tensor.numel()]
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+def _cache_bytes(op: nn.Module) -> int:
+    device = next((tensor.device.type for tensor in (*op.parameters(), *op.buffers())), "cpu")
+    return sum(cache_sizes(device, torch.get_num_threads())) or UNKNOWN
 
 
 def _limit(layers: Sequence[Layer], cap: int, seconds: float) -> str:

@@ -16,9 +16,9 @@ from harness.accuracy import cosine
 from harness.model import Case
 from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
-from suites.workloads.forward import stored_bytes
+from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem
-from suites.workloads.rotation import LOOKED_AT
+from suites.workloads.rotation import LOOKED_AT, weights
 
 LEARNING_RATE = 1e-9
 """So small that the weights of the last timed step are those of the first: what is timed does not drift."""
@@ -36,6 +36,8 @@ class Step:
     module: nn.Module
     x: Tensor
     upstream: Tensor
+    sign: int = 1
+    """Of the input, which is negated from visit to visit."""
 
     def __post_init__(self) -> None:
         self.x = self.x.detach().clone().requires_grad_()  # in a model, the layer before wants its gradient too
@@ -43,11 +45,24 @@ class Step:
 
     def __call__(self) -> Gradients:
         """Forward, backward, step."""
+        self.clear()
+        return self.backward(self.module(self.x))
+
+    def clear(self) -> None:
+        """Forget the gradients of the last step."""
         self.optimiser.zero_grad()
         self.x.grad = None
-        self.module(self.x).backward(self.upstream)
+
+    def backward(self, y: Tensor) -> Gradients:
+        """From an output to gradients and new weights."""
+        y.backward(self.upstream)  # type: ignore[no-untyped-call]  # torch's
         self.optimiser.step()
         return next(iter(self.module.parameters())).grad, self.x.grad
+
+    def tensors(self) -> list[Tensor]:
+        """All that is alive between steps: parameters, the input, and the gradients of both."""
+        leaves = [*weights(self.module), self.x]
+        return [*leaves, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
 
 class Training(Workload):
@@ -63,7 +78,6 @@ class Training(Workload):
         generator = torch.Generator().manual_seed(seed + 1)
         m, n = self.problem.x.shape[0], self.problem.weight.shape[0]
         self.upstream = torch.randn((m, n), generator=generator).to(self.problem.x)
-        self._sign = 1
         self._random = random.Random()  # unseeded: contestants know the seed of the run, and are not to know this
 
     def why_not(self) -> str | None:
@@ -98,19 +112,20 @@ class Training(Workload):
         """The negative of the input before."""
         if isinstance(call, Step):
             call.x.data.neg_()
-            self._sign = -self._sign
+            call.sign = -call.sign
 
     def inspect(self, call: Callable[[], object], output: object) -> str:
         """Some rows of both gradients against the twin's, and whether the input is what it was."""
+        assert isinstance(call, Step), "calls of this workload are made by its `build`"
         if not isinstance(output, tuple) or not all(type(gradient) is Tensor for gradient in output):
             return "wrong answer: no gradient reached the weight or the input; in a timed call"
-        for twin, gradient, sign in zip(self._twin_gradients, output, (self._sign, 1), strict=True):
+        for twin, gradient, sign in zip(self._twin_gradients, output, (call.sign, 1), strict=True):
             rows = self._some_rows(twin)
             value = cosine(twin[rows], sign * gradient[rows].to(torch.float64))
             if not value >= GRADIENT_FLOOR:
                 words = f"the cosine of some rows of a gradient with the twin's is {value:.3g}"
                 return f"wrong answer: {words}; in a timed call"
-        if not isinstance(call, Step) or not torch.equal(call.x.detach(), self._sign * self.problem.x):
+        if not torch.equal(call.x.detach(), call.sign * self.problem.x):
             return "wrong answer: changed its input"
         return ""
 
@@ -118,6 +133,22 @@ class Training(Workload):
         """Numbers of rows, at random, few enough to be looked at after every visit."""
         rows, few = len(gradient), max(1, LOOKED_AT // gradient.shape[-1])
         return torch.tensor(self._random.sample(range(rows), min(rows, few)), dtype=torch.long, device=gradient.device)
+
+    def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
+        """Forward alone, and backward with the optimiser step, of one step after gradients have been forgotten."""
+        if not isinstance(call, Step):
+            return {}
+        outputs: list[Tensor] = []
+        call.clear()
+
+        def forward() -> None:
+            outputs.append(call.module(call.x))
+
+        return {"peak_forward_bytes": forward, "peak_backward_bytes": lambda: call.backward(outputs.pop())}
+
+    def declared(self, call: Callable[[], object]) -> float | None:
+        """Bytes of weights, input and gradients."""
+        return storage_bytes(call.tensors()) if isinstance(call, Step) else None
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """Bytes of the parameters that are trained."""

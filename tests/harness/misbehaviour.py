@@ -89,21 +89,10 @@ class Misbehaving(Workload):
 
 
 NAMES = (
-    "honest",
-    "prints",
-    "elsewhere",
-    "raises",
-    "raises-in-init",
-    "exits",
-    "vanishes",
-    "segfaults",
-    "hangs",
-    "wrong",
-    "forks",
-    "closes-everything",
-    "floods",
-    "hoards-in-torch",
-    "hoards-in-python",
+    # Those that take the worker with them come first: nobody has to be prepared again for them.
+    *("vanishes", "segfaults", "hangs", "closes-everything", "floods"),
+    *("honest", "prints", "elsewhere", "raises", "raises-in-init", "exits", "wrong", "forks"),
+    *("hoards-in-torch", "hoards-in-python"),
 )
 SUITES = (
     Suite(

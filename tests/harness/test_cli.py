@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.commands.run import _without_paths, parse_axes, parse_duration
+from harness.commands.run import _without_paths
+from harness.commands.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.errors import BitbenchError, UsageError
 
 
@@ -23,6 +24,34 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError, match="write 90s, 5m or 1h30m"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), (" 5 % ", 0.05), ("100%", 1.0)])
+def test_precisions(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "2", "0", "-1%", "two", "2%%", "2 % or so", "nan", "inf%"])
+def test_other_precisions_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"write 2% or 0\.02"):
+        parse_share(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        *(("4GiB", 2**32), ("4 gib", 2**32), ("500MB", 5e8), ("2g", 2e9), ("1.5k", 1500), ("1TiB", 2**40)),
+        *(("4096", 4096), ("12B", 12), ("none", 0)),
+    ],
+)
+def test_sizes(text: str, size: float) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1GiB", "lots", "4i", "GiB", "1e9", "4GiBs", "9999999999TiB", "nan"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(UsageError, match="write 4GiB, 500MB or none"):
+        parse_size(text)
 
 
 def test_axes_may_be_given_several_times_and_together() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness.device import DEVICES, Cpu, Cuda, Mps
+from harness.device import DEVICES, Cpu, Device, Mps
 from harness.measure import Call
-from harness.memory import Allocation, peak_rss, tally, trace_cuda, trace_mps
+from harness.memory import Allocation, peak_rss, tally, trace_mps
 from harness.model import Case
 from harness.protocol import Accuracy, Answer, Memory, Prepare, Time
 from harness.suite import Registry
@@ -27,11 +27,6 @@ def test_cpu_bytes_are_exact_for_known_work() -> None:
     assert result.shape == (16, 32)
 
 
-def test_doubling_the_allocation_doubles_the_count() -> None:
-    sizes = [Cpu().trace(lambda n=n: torch.empty(n))[0].peak for n in (1000, 2000)]  # type: ignore[misc]  # n is bound
-    assert sizes == [4000, 8000]
-
-
 @pytest.mark.skipif(peak_rss(lambda: None) is None, reason="this kernel cannot reset its high-water mark")
 def test_the_resident_set_sees_a_large_temporary() -> None:
     # In a process of its own: one that has freed memory before would serve the temporary from that.
@@ -41,45 +36,6 @@ def test_the_resident_set_sees_a_large_temporary() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) == pytest.approx(64 << 20, rel=0.05)
-
-
-class FakeEvent:
-    """A CUDA event on a clock that every queued call moves."""
-
-    clock = 0.0
-
-    def __init__(self, enable_timing: bool) -> None:
-        assert enable_timing
-        self.at = 0.0
-
-    def record(self) -> None:
-        self.at = FakeEvent.clock
-
-    def synchronize(self) -> None:
-        """Nothing is really queued."""
-
-    def elapsed_time(self, end: "FakeEvent") -> float:
-        return (end.at - self.at) * 1e3
-
-
-def test_cuda_is_timed_by_events_whose_milliseconds_become_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-
-    def call() -> str:
-        FakeEvent.clock += 0.25
-        return "output"
-
-    assert Cuda().clock.elapsed(call, 4) == (pytest.approx(1.0), "output")
-
-
-def test_cuda_bytes_are_the_allocators_peak_above_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = iter([1000, 1300])
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: next(held))
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 1900)
-    assert trace_cuda(lambda: "result") == (Allocation(peak=900, kept=300), "result")
 
 
 def test_mps_waits_before_it_looks_at_the_clock_and_at_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +48,7 @@ def test_mps_waits_before_it_looks_at_the_clock_and_at_its_bytes(monkeypatch: py
     assert len(waits) == 4
 
 
-class FakeGpu:
+class FakeGpu(Device):
     """A device whose clock and allocator say what the test wants them to say."""
 
     name = "cuda"

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from harness.ceiling import from_answer
 from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.protocol import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.results import valid
 from harness.run import Controller
 from harness.suite import Suite
@@ -61,7 +62,7 @@ class FakeWorker:
         match question:
             case Prepare(case, _):
                 self.prepared.add(case)
-                return Answer(values={"prepare": (0.1,), "first_call": (0.2,), "weight_bytes": (100.0,)})
+                return Answer(values={"prepare": (0.1,), "first_call": (0.2,), "weight_bytes": (1e6,)})
             case Release():
                 self.prepared.clear()
                 return Answer()
@@ -115,7 +116,7 @@ class Scene:
     @staticmethod
     def contest(m: int, aim: Aim = FIXED) -> Contest:
         cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
-        return Contest(SUITE, cases, {"operations": 2}, frozenset(SUITE.metrics), aim, seed=1)
+        return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, frozenset(SUITE.metrics), aim, seed=1)
 
     def hire(self) -> FakeWorker:
         self.workers.append(FakeWorker(self, len(self.workers)))
@@ -211,6 +212,19 @@ def test_a_wrong_answer_keeps_its_disagreement_and_gets_no_latency(first_wrong_r
     *_, record = named(scene.records(), "b")
     assert record.round == first_wrong_round
     assert record.measurements == (Measurement("agreement_sqnr", (3.0,)),)
+
+
+def test_a_worker_that_dies_between_two_contests_is_replaced_and_costs_nobody() -> None:
+    def dies(question: Question) -> Answer | None:
+        if isinstance(question, Release):
+            raise WorkerLostError("crashed", "because")
+        return None
+
+    scene = Scene(dies, contests=2)
+    records = scene.records()
+    assert {record.outcome for record in records} == {"measured"}
+    assert len(records) == 2 * 3 * 3
+    assert all(worker.closed for worker in scene.workers)
 
 
 def test_resuming_measures_only_what_is_missing() -> None:
@@ -334,3 +348,31 @@ def test_a_worker_that_dies_between_visits_costs_the_contestant_that_was_last_vi
     records = Scene(dies).records()
     assert [r.outcome for r in named(records, "b")] == ["crashed"]
     assert [r.outcome for r in named(records, "a")] == ["measured"] * 3
+
+
+SLOW = {"threads": 2.0, "cache_bytes": 1e6, "cache_bandwidth": 1e8, "memory_bandwidth": 5e7, "float32": 1e9}
+"""A machine on which reading a megabyte takes 10 ms at least, and the fake worker says 1 ms."""
+
+
+@pytest.mark.parametrize("second_look", [1.0, 100.0])
+def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_before_it_fails(second_look: float) -> None:
+    asked: list[Question] = []
+
+    def measures_again(question: Question) -> Answer | None:
+        if not isinstance(question, Ceilings):
+            return None
+        asked.append(question)
+        factor = {"cache_bandwidth": second_look, "memory_bandwidth": second_look}
+        return Answer(values={name: (value * factor.get(name, 1.0),) for name, value in SLOW.items()})
+
+    scene = Scene(measures_again)
+    scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
+    records = scene.records()
+    assert asked[0] == Ceilings("cpu", 2)
+    if second_look > 1:
+        assert {r.outcome for r in records} == {"measured"}
+        assert len(asked) == 1, "the higher ceilings are kept"
+    else:
+        assert {r.outcome for r in records} == {"failed"}
+        assert all(r.reason.startswith("faster than the machine allows") for r in records)
+        assert not any(r.values("latency") for r in records)

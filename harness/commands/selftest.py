@@ -1,0 +1,83 @@
+"""`bitbench selftest`: the harness measured against contestants whose cost is known."""
+
+import click
+
+from harness.commands import options
+from harness.metric import METRICS
+from harness.model import Record, Request
+from harness.plan import make_plan
+from harness.progress import watcher
+from harness.quantity import amount
+from harness.results import results
+from harness.run import Controller
+from harness.selftest import ALLOWED, Finding, exit_code, find
+from harness.staff import Staff
+from harness.suite import Registry
+from harness.table import Column, Format, Table, pretty_json, render
+
+MODULE = "suites.selftest"
+"""The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""
+WORDS = {0: "every metric is right", 1: "a metric is wrong", 4: "the machine is too noisy to tell: end what else runs"}
+
+
+@click.group("selftest")
+def command() -> None:
+    """Let the harness prove on this machine that what it reports is so."""
+
+
+@command.command("metrics")
+@options.table_format
+def metrics(form: Format) -> int:
+    """Measure contestants of known cost and compare what is reported with what is so, in about ten seconds.
+
+    Time must be right within 2 %, bytes exactly, and double the work must be reported as double. Exit codes: 0 every
+    metric is right, 1 one is wrong, 4 the machine is too noisy to tell.
+    """
+    findings = find(results(_measure()).values())
+    code = exit_code(findings)
+    if form == "json":
+        rows = _table(findings, human=False).as_dicts()
+        click.echo(pretty_json({"exit_code": code, "verdict": WORDS[code], "findings": rows}))
+    elif form == "csv":
+        click.echo(_table(findings, human=False).csv())
+    else:
+        click.echo(render([_table(findings, human=True), WORDS[code]], form))
+    return code
+
+
+def _measure() -> list[Record]:
+    """Through the same controller and workers as any run."""
+    registry = Registry.load(MODULE)
+    request = Request(suites=tuple(registry.suites))
+    staff = Staff(registry, request.memory_limit)
+    try:
+        contests = make_plan(request, registry, staff.description)
+        with watcher() as progress:
+            return list(Controller(contests, request, staff.hire).records(progress))
+    finally:
+        staff.close()
+
+
+def _table(findings: list[Finding], *, human: bool) -> Table:
+    columns = (
+        Column("contestant"),
+        Column("metric"),
+        Column("expected", "right"),
+        Column("reported", "right"),
+        Column("error", "right"),
+        Column("within", "right"),
+        Column("ok"),
+    )
+    rows = [_for_people(one) if human else _for_machines(one) for one in findings]
+    return Table("", columns, rows)
+
+
+def _for_people(one: Finding) -> tuple[str, ...]:
+    unit = METRICS[one.metric].unit if one.metric in METRICS and not one.is_ratio else "1"
+    expected, reported = (amount(value, unit, digits=4) for value in (one.expected, one.reported))
+    within = f"{100 * ALLOWED:g} %" if one.allowed else "exact"
+    return one.contestant, one.metric, expected, reported, f"{100 * one.error:+.3g} %", within, one.word
+
+
+def _for_machines(one: Finding) -> tuple[str | float, ...]:
+    return one.contestant, one.metric, one.expected, one.reported, one.error, one.allowed, one.word

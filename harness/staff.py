@@ -1,0 +1,67 @@
+"""Hiring workers for a run, and asking the first one what the machine is and what it can do."""
+
+import tempfile
+from collections.abc import Iterable
+
+from harness import ceiling_cache
+from harness.ceiling import from_answer
+from harness.errors import InvalidEnvironmentError
+from harness.model import Ceilings, Environment
+from harness.plan import Contest
+from harness.process import WorkerLostError, WorkerProcess
+from harness.protocol import Ceilings as MeasureCeilings
+from harness.run import Worker
+from harness.suite import Registry
+
+CEILING_LIMIT = 60.0
+"""Seconds that measuring ceilings may take."""
+
+
+class Staff:
+    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
+
+    def __init__(self, registry: Registry, memory_limit: float) -> None:
+        self._module = registry.module
+        self._memory_limit = memory_limit
+        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
+        self._first: WorkerProcess | None = self._start()
+        self.description = self._first.describe()
+
+    def _start(self) -> WorkerProcess:
+        # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
+        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        return WorkerProcess(self._module, environment, self._memory_limit)
+
+    def hire(self) -> Worker:
+        """A fresh worker; the one that described the machine serves first."""
+        worker, self._first = self._first or self._start(), None
+        return worker
+
+    def close(self) -> None:
+        """Let go of what was not hired, and of the compile cache."""
+        if self._first is not None:
+            self._first.close()
+        self._cache.cleanup()
+
+    def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:
+        """What the machine can do at most on the devices and with the threads of `contests`: known, or measured now.
+
+        Raises InvalidEnvironmentError when the machine cannot even do that.
+        """
+        timed = [contest for contest in contests if "latency" in contest.metrics and "operations" in contest.facts]
+        params = [contest.cases[0].params for contest in timed]
+        places = dict.fromkeys(
+            (str(p["device"]), int(p["threads"])) for p in params if "device" in p and "threads" in p
+        )
+        return tuple(ceiling_cache.load(here, *place) or self._measured(here, *place) for place in places)
+
+    def _measured(self, here: Environment, device: str, threads: int) -> Ceilings:
+        if self._first is None:
+            self._first = self._start()
+        try:
+            answer = self._first.ask(MeasureCeilings(device, threads), CEILING_LIMIT)
+        except WorkerLostError as lost:
+            raise InvalidEnvironmentError(f"the speed of this machine cannot be measured: {lost.reason}") from lost
+        found = from_answer(device, answer.values)
+        ceiling_cache.store(here, found)
+        return found

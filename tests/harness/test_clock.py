@@ -1,0 +1,25 @@
+"""Which clock is read where: one that steps backwards must not spoil a duration, nor end a case before its time."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+WALL = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today")}
+
+
+def readers_of_the_wall_clock() -> set[str]:
+    found = set()
+    for package in ("bitlinear", "harness", "suites"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    if (node.value.id, node.attr) in WALL:
+                        found.add(str(path.relative_to(ROOT)))
+                elif isinstance(node, ast.ImportFrom) and node.module == "time":
+                    assert not {alias.name for alias in node.names} & {"time", "time_ns"}, path
+    return found
+
+
+def test_only_the_name_and_the_date_of_a_run_come_from_the_wall_clock() -> None:
+    """Durations, time limits and budgets come from clocks that never step. Names have a number added when taken."""
+    assert readers_of_the_wall_clock() == {"harness/commands/run.py"}

@@ -1,0 +1,168 @@
+"""Every check on a machine that is quiet, one that is noisy, and one that does not tell."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import cli, quietness
+from harness.observation import Observation, observe, throttles
+from harness.quietness import Finding, cpu_quota
+
+CALM = Observation(steal=0.0, busy={"sshd": 0.01}, used=0.02, throttled=0)
+STEADY = [1e-4] * 190 + [1.05e-4] * 10
+VARYING = [1e-4] * 170 + [1.5e-4] * 30
+
+
+def seen(**changes: object) -> Observation:
+    return Observation(**{"steal": 0.0, "busy": {}, "used": 0.0, "throttled": 0, **changes})  # type: ignore[arg-type]  # a test builder
+
+
+@pytest.mark.parametrize(
+    ("finding", "severity", "words"),
+    [
+        (quietness.load(0.1, 2), "quiet", "2 usable cores"),
+        (quietness.load(1.0, 2), "noisy", "1.00"),
+        (quietness.load(4.5, 2), "meaningless", "4.50"),
+        (quietness.others(CALM), "quiet", "5 %"),
+        (quietness.others(seen(busy={"cc1plus": 0.98, "sh": 0.01}, used=1.0)), "noisy", "cc1plus 98 %"),
+        (quietness.others(seen(used=0.8)), "noisy", "cannot be seen"),
+        (quietness.steal(None), "unknown", "does not tell"),
+        (quietness.steal(0.0), "quiet", "0.0 %"),
+        (quietness.steal(0.03), "noisy", "3.0 %"),
+        (quietness.steal(0.3), "meaningless", "30.0 %"),
+        (quietness.jitter(STEADY), "quiet", "5 % longer"),
+        (quietness.jitter(VARYING), "noisy", "50 % longer"),
+        (quietness.jitter([1e-4] * 150 + [1e-3] * 50), "meaningless", "900 % longer"),
+        (quietness.hypervisor("flags : fpu hypervisor avx2"), "noisy", "guests"),
+        (quietness.hypervisor("flags : fpu avx2"), "quiet", "not one"),
+        (quietness.hypervisor("Features : asimd"), "unknown", "does not say"),
+        (quietness.quota(None, 4), "unknown", "control groups"),
+        (quietness.quota(math.inf, 4), "quiet", "no control group"),
+        (quietness.quota(4.0, 4), "quiet", "4 of 4"),
+        (quietness.quota(2.5, 4), "noisy", "2.5 of 4"),
+        (quietness.quota(0.5, 4), "meaningless", "0.5 of 4"),
+        (quietness.usable(2, 2), "quiet", "2 of 2"),
+        (quietness.usable(2, 8), "noisy", "2 of 8"),
+        (quietness.siblings("0"), "quiet", "off"),
+        (quietness.siblings("1"), "noisy", "share one core"),
+        (quietness.siblings(""), "unknown", "does not tell"),
+        (quietness.frequency_governor("performance"), "quiet", "performance"),
+        (quietness.frequency_governor("powersave, performance"), "noisy", "powersave"),
+        (quietness.frequency_governor("unknown"), "unknown", "does not tell"),
+        (quietness.turbo("0", ""), "noisy", "on"),
+        (quietness.turbo("1", "1"), "quiet", "off"),
+        (quietness.turbo("", "1"), "noisy", "on"),
+        (quietness.turbo("", "0"), "quiet", "off"),
+        (quietness.turbo("", ""), "unknown", "does not tell"),
+        (quietness.heat(seen(throttled=None), None), "unknown", "does not count"),
+        (quietness.heat(CALM, 0), "quiet", "no core"),
+        (quietness.heat(CALM, 7), "noisy", "7 times since"),
+        (quietness.heat(seen(throttled=2), 9), "noisy", "2 times just now"),
+        (quietness.power(None), "unknown", "no battery"),
+        (quietness.power(True), "quiet", "mains"),
+        (quietness.power(False), "noisy", "battery"),
+        (quietness.free_memory(2**29), "noisy", "512 MiB"),
+        (quietness.free_memory(2**34), "quiet", "16.0 GiB"),
+        (quietness.swapping(0), "quiet", "0 B"),
+        (quietness.swapping(2**30), "noisy", "1.00 GiB"),
+        (quietness.huge_pages("always [madvise] never"), "quiet", "madvise"),
+        (quietness.huge_pages("[always] madvise never"), "noisy", "luck"),
+        (quietness.huge_pages(""), "unknown", "does not tell"),
+        (quietness.clock(4e-8, "tsc"), "quiet", "40.0 ns, from tsc"),
+        (quietness.clock(5e-6, ""), "noisy", "5.00 us"),
+    ],
+)
+def test_findings(finding: Finding, severity: str, words: str) -> None:
+    assert finding.severity == severity
+    assert words in finding.what
+    assert bool(finding.cure) == (severity in ("noisy", "meaningless"))
+
+
+def group(root: Path, place: str, **files: str) -> None:
+    folder = root / "sys/fs/cgroup" / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text + "\n")
+
+
+def belongs_to(root: Path, text: str) -> None:
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(text + "\n")
+
+
+def test_the_least_quota_of_all_groups_above_counts(tmp_path: Path) -> None:
+    belongs_to(tmp_path, "0::/outer/inner")
+    group(tmp_path, "outer", cpu__max="150000 100000")
+    group(tmp_path, "outer/inner", cpu__max="max 100000")
+    assert cpu_quota(tmp_path) == 1.5
+
+
+def test_quotas_of_the_first_version_count_too(tmp_path: Path) -> None:
+    belongs_to(tmp_path, "3:cpu,cpuacct:/task\n1:name=systemd:/")
+    group(tmp_path, "cpu,cpuacct", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
+    assert cpu_quota(tmp_path) == math.inf
+    group(tmp_path, "cpu,cpuacct/task", cpu__cfs_quota_us="50000", cpu__cfs_period_us="100000")
+    assert cpu_quota(tmp_path) == 0.5
+
+
+def test_without_control_groups_the_quota_is_unknown(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path) is None
+
+
+def test_heat_is_counted_over_all_cores(tmp_path: Path) -> None:
+    assert throttles(tmp_path) is None
+    for core, count in enumerate((2, 3)):
+        folder = tmp_path / f"cpu{core}" / "thermal_throttle"
+        folder.mkdir(parents=True)
+        (folder / "core_throttle_count").write_text(f"{count}\n")
+    assert throttles(tmp_path) == 5
+
+
+def test_watching_finds_out_about_this_machine(tmp_path: Path) -> None:
+    found = observe(tmp_path, seconds=0.02)
+    assert found.throttled is None
+    assert found.used >= -0.1
+    assert all(share >= 0 for share in found.busy.values())
+
+
+def test_a_system_that_tells_nothing_is_unknown_and_not_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quietness, "observe", lambda _: seen(steal=None, throttled=None))
+    unknown = {finding.topic for finding in quietness.check(tmp_path) if finding.severity == "unknown"}
+    told = {"steal", "virtual machine", "processor quota", "hyper-threading", "frequency governor", "turbo", "heat"}
+    assert told | {"huge pages"} <= unknown
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def finds(*findings: Finding) -> None:
+        monkeypatch.setattr(quietness, "check", lambda: list(findings))
+
+    return finds
+
+
+QUIET, NOISY = Finding("swap", "quiet", "none"), Finding("load", "noisy", "load 1.5", "wait")
+HOPELESS = Finding("steal", "meaningless", "half is stolen", "use another machine")
+
+
+def test_the_noisiest_come_first_and_noise_alone_is_no_failure(
+    found: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found(QUIET, NOISY)
+    assert cli.main(["env", "--check", "--format", "json"]) == 0
+    rows = msgspec.json.decode(capsys.readouterr().out)
+    assert [row["what"] for row in rows] == ["load", "swap"]
+    assert rows[0] == {"what": "load", "state": "noisy", "found": "load 1.5", "to quiet it": "wait"}
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])
+def test_where_measuring_is_meaningless_the_exit_code_is_4(
+    found: Callable[..., None], capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    found(QUIET, HOPELESS)
+    assert cli.main(["env", "--check", "--format", form]) == 4
+    out, err = capsys.readouterr()
+    assert "half is stolen" in out
+    assert err == "bitbench: measuring here would be meaningless: half is stolen; use another machine\n"

@@ -1,0 +1,110 @@
+"""What implementations store, keep and allocate, as formulas of the layer, against what a worker reports: exactly."""
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bitlinear.implementations import IMPLEMENTATIONS
+from bitlinear.scheme import Scheme
+from harness.model import Case
+from harness.protocol import Answer, Memory, Prepare
+from harness.suite import Registry
+from harness.worker import Worker, settle_collector
+
+LAYERS = [
+    (48, 32, 3, "w1.58a8"),
+    (33, 35, 1, "w4a8g5"),
+    (1, 7, 2, "w1a8"),
+    (20, 96, 17, "w2a8g3"),
+    (64, 1000, 1, "w8a8g8"),
+    (5, 101, 4, "w1.58a4-nonorm"),
+]
+"""N, K, M and the scheme: odd sizes, groups that are no multiple of 32, one scale a group and one a row."""
+
+
+def _scales(n: int, scheme: Scheme) -> int:
+    """One for a group of binary or ternary weights, one for each row and group otherwise."""
+    return scheme.groups * (1 if scheme.weight_bits < 2 else n)
+
+
+def _padded(k: int, scheme: Scheme) -> int:
+    """K with every group filled up to 32 features."""
+    return scheme.groups * -(-scheme.group_size(k) // 32) * 32
+
+
+Formula = Callable[[int, int, Scheme], int]
+STORED: dict[str, Formula] = {
+    "linear-fp32": lambda n, k, _: 4 * n * k,
+    "linear-bf16": lambda n, k, _: 2 * n * k,
+    "linear-fp16": lambda n, k, _: 2 * n * k,
+    "reference": lambda n, k, _: 4 * n * k,
+    "eager": lambda n, k, s: 4 * n * k + 4 * _scales(n, s),
+    "compiled": lambda n, k, s: 4 * n * k + 4 * _scales(n, s),
+    "bf16": lambda n, k, s: 2 * n * _padded(k, s) + 4 * _scales(n, s),
+    "fp16": lambda n, k, s: 2 * n * _padded(k, s) + 4 * _scales(n, s),
+    "bf16-naive": lambda n, k, s: 2 * n * _padded(k, s) + 2 * _scales(n, s),
+    "int8": lambda n, k, s: n * k + 4 * _scales(n, s),
+}
+"""Weight bytes: codes with their padding, and scales."""
+KNOWN_PEAKS: dict[str, Callable[[int, int, int], int]] = {
+    "linear-fp32": lambda n, k, m: 4 * m * n,
+    "reference": lambda n, k, m: 12 * n * k + 4 * m * k,
+}
+"""Peak bytes of a forward. The baseline makes its output; the layer holds three floats a weight while it quantises
+them, and the normalised input, as long as weights outweigh activations. Others depend on the scratch space of the
+machine's math library."""
+FEW_TOKENS = 10
+"""Weights outweigh activations where there are so many times more output features than tokens."""
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    settle_collector()
+    yield Worker(Registry.load("suites"))
+    gc.unfreeze()
+
+
+def measure(worker: Worker, suite: str, name: str, layer: tuple[int, int, int, str]) -> dict[str, float]:
+    """Every byte that the worker reports of one case; a warning of something hidden fails."""
+    n, k, m, scheme = layer
+    case = Case.of(suite, name, {"n": n, "k": k, "m": m, "scheme": scheme, "device": "cpu", "threads": 1})
+    answers = [worker.answer(Prepare(case, 0)), worker.answer(Memory(case, 0))]
+    values: dict[str, float] = {}
+    for answer in answers:
+        assert isinstance(answer, Answer)
+        assert (answer.outcome, answer.warnings) == ("measured", ())
+        values |= {metric: taken[0] for metric, taken in answer.values.items()}
+    return values
+
+
+def test_every_implementation_has_its_formula() -> None:
+    assert set(STORED) == {implementation.name for implementation in IMPLEMENTATIONS}
+
+
+@pytest.mark.parametrize("name", [name for name in STORED if name != "compiled"])
+def test_stored_and_resident_bytes_follow_their_formula(worker: Worker, name: str) -> None:
+    for layer in LAYERS:
+        n, k, m, scheme = layer
+        found, expected = measure(worker, "memory", name, layer), STORED[name](n, k, Scheme.parse(scheme))
+        assert found["weight_bytes"] == expected, layer
+        assert found["bits_per_weight"] == 8 * expected / (n * k), layer
+        assert found["resident_bytes"] == expected, layer
+        if name in KNOWN_PEAKS and n >= FEW_TOKENS * m:
+            assert found["peak_forward_bytes"] == KNOWN_PEAKS[name](n, k, m), layer
+
+
+def test_a_compiled_layer_stores_and_keeps_what_it_was_made_of(worker: Worker) -> None:
+    (n, k, m, scheme), name = LAYERS[0], "compiled"
+    found, expected = measure(worker, "memory", name, (n, k, m, scheme)), STORED[name](n, k, Scheme.parse(scheme))
+    assert found["weight_bytes"] == found["resident_bytes"] == expected
+
+
+@pytest.mark.parametrize("name", ["linear-fp32", "reference"])
+def test_training_keeps_weights_input_and_gradients_and_its_two_peaks_are_apart(worker: Worker, name: str) -> None:
+    for n, k, m, scheme in LAYERS[:4]:
+        found = measure(worker, "training", name, (n, k, m, scheme))
+        assert found["resident_bytes"] == 2 * (4 * n * k + 4 * m * k)
+        if name == "linear-fp32":
+            assert found["peak_forward_bytes"] == 4 * m * n
+            assert found["peak_backward_bytes"] == 4 * n * k + 4 * m * k
