@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from harness import measure
-from harness.cache import UNKNOWN, last_level_cache
 from harness.guard import Guard
 
 
@@ -121,11 +120,3 @@ def test_an_idle_thread_is_no_fault(guard: Guard) -> None:
     assert guard.end(thorough=True).faults == ()
     done.set()
     thread.join()
-
-
-def test_the_last_level_cache_is_the_largest_that_the_system_tells_of(tmp_path) -> None:  # type: ignore[no-untyped-def]  # pytest's
-    for index, size in enumerate(["48K", "2048K", "32M"]):
-        (tmp_path / f"index{index}").mkdir()
-        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
-    assert last_level_cache(tmp_path) == 32 << 20
-    assert last_level_cache(tmp_path / "nowhere") == UNKNOWN

@@ -56,7 +56,7 @@ def test_a_refreshed_buffer_holds_another_input_in_the_same_place(inputs: Sequen
 
 
 def test_a_ring_is_as_large_as_it_should_be_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring, "last_level_cache", lambda: 1000)
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 1000)
     layers, warning = ring_of(scaled(1.0), scaled)
     assert (ring_bytes(layers), len({layer.gain for layer in layers}), warning) == (2048, ring.GAINS, "")
     monkeypatch.setattr(ring, "MOST_LAYERS", 5)
@@ -70,7 +70,7 @@ def test_a_ring_is_as_large_as_it_should_be_or_says_why_not(monkeypatch: pytest.
 
 
 def test_layers_that_share_their_weights_are_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring, "last_level_cache", lambda: 1000)
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 1000)
     first = scaled(1.0)
     layers, warning = ring_of(first, lambda gain: first)
     assert ring_bytes(layers) == 64
@@ -81,7 +81,7 @@ def test_layers_that_share_their_weights_are_no_ring(monkeypatch: pytest.MonkeyP
 def test_a_ring_counts_as_nobody_s_weights_and_only_cold_inputs_are_cold(
     cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring, "last_level_cache", lambda: 10_000)
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 10_000)
     params = {"m": 1, "k": 32, "n": 32, "scheme": "w1.58a8", "cache": cache}
     workload = Forward(Case.of("latency", "int8", params), 3)
     with workload.context():
