@@ -19,6 +19,7 @@ from harness.suite import Registry
 from harness.throttle import Watch
 from harness.worker import Worker
 
+EMPTY = torch.empty
 L2 = 50 << 20
 CALL, FLUSH = 0.25, 1000.0
 """Seconds that the fake GPU takes for a call and for a flush."""
@@ -48,8 +49,10 @@ class Gpu:
         assert self.capturing is None, "a stream that is captured cannot be waited for"
         self.log.append("synchronise")
 
-    def empty(self, size: int, **_: object) -> SimpleNamespace:
-        return SimpleNamespace(zero_=lambda: self.do(f"flush {size}", FLUSH))
+    def empty(self, *sizes: int, device: str = "cpu", **options: Any) -> Any:
+        if device == "cpu":
+            return EMPTY(*sizes, **options)
+        return SimpleNamespace(zero_=lambda: self.do(f"flush {sizes[0]}", FLUSH))
 
     @contextmanager
     def graph(self, made: "Graph") -> Iterator[None]:

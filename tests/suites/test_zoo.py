@@ -108,6 +108,19 @@ def test_what_is_right_but_doubtful_is_measured_with_a_warning(worker: Worker, n
 
 
 @pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("KeepsFloatCopy", "claims 8 bits a weight and keeps 40: 512 KiB are alive besides the 128 KiB"),
+        ("KeepsNumpyCopy", "claims 0.000244 bits a weight and keeps 32: 512 KiB are alive besides the 4 B"),
+    ],
+)
+def test_what_keeps_more_than_it_claims_says_so_in_its_row(worker: Worker, name: str, warning: str) -> None:
+    found = list(answers(worker, case(ZOO + name, n=512, k=256)))
+    assert found[-1].outcome == "measured"
+    assert warning in said(found)
+
+
+@pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("WrongForManyTokens", "in a trial with M=3 K=97 N=5"),

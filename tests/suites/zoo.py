@@ -360,6 +360,29 @@ class Random(Honest):
         return y + 0.01 * torch.randn_like(y)
 
 
+class KeepsFloatCopy(Honest):
+    """Stores a code in a byte, and hides the floats that it computes with where nobody looks for weights."""
+
+    def __init__(self, layer: BitLinear) -> None:
+        super().__init__(layer)
+        self.register_buffer("codes", self.op.codes.to(torch.int8))
+        self.hidden = [self.op]
+        del self.op
+
+    def cheat(self, x: Tensor) -> Tensor:
+        return self.hidden[0](x)
+
+
+class KeepsNumpyCopy(Honest):
+    """Claims to store next to nothing: its codes are numpy's."""
+
+    def __init__(self, layer: BitLinear) -> None:
+        super().__init__(layer)
+        codes = self.op.codes.numpy().copy()
+        del self.op.codes
+        self.op.codes = torch.from_numpy(codes)
+
+
 class RaisesInDel(Honest):
     """Raises where nobody can catch it."""
 
