@@ -87,7 +87,7 @@ def test_a_ring_counts_as_nobody_s_weights_and_only_cold_inputs_are_cold(
     with workload.context():
         call = workload.build()
         call()
-        answered = workload.settle(call)
+        answered = workload.ring(call)
         assert isinstance(call, Rotation)
         assert answered["ring_bytes"] == 20 * (1024 + 4)
         assert workload.stored(call)["weight_bytes"] == 1024 + 4
