@@ -24,13 +24,12 @@ import torch
 from harness.settings import Settings
 from harness.unrest import Unrest
 
-STANDARD = (builtins, gc, itertools, random, resource, sys, time)
+STANDARD = (builtins, gc, itertools, random, resource, time)
 TORCH = (torch, torch.nn.functional)
 TORCH_CLASSES = (torch.Tensor, torch.nn.Module, torch.nn.Linear, torch.nn.Parameter)
 KERNELS = ("aten::linear", "aten::matmul", "aten::mm", "aten::addmm", "aten::_int_mm", "aten::empty.memory_format")
 BACKENDS = ("CPU:", "CUDA:", "MPS:")
 TORCH_HOME = str(Path(torch.__file__).parent) + os.sep
-MEANT_TO_BE_REPLACED = frozenset({"sys.excepthook", "sys.unraisablehook", "sys.displayhook", "sys.breakpointhook"})
 MODULES_OWN = frozenset({"__doc__", "__loader__", "__spec__", "__build_class__", "__import__"})
 """Names that every module has of its own, among those that are built in."""
 
@@ -58,7 +57,6 @@ class Original:
             key: value
             for key, value in vars(place).items()
             if (_acts(value) or key in also)
-            and f"{name}.{key}" not in MEANT_TO_BE_REPLACED
             and not (place is torch and isinstance(value, type))  # hundreds, of which TORCH_CLASSES matter
         }
         self._remember()

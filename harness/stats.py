@@ -27,6 +27,9 @@ that the coverage at the end depends only on noise over precision: with this lev
 is, where 0.95 would give 91.6 to 95.0 % (docs/experiments/looks.py).
 """
 
+FEW = 3
+"""Blocks, of which the one in the middle can be told."""
+
 Rounds: TypeAlias = Mapping[int, Measurement]
 """Raw values by round."""
 
@@ -56,12 +59,12 @@ def log_ratio(baseline: Taken, candidate: Taken) -> float:
 
     A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
     other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
-    quarter, blocks that something shorter has spoilt. Without a common block it is the ratio of the medians.
-    docs/measurement.md says how this was chosen.
+    quarter, blocks that something shorter has spoilt. Where there are too few blocks to leave one out, it is the ratio
+    of the medians of all samples. docs/measurement.md says how this was chosen.
     """
     base, head = _by_block(baseline), _by_block(candidate)
     common = base.keys() & head.keys()
-    if not common:
+    if len(common) < FEW:
         return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
     return midmean([head[block] - base[block] for block in common])
 

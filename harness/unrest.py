@@ -6,8 +6,9 @@ import psutil
 
 TORCH_PROCESSES = ("torch/_inductor", "torch._inductor", "multiprocessing.resource_tracker")
 """In the command line of processes that torch's compiler keeps for itself."""
-WINDOW = 0.01
-"""Seconds of the main thread's sleep over which the process's time on the cores is taken."""
+WINDOW = 0.05
+"""Seconds of the main thread's sleep over which the process's time on the cores is taken: long enough for a thread that computes
+to get its turn on a busy machine."""
 PATIENCE = 0.3
 """Seconds in which one quiet window has to come: OpenMP's threads spin for a while before they sleep."""
 
@@ -48,7 +49,7 @@ class Unrest:
         for _ in range(round(PATIENCE / WINDOW)):
             before = process_time()
             sleep(WINDOW)
-            if process_time() - before < WINDOW / 4:
+            if process_time() - before < WINDOW / 10:
                 return []
         return ["kept computing on another thread after its call had returned"]
 

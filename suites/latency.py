@@ -24,6 +24,6 @@ SUITE = Suite(
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
-    baseline="linear-fp32",
+    baseline="linear-bf16",
     probed_by=axes.PROBED_BY,
 )

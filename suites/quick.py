@@ -31,10 +31,10 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=SPEED + MEMORY + ACCURACY,
-    budget=Budget(rounds=6, seconds=1.2, precision=0.05),
+    budget=Budget(rounds=4, seconds=1.2, precision=0.05),
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
-    baseline="linear-fp32",
+    baseline="linear-bf16",
     probed_by=axes.PROBED_BY,
 )

@@ -21,7 +21,7 @@ SUITE = Suite(
     workload="suites.workloads.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
-    baseline="linear-fp32",
+    baseline="linear-bf16",
     probed_by=axes.PROBED_BY,
     implementations=("linear-fp32", "linear-bf16", "eager", "bf16", "int8"),
 )

@@ -44,6 +44,6 @@ SUITE = Suite(
     workload="suites.workloads.training:Training",
     resolve=axes.resolve,
     facts=facts,
-    baseline="linear-fp32",
+    baseline="linear-bf16",
     implementations=("linear-fp32", "linear-bf16", "reference", "compiled", "eager"),
 )

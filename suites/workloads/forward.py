@@ -2,18 +2,18 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation
-from harness.accuracy import distance, relative_error
+from harness.accuracy import distance
 from harness.model import Case
 from harness.suite import Check, Workload
 from suites.workloads.catalogue import find
-from suites.workloads.judgement import disagreement, misshapen, shared
+from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.probe import probe
 from suites.workloads.problem import Problem, problem
 from suites.workloads.ring import ring_bytes, ring_of
@@ -56,22 +56,23 @@ class Forward(Workload):
         return Rotation(self._op(), self.problem.inputs, self._buffers)
 
     def rebuild(self) -> Callable[[], object]:
-        """With a ring of its own, and its weights remembered."""
+        """With a ring of its own."""
         call = super().rebuild()
         self.ring(call)
-        _rotation(call).remember_weights()
         return call
 
     def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """The layers after the first, called once, if the case asks for cold weights."""
+        """The layers after the first, called once, if the case asks for cold weights. All weights are to stay so."""
         rotation = _rotation(call)
         if self.cache == "hot":
+            rotation.remember_weights()
             return {}
         layers, self._small_ring = ring_of(rotation.op, self._called_op)
         if self.cache == "cold":
             more = len(layers) - len(self._buffers)
             self._buffers += [torch.empty_like(self.problem.x) for _ in range(more)]
         rotation.spread(layers, self._buffers)
+        rotation.remember_weights()
         return {"ring_bytes": ring_bytes(layers)}
 
     def probe(self) -> Check:
@@ -82,25 +83,29 @@ class Forward(Workload):
         return probe(self.implementation, self.problem.scheme, x.dtype, x.device.type, self.seed)
 
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        """Agreement of every turn with what the contestant promises; quantisation error of the scheme if asked for."""
+        """Agreement of every turn with what the contestant promises; quantisation error of the scheme if asked for.
+
+        The first turn is taken twice, to see whether it is reproducible, and once more when another input is in the
+        same place, which is what an output remembered for that place does not survive.
+        """
         rotation = _rotation(call)
-        earlier: deque[Tensor] = deque(maxlen=OUTPUTS_HELD)
-        values: Mapping[str, float] = {"agreement_sqnr": math.nan}
+        first = rotation.turns[0]
+        output = first.op(first.x)
+        expected = self._answer(rotation, first)
+        if wrong := misshapen(output, expected.shape, first.x):
+            return Check({"agreement_sqnr": math.nan}, wrong)
+        values = self._distances(expected, output, metrics)
+        kept, earlier, warning = output.clone(), deque([output], OUTPUTS_HELD), ""
+        if wrong := self._fault(rotation, first, output, ()):
+            return Check(values, wrong)
         for turn in rotation.turns:
             output = turn.op(turn.x)
-            expected = self._answer(rotation, turn)
-            if wrong := misshapen(output, expected.shape, turn.x) or shared(output, earlier, turn.x):
+            if wrong := self._fault(rotation, turn, output, earlier):
                 return Check(values, wrong)
-            if rotation.input_changed(turn):
-                return Check(values, INPUT_CHANGED)
-            if turn.number == 0:
-                first = output.clone()
-                values = self._distances(expected, output, metrics)
-            if wrong := disagreement(self.problem, self.implementation, turn.x, expected, output / turn.gain):
-                return Check(values, wrong)
+            warning = warning or (irreproducible(kept, output) if turn is first else "")
             earlier.append(output)
-        rotation.remember_weights()
-        return Check(values, warning=_irreproducible(first, rotation))
+        rotation.refresh()
+        return Check(values, self._fault(rotation, first, first.op(first.x), ()), warning)
 
     def refresh(self, call: Callable[[], object]) -> None:
         """Other values in the same buffers."""
@@ -143,6 +148,18 @@ class Forward(Workload):
         op(self._buffers[0])
         return op
 
+    def _fault(self, rotation: Rotation, turn: Turn, output: object, earlier: Iterable[Tensor]) -> str:
+        """Why the output of a turn is wrong, or nothing; `earlier` outputs are still held."""
+        expected = self._answer(rotation, turn)
+        if wrong := misshapen(output, expected.shape, turn.x):
+            return wrong
+        assert isinstance(output, Tensor)
+        if wrong := shared(output, earlier, turn.x):
+            return wrong
+        if rotation.input_changed(turn):
+            return INPUT_CHANGED
+        return disagreement(self.problem, self.implementation, turn.x, expected, output / turn.gain)
+
     def _answer(self, rotation: Rotation, turn: Turn) -> Tensor:
         return self.problem.answers(self.implementation)[rotation.held(turn)]
 
@@ -160,16 +177,6 @@ class Forward(Workload):
 def _rotation(call: Callable[[], object]) -> Rotation:
     assert isinstance(call, Rotation), "calls of this workload are made by its `build`"
     return call
-
-
-def _irreproducible(first: Tensor, rotation: Rotation) -> str:
-    """How far apart two calls on one input are, as a warning; nothing if not at all."""
-    turn = rotation.turns[0]
-    again = turn.op(turn.x)
-    if torch.equal(first.nan_to_num(), again.nan_to_num()):
-        return ""
-    apart = relative_error(first.double(), again.double())
-    return f"two calls on one input differ by {apart:.2g} of its norm: not reproducible; fix the order of its sums"
 
 
 def stored_bytes(op: nn.Module) -> int:

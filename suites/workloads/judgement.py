@@ -35,6 +35,14 @@ def shared(output: Tensor, others: Iterable[Tensor], x: Tensor) -> str:
     return ""
 
 
+def irreproducible(output: Tensor, again: Tensor) -> str:
+    """How far apart two right outputs for one input are, as a warning; nothing if not at all."""
+    if torch.equal(output, again):
+        return ""
+    apart = relative_error(output.double(), again.double())
+    return f"two calls on one input differ by {apart:.2g} of its norm: not reproducible; fix the order of its sums"
+
+
 def disagreement(problem: Problem, implementation: Implementation, x: Tensor, expected: Tensor, output: Tensor) -> str:
     """Why the output `(M, N)` for `x` is not what was expected of the problem's layer, or nothing.
 

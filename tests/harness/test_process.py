@@ -23,6 +23,7 @@ from harness.suite import Registry
 from tests.harness.test_run import Silent
 
 MODULE = "tests.harness.misbehaviour"
+FORKED = "not to be trusted: it left a process behind"
 
 
 @pytest.fixture(scope="module")

@@ -165,12 +165,14 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(noise: float) -> None
 
 def test_the_ratio_of_a_round_is_that_of_what_was_taken_close_together() -> None:
     """The machine gets ten times slower from block to block; the candidate takes 5 % longer throughout."""
-    base = taken([1.0, 1.0, 10.0, 10.0, 100.0], [0, 0, 1, 1, 2])
-    head = taken([1.05, 105.0], [0, 2])
+    base = taken([1.0, 1.0, 10.0, 10.0, 100.0, 1000.0], [0, 0, 1, 1, 2, 3])
+    head = taken([1.05, 105.0, 1050.0], [0, 2, 3])
     assert math.exp(log_ratio(base, head)) == pytest.approx(1.05)
+    spoilt = taken([1.05, 10.5, 900.0, 1050.0], [0, 1, 2, 3])
+    assert math.exp(log_ratio(base, spoilt)) == pytest.approx(1.05)
     assert log_ratio(base, base) == 0
     assert math.exp(log_ratio(taken([1.0, 3.0]), taken([4.0]))) == pytest.approx(2)  # no blocks: medians
-    assert math.isnan(log_ratio(taken([1.0], [0]), taken([math.nan], [0])))
+    assert math.isnan(log_ratio(taken([1.0] * 3, [0, 1, 2]), taken([1.0, math.nan, 1.0], [0, 1, 2])))
 
 
 @pytest.mark.parametrize("noise", [0.5, 0.8, 1.2, 2.0, 4.0])

@@ -94,10 +94,6 @@ def test_an_existing_run_is_not_overwritten_and_a_finished_one_has_nothing_to_re
     assert (out / store.FILE_NAME).read_bytes() == before
 
 
-TRIAL = "in a trial with M=3 K=97 N=5"
-"""Contestants are judged on an awkward shape before they are built for the one that is measured."""
-
-
 def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
     bad = ["Shape", "Dtype", "NotANumber", "Scaled", "Raises", "Exits", "Hangs", "broken_build", "missing"]
     names = ",".join(["linear-fp32", *(OWN + name for name in ["honest", *bad])])
@@ -107,10 +103,12 @@ def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
     assert done.returncode == 1
     found = outcomes(store.load(tmp_path / "run").records)
     assert found["linear-fp32"] == found["honest"] == ("measured", "")
+    # Contestants are judged on an awkward shape before they are built for the one that is measured.
+    trial = "; in a trial with M=3 K=97 N=5"
     for name, outcome, reason in [
-        ("Shape", "failed", f"wrong answer: shape (3, 4), expected (3, 5); {TRIAL}"),
-        ("Dtype", "failed", f"wrong answer: dtype torch.float64, expected the input's torch.float32; {TRIAL}"),
-        ("NotANumber", "failed", f"wrong answer: 1 of 15 values are NaN or infinite; {TRIAL}"),
+        ("Shape", "failed", f"wrong answer: shape (3, 4), expected (3, 5){trial}"),
+        ("Dtype", "failed", f"wrong answer: dtype torch.float64, expected the input's torch.float32{trial}"),
+        ("NotANumber", "failed", f"wrong answer: 1 of 15 values are NaN or infinite{trial}"),
         ("Raises", "failed", "RuntimeError: out of luck"),
         ("Exits", "crashed", "the worker exited with status 3"),
         ("Hangs", "timed_out", "no answer within its time limit of 5 s"),

@@ -16,7 +16,7 @@ from bitlinear.plain import PlainLinear
 from harness.device import DEVICES
 from harness.measure import WallClock
 
-CHECKED = 40
+CHECKED = 15
 """More calls than there are before timing: what behaves for so long has been checked and believed."""
 
 

@@ -1,0 +1,95 @@
+"""Calls that rotate: which input and which layer is whose, what rings hold, and what they do not count as."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.model import Case
+from suites.workloads import ring
+from suites.workloads.forward import Forward
+from suites.workloads.ring import ring_bytes, ring_of
+from suites.workloads.rotation import Layer, Rotation
+
+
+def scaled(gain: float, size: int = 4) -> nn.Linear:
+    linear = nn.Linear(size, size, bias=False)
+    nn.init.constant_(linear.weight, gain)
+    return linear
+
+
+@pytest.fixture
+def inputs() -> Sequence[Tensor]:
+    return [torch.full((2, 4), float(number)) for number in range(1, 5)]
+
+
+@pytest.mark.parametrize(("layers", "buffers"), [(1, 4), (2, 4), (3, 4), (7, 4), (7, 7), (1, 2)])
+@torch.inference_mode()
+def test_the_last_turn_is_that_of_the_last_call_and_its_answer_is_known(
+    inputs: Sequence[Tensor], layers: int, buffers: int
+) -> None:
+    chosen = [Layer(scaled(2.0**n), 2.0**n) for n in range(layers)]
+    rotation = Rotation(chosen[0].op, inputs, [torch.empty(2, 4) for _ in inputs])
+    rotation.spread(chosen, [torch.empty(2, 4) for _ in range(buffers)])
+    called: list[nn.Module] = []
+    for calls in (1, 5, 13):
+        rotation.refresh()
+        for _ in range(calls):
+            output = rotation()
+            assert isinstance(output, Tensor)
+        turn = rotation.last()
+        called.append(turn.op)
+        assert torch.equal(turn.x, inputs[rotation.held(turn)])
+        assert torch.equal(output, inputs[rotation.held(turn)] * 4 * turn.gain)
+    ops = [turn.op for turn in rotation.turns]
+    assert layers == 1 or all(a is not b for a, b in zip(ops, [*ops[1:], ops[0]], strict=True)), "never twice in a row"
+
+
+def test_a_refreshed_buffer_holds_another_input_in_the_same_place(inputs: Sequence[Tensor]) -> None:
+    rotation = Rotation(scaled(1.0), inputs, [torch.empty(2, 4) for _ in inputs])
+    before = [(turn.x.data_ptr(), float(turn.x[0, 0])) for turn in rotation.turns]
+    rotation.refresh()
+    for (place, value), turn in zip(before, rotation.turns, strict=True):
+        assert turn.x.data_ptr() == place
+        assert float(turn.x[0, 0]) != value
+
+
+def test_a_ring_is_as_large_as_it_should_be_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 1000)
+    layers, warning = ring_of(scaled(1.0), scaled)
+    assert (ring_bytes(layers), len({layer.gain for layer in layers}), warning) == (2048, ring.GAINS, "")
+    monkeypatch.setattr(ring, "MOST_LAYERS", 5)
+    layers, warning = ring_of(scaled(1.0), scaled)
+    assert len(layers) == 5
+    assert "because it has 5 layers; choose a larger shape" in warning
+    monkeypatch.setattr(ring, "MEMORY_SHARE", 0.0)
+    layers, warning = ring_of(scaled(1.0), scaled)
+    assert len(layers) == 2
+    assert "of the memory; use a machine with more" in warning
+
+
+def test_layers_that_share_their_weights_are_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 1000)
+    first = scaled(1.0)
+    layers, warning = ring_of(first, lambda gain: first)
+    assert ring_bytes(layers) == 64
+    assert warning
+
+
+@pytest.mark.parametrize("cache", ["cold", "stream"])
+def test_a_ring_counts_as_nobody_s_weights_and_only_cold_inputs_are_cold(
+    cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "_cache_bytes", lambda op: 10_000)
+    params = {"m": 1, "k": 32, "n": 32, "scheme": "w1.58a8", "cache": cache}
+    workload = Forward(Case.of("latency", "int8", params), 3)
+    with workload.context():
+        call = workload.build()
+        call()
+        answered = workload.ring(call)
+        assert isinstance(call, Rotation)
+        assert answered["ring_bytes"] == 20 * (1024 + 4)
+        assert workload.stored(call)["weight_bytes"] == 1024 + 4
+        assert len({turn.x.data_ptr() for turn in call.turns}) == (20 if cache == "cold" else 4)
+        assert workload.check(call, frozenset()).wrong == ""
