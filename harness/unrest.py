@@ -7,8 +7,9 @@ import psutil
 TORCH_PROCESSES = ("torch/_inductor", "torch._inductor", "multiprocessing.resource_tracker")
 """In the command line of processes that torch's compiler keeps for itself."""
 WINDOW = 0.05
-"""Seconds of the main thread's sleep over which the process's time on the cores is taken: long enough for a thread that computes
-to get its turn on a busy machine."""
+"""Seconds of the main thread's sleep over which the process's time on the cores is taken.
+
+Long enough for a thread that computes to get its turn on a busy machine."""
 PATIENCE = 0.3
 """Seconds in which one quiet window has to come: OpenMP's threads spin for a while before they sleep."""
 

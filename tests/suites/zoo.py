@@ -167,9 +167,11 @@ class KeepsComputing(Honest):
         super().__init__(layer)
         end = time.monotonic() + 0.8
 
+        matrix = torch.ones(512, 512)
+
         def work() -> None:
             while time.monotonic() < end:
-                pass
+                torch.mm(matrix, matrix)
 
         threading.Thread(target=work, daemon=True).start()
 
