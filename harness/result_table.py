@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import ceiling_display
+from harness import ceiling_display, convergence
 from harness.compare import speedups
-from harness.convergence import Convergence, advice, convergence
 from harness.metric import METRICS, Metric
 from harness.model import Case, Comparison, Environment, Params, Run
 from harness.prediction import OFF_PREDICTION, against_prediction, is_off
@@ -53,7 +52,7 @@ class View:
     metrics: Sequence[Metric]
     baselines: Sequence[str]
     ratios: dict[tuple[str, str], Comparison]
-    reached: Mapping[Case, Convergence]
+    reached: Mapping[Case, convergence.Convergence]
 
     @classmethod
     def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
@@ -63,9 +62,9 @@ class View:
         wanted = set(metrics) or measured & _HEADINGS.keys() or measured
         chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
         ratios = speedups(gathered, baselines) if METRICS["latency"] in chosen else {}
-        reached: dict[Case, Convergence] = {}
+        reached: dict[Case, convergence.Convergence] = {}
         for members in contests(gathered).values() if METRICS["latency"] in chosen else ():
-            reached |= convergence(members)
+            reached |= convergence.convergence(members)
         return cls(stored, gathered, chosen, baselines, ratios, reached)
 
 
@@ -99,6 +98,7 @@ def page(view: View) -> list[Block]:
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
     legend += [ceiling_display.LEGEND] * bool(view.stored.run.ceilings)
+    legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
     ended = ended_early(view.results)
     blocks += [ended] * bool(ended.rows)
@@ -152,7 +152,7 @@ def warnings(view: View) -> list[str]:
     if lost := told(view.stored.records):
         doubts[lost] = 1
     for suite, aim in view.stored.run.aims.items():
-        if short := advice((one for case, one in view.reached.items() if case.suite == suite), aim):
+        if short := convergence.advice((one for case, one in view.reached.items() if case.suite == suite), aim):
             doubts[f"{suite}: {short}"] = 1
     if any(map(is_off, view.results)):
         doubts[OFF_PREDICTION] = 1

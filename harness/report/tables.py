@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from harness.ceiling import Standing, standing
+from harness.convergence import Convergence
 from harness.metric import METRICS, Metric
 from harness.model import Environment
 from harness.prediction import is_off, off_prediction
@@ -174,6 +175,7 @@ def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple
         columns.append((Heading("±"), _latency_spread))
         columns += [column for base in view.baselines for column in _speedup(view, base)]
         columns += _standing(view)
+        columns += _effort(view)
     if metric.name == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -212,6 +214,19 @@ def _standing(view: View) -> list[tuple[Heading, Show]]:
     ]
 
 
+def _effort(view: View) -> list[tuple[Heading, Show]]:
+    """Rounds and samples taken, and how the contest ended; nothing where the rounds were fixed beforehand."""
+
+    def column(heading: Heading, show: Callable[[Convergence], str]) -> tuple[Heading, Show]:
+        return heading, lambda result: show(found) if (found := view.reached.get(result.case)) and found.state else ""
+
+    return [
+        column(Heading("rounds"), lambda found: str(found.rounds)),
+        column(Heading("samples"), lambda found: str(found.samples)),
+        column(Heading("ended", words=True), lambda found: found.state),
+    ]
+
+
 def _predicted(result: Result) -> str:
     predicted = result.facts.get("predicted_sqnr")
     return figure(float(predicted), 3) if predicted is not None else ""
@@ -238,7 +253,7 @@ class _Notes:
         """What is said of `result`."""
         words = list(self._won.get((result.contest, result.case.implementation), ()))
         words += ["! off prediction"] * is_off(result)
-        missing = len(result.measured) < self._rounds
+        missing = len(result.measured) < self._rounds and not result.aim.precision
         return ", ".join(words + [f"{len(result.measured)} of {self._rounds} rounds"] * missing)
 
     def marked(self, result: Result) -> bool:
