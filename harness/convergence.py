@@ -14,7 +14,7 @@ from harness.stats import CONFIDENCE, LOOKED_AT, LOOKS, rounds_needed
 HOPELESS = 60
 """More rounds than anybody would wait for."""
 
-LEGEND = "ended: converged, as precise as asked for; budget, rounds or time ran out before; unstable, more rounds are no cure"
+LEGEND = "ended: converged, as precise as asked for; budget, out of rounds or time; unstable, more rounds are no cure"
 
 State = Literal["converged", "budget", "unstable"]
 
