@@ -61,8 +61,8 @@ class Controller:
         self.now = now
         self.iterations: dict[Case, int] = {}
         self.made: dict[Case, list[Record]] = {}
-        self.probed: dict[tuple[str, ...], CaseEndedError | None] = {}
-        """By contestant and what it was probed with: how that ended, if it is unfit."""
+        self.probed: dict[tuple[str, ...], Answer | CaseEndedError] = {}
+        """By contestant and what it was probed with: its answer, or how it ended if it is unfit."""
         self._worker: Worker | None = None
 
     def continue_from(self, records: Sequence[Record]) -> None:
@@ -136,15 +136,14 @@ class Controller:
             for case in contest.cases if contest.suite.probed_by else ():
                 key = _probe_key(contest, case)
                 if key not in self.probed and case not in self.made:
-                    self.probed[key] = self._unfitness(case, contest)
+                    self.probed[key] = self._trial(case, contest)
         self._dismiss()
 
-    def _unfitness(self, case: Case, contest: Contest) -> CaseEndedError | None:
+    def _trial(self, case: Case, contest: Contest) -> Answer | CaseEndedError:
         try:
-            self._exchange(case, Probe(case, contest.seed))
+            return self._exchange(case, Probe(case, contest.seed))
         except CaseEndedError as end:
-            return end if end.outcome != "skipped" else None  # its own preparation says why
-        return None
+            return end if end.outcome != "skipped" else Answer()  # its own preparation says why
 
     def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[list[Record]]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
@@ -203,8 +202,11 @@ class Controller:
         """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
         contest, case = draft.contest, draft.case
         draft.started = self.now()
-        if unfit := self.probed.get(_probe_key(contest, case)):
-            raise CaseEndedError(case, unfit.outcome, unfit.reason, unfit.evidence)
+        match self.probed.get(_probe_key(contest, case)):
+            case CaseEndedError() as unfit:
+                raise CaseEndedError(case, unfit.outcome, unfit.reason, unfit.evidence)
+            case Answer() as fit:
+                draft.take_in(fit)
         self._ask(draft, Prepare(case, contest.seed))
         self._ask(draft, Accuracy(case, tuple(sorted(draft.wanted))))
         if draft.wanted & MEMORY_METRICS:

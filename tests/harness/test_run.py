@@ -330,6 +330,13 @@ def test_a_contestant_that_fails_its_probe_is_never_timed(outcome: Outcome) -> N
     assert [r.outcome for r in named(records, "a")] == ["measured"] * 6
 
 
+def test_what_a_probe_doubts_is_said_in_the_row() -> None:
+    def doubts(question: Question) -> Answer | None:
+        return Answer(warnings=("refuses K=97; pad it",)) if isinstance(question, Probe) else None
+
+    assert {r.warnings for r in probing(Scene(doubts)).records()} == {("refuses K=97; pad it",)}
+
+
 def test_what_a_probe_skips_is_asked_again_when_it_is_prepared() -> None:
     scene = probing(Scene(ends_with("skipped", Probe)))
     assert [r.outcome for r in named(scene.records(), "b")] == ["measured"] * 3
