@@ -75,8 +75,9 @@ def test_a_limit_on_the_size_of_files_is_as_a_full_disk(tmp_path: Path) -> None:
     line = last_words(process)
     assert process.returncode == 2
     assert "File too large; raise the limit on the size of files (ulimit -f)" in line
-    assert 0 < len(acknowledged(log)) < ALL
-    assert turns(out) == acknowledged(log)
+    kept = acknowledged(log)
+    assert 0 < len(kept) < ALL
+    assert turns(out)[: len(kept)] == kept, "and perhaps some whole lines of the contest that was being written"
     assert bitbench(log, "--resume", "--out", str(out)).wait() == 0
     assert len(set(turns(out))) == ALL
     assert store.load(out).run.request.memory_limit == 2**32
