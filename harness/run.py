@@ -13,24 +13,15 @@ from harness.measure import calibrate, take_turns
 from harness.model import Case, Ceilings, Record, Request
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
 from harness.protocol import Ceilings as MeasureCeilings
 from harness.results import results
+from harness.scout import Scout, Worker
 
 MEMORY_METRICS = frozenset(
     {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
 )
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
-
-
-class Worker(Protocol):
-    """Something that answers questions: a process, or a fake."""
-
-    def ask(self, question: Question, limit: float) -> Answer:
-        """The answer. Raises WorkerLostError when there is none within `limit` seconds."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Progress(Protocol):
@@ -61,9 +52,8 @@ class Controller:
         self.now = now
         self.iterations: dict[Case, int] = {}
         self.made: dict[Case, list[Record]] = {}
-        self.probed: dict[tuple[str, ...], Answer | CaseEndedError] = {}
-        """By contestant and what it was probed with: its answer, or how it ended if it is unfit."""
         self._worker: Worker | None = None
+        self._scout = Scout(hire, request.case_limit)
 
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made: their cases are not measured again in their rounds."""
@@ -78,7 +68,6 @@ class Controller:
         """The same, those together that come to be together: the cases of one contest in one round."""
         deadline = self.now() + self.request.budget if self.request.budget else float("inf")
         try:
-            self._probe()
             for number in range(max(contest.aim.rounds for contest in self.contests)):
                 turns = [contest for contest in self._order(number) if self._waiting(contest, number)]
                 later = sum(contest.aim.rounds - number - 1 for contest in turns)
@@ -93,8 +82,10 @@ class Controller:
                             self._note(record)
                         yield batch
                 self._dismiss()
+                self._scout.close()
         finally:
             self._dismiss()
+            self._scout.close()
 
     def _note(self, record: Record) -> None:
         self.made.setdefault(record.case, []).append(record)
@@ -130,21 +121,6 @@ class Controller:
         seen = [r for case in contest.cases for r in self.made.get(case, ()) if r.round < past[-1]]
         return undecided(results(seen, {contest.suite.name: contest.aim}).values())
 
-    def _probe(self) -> None:
-        """Judge contestants on other shapes than theirs, in a worker whose state then touches nothing that is timed."""
-        for contest in self.contests:
-            for case in contest.cases if contest.suite.probed_by else ():
-                key = _probe_key(contest, case)
-                if key not in self.probed and case not in self.made:
-                    self.probed[key] = self._trial(case, contest)
-        self._dismiss()
-
-    def _trial(self, case: Case, contest: Contest) -> Answer | CaseEndedError:
-        try:
-            return self._exchange(case, Probe(case, contest.seed))
-        except CaseEndedError as end:
-            return end if end.outcome != "skipped" else Answer()  # its own preparation says why
-
     def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[list[Record]]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
         waiting = self._waiting(contest, number)
@@ -155,6 +131,7 @@ class Controller:
                 try:
                     self._prepare(drafts[case])
                     progress.prepared(case, {name: tuple(values) for name, values in drafts[case].values.items()})
+                    self._scout.try_out(drafts[case])
                 except CaseEndedError as end:
                     waiting.remove(case)
                     yield [drafts.pop(case).ended(end, self.now())]
@@ -202,11 +179,7 @@ class Controller:
         """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
         contest, case = draft.contest, draft.case
         draft.started = self.now()
-        match self.probed.get(_probe_key(contest, case)):
-            case CaseEndedError() as unfit:
-                raise CaseEndedError(case, unfit.outcome, unfit.reason, unfit.evidence)
-            case Answer() as fit:
-                draft.take_in(fit)
+        self._scout.heed(draft)
         self._ask(draft, Prepare(case, contest.seed))
         self._ask(draft, Accuracy(case, tuple(sorted(draft.wanted))))
         if draft.wanted & MEMORY_METRICS:
@@ -281,9 +254,3 @@ class Controller:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-
-def _probe_key(contest: Contest, case: Case) -> tuple[str, ...]:
-    """Cases that share it are probed once."""
-    params = (str(case.params.get(name)) for name in contest.suite.probed_by)
-    return (contest.suite.workload, case.implementation, *params)

@@ -10,7 +10,7 @@ from harness.model import Ceilings, Environment
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Ceilings as MeasureCeilings
-from harness.run import Worker
+from harness.scout import Worker
 from harness.suite import Registry
 
 CEILING_LIMIT = 60.0

@@ -18,7 +18,8 @@ from harness.model import Record, Request
 from harness.plan import make_plan
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Look
-from harness.run import Controller, Worker
+from harness.run import Controller
+from harness.scout import Worker
 from harness.suite import Registry
 from tests.harness.test_run import Silent
 

@@ -52,11 +52,13 @@ class FakeWorker:
         self.latency = scene.latency
         self.number = number
         self.prepared: set[Case] = set()
+        self.asked: list[Question] = []
         self.closed = False
 
     def ask(self, question: Question, limit: float) -> Answer:
         assert not self.closed
         self.log.append(question)
+        self.asked.append(question)
         if (answer := self.misbehave(question)) is not None:
             return answer
         match question:
@@ -313,13 +315,18 @@ def probing(scene: Scene) -> Scene:
     return scene
 
 
-def test_contestants_are_probed_once_in_a_worker_of_its_own() -> None:
+def test_contestants_are_probed_once_before_they_are_timed_and_in_a_worker_of_its_own() -> None:
     scene = probing(Scene(contests=2))
     scene.records()
     probes = [q for q in scene.log if isinstance(q, Probe)]
     assert [probe.case.implementation for probe in probes] == ["a", "b", "c"]
-    assert scene.log[:3] == probes
+    first_visit_after_calibration = next(i for i, q in enumerate(scene.log) if isinstance(q, Look))
+    assert max(scene.log.index(probe) for probe in probes) < first_visit_after_calibration
+    kinds = [{type(question) for question in worker.asked} for worker in scene.workers]
+    assert kinds.count({Probe}) == 1
+    assert sum(Probe in asked for asked in kinds) == 1
     assert len(scene.workers) == 1 + 3
+    assert all(worker.closed for worker in scene.workers)
 
 
 @pytest.mark.parametrize("outcome", ["failed", "crashed", "timed_out"])
