@@ -55,8 +55,7 @@ def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[t
 def in_one_run(baseline: Result, candidate: Result) -> Comparison:
     """Latency of two results of one contest, paired by round."""
     latency = METRICS["latency"]
-    looked_at = bool(candidate.aim.precision)
-    return paired_ratio(latency, baseline.rounds(latency), candidate.rounds(latency), looked_at=looked_at)
+    return paired_ratio(latency, baseline.rounds(latency), candidate.rounds(latency), looked_at=candidate.looked_at)
 
 
 def _compare(metric: Metric, baseline: Result | None, candidate: Result | None) -> Comparison | None:
@@ -65,4 +64,4 @@ def _compare(metric: Metric, baseline: Result | None, candidate: Result | None) 
     base, head = baseline.rounds(metric), candidate.rounds(metric)
     if metric.assume == "exact":
         return exact_ratio(metric, base, head)
-    return unpaired_ratio(metric, base, head, looked_at=bool(baseline.aim.precision or candidate.aim.precision))
+    return unpaired_ratio(metric, base, head, looked_at=baseline.looked_at or candidate.looked_at)

@@ -94,7 +94,7 @@ def _convergence(result: Result, baseline: Result) -> Convergence:
         return Convergence("", len(taken), samples, width, 0)
     if width <= aim:
         return Convergence("converged", len(taken), samples, width, len(taken))
-    needed = rounds_needed(len(taken), width, aim, LOOKED_AT, sides=1)
+    needed = rounds_needed(len(taken), width, aim, LOOKED_AT if result.looked_at else CONFIDENCE, sides=1)
     return Convergence("budget" if needed <= HOPELESS else "unstable", len(taken), samples, width, needed)
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness.metric import METRICS, Metric
 from harness.model import Aim, Case, Measurement, Params, Record, Summary
-from harness.stats import summarise
+from harness.stats import LOOKS, summarise
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
 """Shape first, then what is computed, then where; other params follow by name."""
@@ -39,6 +39,11 @@ class Result:
         """What the suite says of the case."""
         return self.records[0].facts
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether its number of rounds was decided by looking at what they said; a single look at the end decides none."""
+        return self.aim.precision > 0 and self.aim.rounds > LOOKS[0]
+
     @cached_property
     def measured(self) -> tuple[Record, ...]:
         """The rounds that came to their end."""
@@ -68,8 +73,7 @@ class Result:
         """The metric over all rounds, or None where it was not measured."""
         if metric.name not in self._summaries:
             values = [taken.values for taken in self.rounds(metric).values()]
-            looked_at = bool(self.aim.precision)
-            self._summaries[metric.name] = summarise(metric, values, looked_at=looked_at) if values else None
+            self._summaries[metric.name] = summarise(metric, values, looked_at=self.looked_at) if values else None
         return self._summaries[metric.name]
 
     @cached_property

@@ -93,3 +93,12 @@ def test_the_rule_is_declared_in_words() -> None:
     assert "2 %" in words
     assert in_words("error", Aim(rounds=1)) == "error: 1 round"
     assert in_words("scaling", Aim(rounds=3)) == "scaling: 3 rounds"
+
+
+def test_a_single_look_at_the_end_widens_no_interval() -> None:
+    """Four rounds at most are looked at once, when there is nothing left to decide."""
+    sigmas = {"base": 0.0, "steady": 0.002}
+    base, other = contest(sigmas, rounds=4, aim=Aim("base", 0.02, 4))
+    fixed_base, fixed = contest(sigmas, rounds=4, aim=Aim(rounds=4))
+    _, sequential = contest(sigmas, rounds=4, aim=AIM)
+    assert half_width(other, base) == half_width(fixed, fixed_base) < half_width(sequential, base)
