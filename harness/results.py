@@ -41,7 +41,7 @@ class Result:
 
     @property
     def looked_at(self) -> bool:
-        """Whether its number of rounds was decided by looking at what they said; a single look at the end decides none."""
+        """Whether its number of rounds was decided by looking at them; a single look at the end decides nothing."""
         return self.aim.precision > 0 and self.aim.rounds > LOOKS[0]
 
     @cached_property

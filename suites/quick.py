@@ -1,4 +1,4 @@
-"""quick: the suite of the README and of CI. All contestants, all metrics, decode and prefill, within 90 seconds."""
+"""quick: the suite of the README and of CI. All contestants, all metrics, decode and prefill, in about 100 seconds."""
 
 from harness.model import Budget
 from harness.suite import Suite
