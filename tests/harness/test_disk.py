@@ -62,7 +62,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_it_can_be_gone_on_with(small_d
     assert line.endswith("what was finished is kept: go on with it by --resume")
     kept = acknowledged(log)
     assert 0 < len(kept) < ALL
-    assert turns(out) == kept
+    assert turns(out)[: len(kept)] == kept, "and perhaps some whole lines of the contest that was being written"
     subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
     assert bitbench(log, "--resume", "--out", str(out)).wait() == 0
     assert len(set(turns(out))) == ALL
