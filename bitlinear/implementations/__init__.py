@@ -10,6 +10,7 @@ from bitlinear.implementations.int8 import Int8
 from bitlinear.implementations.linear_bf16 import LinearBf16
 from bitlinear.implementations.linear_fp16 import LinearFp16
 from bitlinear.implementations.linear_fp32 import LinearFp32
+from bitlinear.implementations.native import Native
 from bitlinear.implementations.reference import Reference
 
 __all__ = ["IMPLEMENTATIONS"]
@@ -25,4 +26,5 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Fp16(),
     Bf16Naive(),
     Int8(),
+    Native(),
 )

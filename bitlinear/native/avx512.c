@@ -1,0 +1,117 @@
+/* AVX-512 with VNNI: `vpdpbusd` multiplies 64 unsigned by 64 signed bytes and adds four products to each 32-bit lane.
+ *
+ * With few tokens the codes of a plane are masked but not shifted: those of plane p count 2^(p b) times, in sums of
+ * their own, which are shifted at the end. That saves most of the instructions that unpacking takes. */
+#include <immintrin.h>
+
+#include "portable.h"
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+ALWAYS __m512i broadcast(const int8_t *four) {
+    int32_t word;
+    memcpy(&word, four, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+/* `lanes + products of weights and four`. GCC 12 surrounds the intrinsic with copies of registers. */
+ALWAYS __m512i add_products(__m512i lanes, __m512i weights, __m512i four) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(lanes) : "v"(weights), "v"(four));
+    return lanes;
+}
+
+enum { AHEAD = 16 * CHUNK };
+
+ALWAYS void dot(const uint8_t *weights, int64_t tile_bytes, const int tiles, const int8_t *codes, int64_t chunks,
+                int32_t sums[2][TILE], const int bits) {
+    const int planes = 8 / bits;
+    __m512i lanes[2][8];
+    for (int t = 0; t < tiles; t++)
+        for (int p = 0; p < planes; p++) lanes[t][p] = _mm512_setzero_si512();
+    for (int64_t c = 0; c < chunks; c++) {
+        __m512i chunk[2];
+        for (int t = 0; t < tiles; t++) {
+            chunk[t] = _mm512_loadu_si512(weights + t * tile_bytes + CHUNK * c);
+            _mm_prefetch(weights + t * tile_bytes + CHUNK * c + AHEAD, _MM_HINT_T0);
+        }
+        for (int p = 0; p < planes; p++) {
+            __m512i four = broadcast(codes + 4 * (planes * c + p));
+            __m512i mask = _mm512_set1_epi8((char)(((1 << bits) - 1) << (p * bits)));
+            for (int t = 0; t < tiles; t++)
+                lanes[t][p] = add_products(lanes[t][p], planes == 1 ? chunk[t] : _mm512_and_si512(chunk[t], mask), four);
+        }
+    }
+    for (int t = 0; t < tiles; t++) {
+        __m512i sum = lanes[t][0];
+        for (int p = 1; p < planes; p++) sum = _mm512_add_epi32(sum, _mm512_srai_epi32(lanes[t][p], (unsigned)(p * bits)));
+        _mm512_storeu_si512(sums[t], sum);
+    }
+}
+
+ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const int bits) {
+    const __m512i mask = _mm512_set1_epi8((char)((1 << bits) - 1));
+    for (int64_t c = 0; c < chunks; c++) {
+        __m512i chunk = _mm512_loadu_si512(packed + CHUNK * c);
+        for (int p = 0; p < 8 / bits; p++, bytes += CHUNK)
+            _mm512_storeu_si512(bytes, _mm512_and_si512(_mm512_srli_epi16(chunk, (unsigned)(p * bits)), mask));
+    }
+}
+
+#define FOR_BITS(bits)                                                                                            \
+    static void dot_##bits(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes,            \
+                           int64_t chunks, int32_t sums[2][TILE]) {                                                \
+        if (tiles == 2)                                                                                           \
+            dot(weights, tile_bytes, 2, codes, chunks, sums, bits);                                               \
+        else                                                                                                      \
+            dot(weights, tile_bytes, 1, codes, chunks, sums, bits);                                               \
+    }                                                                                                             \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                            \
+        unpack(packed, chunks, bytes, bits);                                                                      \
+    }
+FOR_BITS(1)
+FOR_BITS(2)
+FOR_BITS(4)
+FOR_BITS(8)
+
+ALWAYS void block(const uint8_t *bytes, int64_t tile_bytes, const int tiles, const int8_t *codes, int64_t stride,
+                  const int tokens, int64_t fours, int32_t sums[][2][TILE]) {
+    __m512i lanes[MOST_TOKENS][2];
+    for (int m = 0; m < tokens; m++)
+        for (int t = 0; t < tiles; t++) lanes[m][t] = _mm512_setzero_si512();
+    for (int64_t k = 0; k < fours; k++) {
+        __m512i weights[2];
+        for (int t = 0; t < tiles; t++) weights[t] = _mm512_loadu_si512(bytes + t * tile_bytes + CHUNK * k);
+        for (int m = 0; m < tokens; m++) {
+            __m512i four = broadcast(codes + m * stride + 4 * k);
+            for (int t = 0; t < tiles; t++) lanes[m][t] = add_products(lanes[m][t], weights[t], four);
+        }
+    }
+    for (int m = 0; m < tokens; m++)
+        for (int t = 0; t < tiles; t++) _mm512_storeu_si512(sums[m][t], lanes[m][t]);
+}
+
+static void multiply(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
+                     int tokens, int64_t fours, int32_t sums[][2][TILE]) {
+#define BLOCK(count)                                                                \
+    case count:                                                                     \
+        if (tiles == 2)                                                             \
+            block(bytes, tile_bytes, 2, codes, stride, count, fours, sums);         \
+        else                                                                        \
+            block(bytes, tile_bytes, 1, codes, stride, count, fours, sums);         \
+        break;
+    switch (tokens) {
+        BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4) BLOCK(5) BLOCK(6)
+        BLOCK(7) BLOCK(8) BLOCK(9) BLOCK(10) BLOCK(11) BLOCK(12)
+    }
+}
+
+const path avx512_path = {
+    .name = "avx512",
+    .byte_offset = 128,
+    .dot = {dot_1, dot_2, dot_4, dot_8},
+    .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
+    .multiply = {multiply, multiply},
+    .quantise = quantise,
+    .rescale = rescale,
+    .store = store,
+};

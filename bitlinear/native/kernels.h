@@ -1,0 +1,72 @@
+/* What a path (an instruction set) offers, and the layout that all paths share.
+ *
+ * Weights lie in tiles of 16 output features. A tile is a row of chunks of 64 bytes, 4 bytes for each of its output
+ * features, and every byte holds one code of each plane: with b bits a code there are P = 8 / b planes, and a chunk
+ * covers 4 P input features. Byte 4 r + j of chunk c holds, in bits [p b, (p + 1) b), the code of output feature r and
+ * input feature 4 P c + 4 p + j. So one vector holds four input features of all 16 output features, which is what the
+ * dot-product instructions sum up, and no sum ever crosses a lane.
+ *
+ * Codes are stored unsigned: code + offset (see `linear.c`). What is padded holds zeros, and the activations that meet
+ * padding are zeros too.
+ */
+#ifndef BITLINEAR_KERNELS_H
+#define BITLINEAR_KERNELS_H
+
+#include <stdint.h>
+
+enum { TILE = 16, CHUNK = 64, MOST_TOKENS = 8 };
+
+typedef enum { FLOAT32, BFLOAT16, FLOAT16, FLOAT64 } dtype;
+
+/* Activations of one token in one group, quantised. */
+typedef struct {
+    int8_t *codes;
+    float inverse; /* 1 / scale; NaN where the group holds NaN or infinity */
+    int32_t sum;   /* of the codes */
+} activations;
+
+/* `sums[t][r]`: the inner sums of one token with the stored, unsigned codes of `tiles` (1 or 2) tiles. */
+typedef void dot_function(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
+                          int32_t sums[2][TILE]);
+
+/* Chunks to vectors of 64 whole bytes, one for every four input features. */
+typedef void unpack_function(const uint8_t *packed, int64_t chunks, uint8_t *bytes);
+
+/* As `dot_function` for several tokens, `stride` bytes apart, and unpacked weights: `sums[m][t][r]`. */
+typedef void multiply_function(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
+                               int tokens, int64_t fours, int32_t sums[][2][TILE]);
+
+/* One group of one token: normalised if asked for, quantised to [-top, top], padded with zeros to `padded` codes.
+ * `scratch` is used where `needs_scratch` says so, and holds `size` doubles. */
+typedef void quantise_function(const void *x, dtype type, int64_t size, int64_t padded, int normalise, int top,
+                               void *scratch, activations *out);
+
+/* What turns inner sums into results; a weight code is `factor * stored - offset`. */
+typedef struct {
+    int32_t factor, offset;
+    float scale[2][TILE];
+} correction;
+
+/* `y += (factor * sum - offset * activations.sum) * scale * activations.inverse`, for tokens whose activations lie
+ * `step` apart. */
+typedef void rescale_function(const int32_t sums[][2][TILE], int tokens, int tiles, const activations *a, int64_t step,
+                              const correction *by, float y[][2][TILE]);
+
+/* Results of some tokens, whose first `count` are to be stored `stride` bytes apart, plus the bias if there is one. */
+typedef void store_function(const float y[][2][TILE], int tokens, int64_t count, const float *bias, dtype type,
+                            void *out, int64_t stride);
+
+static inline int needs_scratch(dtype type, int normalise) { return normalise || type == BFLOAT16 || type == FLOAT16; }
+
+typedef struct {
+    const char *name;
+    int32_t byte_offset; /* of 8-bit codes: 128 where they are multiplied as they are stored, 0 where they are signed */
+    dot_function *dot[4]; /* by log2 of the bits: 1, 2, 4, 8 */
+    unpack_function *unpack[4];
+    multiply_function *multiply[2]; /* of codes below 16, of bytes */
+    quantise_function *quantise;
+    rescale_function *rescale;
+    store_function *store;
+} path;
+
+#endif

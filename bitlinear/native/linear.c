@@ -1,0 +1,236 @@
+/* The whole operation: quantise the activations, multiply, rescale, add the bias. */
+#include <string.h>
+
+#include "kernels.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* A weight code is `factor * stored - offset`. */
+typedef struct {
+    int64_t in_features, out_features, groups;
+    int32_t bits; /* of a stored code: 1, 2, 4 or 8 */
+    int32_t factor, offset;
+    int32_t row_scales; /* scale has the shape (groups, out_features), else (groups) */
+    int32_t normalise;
+    int32_t top; /* the largest activation code */
+} layer;
+
+/* The OpenMP runtime that torch uses: with threads of our own, two teams would spin for the same cores.
+ * `parallel` is GOMP_parallel; without it everything runs on the caller's thread. */
+typedef struct {
+    void (*parallel)(void (*work)(void *), void *data, unsigned threads, unsigned flags);
+    int (*thread)(void);
+    int (*threads)(void);
+} team;
+
+typedef struct {
+    const uint8_t *weights;
+    const float *scale, *bias;
+    const void *x;
+    void *y;
+    int64_t tokens;
+    int32_t type, threads;
+} call;
+
+enum {
+    FEW_TOKENS = 3,           /* so many are multiplied with weights that are not unpacked first */
+    BLOCK_BYTES = 384 * 1024, /* activation codes worked on at a time: they are to stay in a core's cache */
+    WORTH_A_THREAD = 1 << 16, /* products */
+    STACK_BYTES = 1 << 15
+};
+
+typedef struct job job;
+struct job {
+    const layer *layer;
+    const path *path;
+    const call *call;
+    const team *team;
+    int64_t size, padded, chunks; /* input features of a group; with padding; in chunks */
+    int64_t tiles, tile_bytes;    /* a tile holds all groups */
+    int64_t stride;               /* bytes from one token's codes to the next one's */
+    int64_t first, tokens;        /* of the block in hand */
+    activations *activations;     /* (tokens, groups) */
+    char *scratch;                /* one part a share */
+    int64_t scratch_bytes;
+    int64_t shares;
+    void (*work)(const job *, int64_t share);
+};
+
+typedef struct {
+    int64_t first, last;
+} range;
+
+static int64_t up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t width(int32_t type) { return type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2; }
+static int kernel_of(int32_t bits) { return bits == 1 ? 0 : bits == 2 ? 1 : bits == 4 ? 2 : 3; }
+
+static range share_of(int64_t count, int64_t share, int64_t shares) {
+    return (range){count * share / shares, count * (share + 1) / shares};
+}
+
+/* A thread takes every share that is its own, and those of threads that there are not. */
+static void take_shares(void *data) {
+    const job *j = data;
+    for (int64_t s = j->team->thread(); s < j->shares; s += j->team->threads()) j->work(j, s);
+}
+
+static void carry_out(job *j, void (*work)(const job *, int64_t), int64_t shares) {
+    j->work = work;
+    j->shares = shares;
+    if (shares > 1 && j->team && j->team->parallel)
+        j->team->parallel(take_shares, j, (unsigned)shares, 0);
+    else
+        for (int64_t s = 0; s < shares; s++) work(j, s);
+}
+
+static void quantise_share(const job *j, int64_t share) {
+    const layer *l = j->layer;
+    range tokens = share_of(j->tokens, share, j->shares);
+    for (int64_t m = tokens.first; m < tokens.last; m++)
+        for (int64_t g = 0; g < l->groups; g++) {
+            int64_t at = (j->first + m) * l->in_features + g * j->size;
+            j->path->quantise((const char *)j->call->x + at * width(j->call->type), j->call->type, j->size, j->padded,
+                              l->normalise, l->top, j->scratch + share * j->scratch_bytes,
+                              &j->activations[m * l->groups + g]);
+        }
+}
+
+static correction correction_of(const job *j, int64_t g, int64_t tile, int tiles) {
+    const layer *l = j->layer;
+    correction by = {.factor = l->factor, .offset = l->bits == 8 ? j->path->byte_offset : l->offset};
+    int64_t count = least(TILE * tiles, l->out_features - TILE * tile);
+    float *scale = by.scale[0];
+    if (l->row_scales)
+        memcpy(scale, j->call->scale + g * l->out_features + TILE * tile, (size_t)count * sizeof(float));
+    else
+        for (int64_t i = 0; i < count; i++) scale[i] = j->call->scale[g];
+    return by;
+}
+
+static void store(const job *j, int64_t m, int tokens, int64_t tile, int tiles, const float y[][2][TILE]) {
+    int64_t n = j->layer->out_features, bytes = width(j->call->type);
+    const float *bias = j->call->bias ? j->call->bias + TILE * tile : 0;
+    j->path->store(y, tokens, least(TILE * tiles, n - TILE * tile), bias, (dtype)j->call->type,
+                   (char *)j->call->y + ((j->first + m) * n + TILE * tile) * bytes, n * bytes);
+}
+
+/* One token with packed weights. */
+static void multiply_packed(const job *j, int64_t tile, int tiles, int64_t m) {
+    float y[1][2][TILE] = {{{0}}};
+    int32_t sums[1][2][TILE];
+    for (int64_t g = 0; g < j->layer->groups; g++) {
+        const uint8_t *weights = j->call->weights + tile * j->tile_bytes + g * j->chunks * CHUNK;
+        const activations *a = &j->activations[m * j->layer->groups + g];
+        correction by = correction_of(j, g, tile, tiles);
+        j->path->dot[kernel_of(j->layer->bits)](weights, j->tile_bytes, tiles, a->codes, j->chunks, sums[0]);
+        j->path->rescale(sums, 1, tiles, a, 0, &by, y);
+    }
+    store(j, m, 1, tile, tiles, y);
+}
+
+/* Up to MOST_TOKENS tokens with unpacked weights. */
+static void multiply_unpacked(const job *j, int64_t tile, int tiles, const uint8_t *bytes, int64_t m, int tokens) {
+    float y[MOST_TOKENS][2][TILE] = {{{0}}};
+    int32_t sums[MOST_TOKENS][2][TILE];
+    int64_t groups = j->layer->groups, fours = j->padded / 4;
+    for (int64_t g = 0; g < groups; g++) {
+        const activations *a = &j->activations[m * groups + g];
+        correction by = correction_of(j, g, tile, tiles);
+        j->path->multiply[j->layer->bits == 8](bytes + g * fours * CHUNK, groups * fours * CHUNK, tiles, a->codes,
+                                               j->stride, tokens, fours, sums);
+        j->path->rescale(sums, tokens, tiles, a, groups, &by, y);
+    }
+    store(j, m, tokens, tile, tiles, y);
+}
+
+/* Bytes of one or two tiles, as they are if they are bytes already. */
+static const uint8_t *unpacked(const job *j, int64_t tile, int tiles, char *scratch) {
+    const uint8_t *weights = j->call->weights + tile * j->tile_bytes;
+    if (j->layer->bits == 8) return weights;
+    int64_t chunks = tiles * j->layer->groups * j->chunks;
+    j->path->unpack[kernel_of(j->layer->bits)](weights, chunks, (uint8_t *)scratch);
+    return (const uint8_t *)scratch;
+}
+
+/* A share is some tiles with all tokens or, where there are few tiles, all tiles with some tokens. */
+static void multiply_share(const job *j, int64_t share) {
+    int64_t pairs = up(j->tiles, 2) / 2;
+    int by_tiles = pairs >= j->shares;
+    range pair = by_tiles ? share_of(pairs, share, j->shares) : (range){0, pairs};
+    range token = by_tiles ? (range){0, j->tokens} : share_of(j->tokens, share, j->shares);
+    for (int64_t tile = 2 * pair.first; tile < least(2 * pair.last, j->tiles); tile += 2) {
+        int tiles = (int)least(2, j->tiles - tile);
+        if (j->tokens <= FEW_TOKENS) {
+            for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, tile, tiles, m);
+            continue;
+        }
+        const uint8_t *bytes = unpacked(j, tile, tiles, j->scratch + share * j->scratch_bytes);
+        for (int64_t m = token.first; m < token.last; m += MOST_TOKENS)
+            multiply_unpacked(j, tile, tiles, bytes, m, (int)least(MOST_TOKENS, token.last - m));
+    }
+}
+
+static int64_t shares_of(const job *j, int64_t work, int64_t parts) {
+    return most(1, least(least(j->call->threads, parts), work / WORTH_A_THREAD));
+}
+
+static job job_of(const layer *l, const call *c, const path *p, const team *t) {
+    job j = {.layer = l, .path = p, .call = c, .team = t};
+    j.size = l->in_features / l->groups;
+    j.chunks = up(j.size, 4 * (8 / l->bits)) / (4 * (8 / l->bits));
+    j.padded = j.chunks * 4 * (8 / l->bits);
+    j.tiles = up(l->out_features, TILE) / TILE;
+    j.tile_bytes = l->groups * j.chunks * CHUNK;
+    j.stride = up(l->groups * j.padded, CHUNK) + CHUNK; /* not a power of two: the tokens would share cache sets */
+    int64_t most_tokens = most(MOST_TOKENS, BLOCK_BYTES / j.stride / MOST_TOKENS * MOST_TOKENS);
+    j.tokens = least(c->tokens, most_tokens);
+    int64_t unpacked = j.tokens > FEW_TOKENS && l->bits < 8 ? 2 * TILE * l->groups * j.padded : 0;
+    int64_t widened = needs_scratch((dtype)c->type, l->normalise) ? (int64_t)sizeof(double) * j.size : 0;
+    j.scratch_bytes = up(most(unpacked, widened), CHUNK);
+    return j;
+}
+
+static int64_t codes_bytes(const job *j) { return j->tokens * j->stride; }
+static int64_t activations_bytes(const job *j) {
+    return up(j->tokens * j->layer->groups * (int64_t)sizeof(activations), CHUNK);
+}
+
+static void lay_out(job *j, char *workspace) {
+    int64_t groups = j->layer->groups;
+    char *codes = workspace + activations_bytes(j);
+    j->activations = (activations *)workspace;
+    for (int64_t m = 0; m < j->tokens; m++)
+        for (int64_t g = 0; g < groups; g++)
+            j->activations[m * groups + g].codes = (int8_t *)codes + m * j->stride + g * j->padded;
+    j->scratch = codes + codes_bytes(j);
+}
+
+static void multiply_blocks(job *j) {
+    int64_t block = j->tokens;
+    for (; j->first < j->call->tokens; j->first += block) {
+        const layer *l = j->layer;
+        j->tokens = least(block, j->call->tokens - j->first);
+        carry_out(j, quantise_share, shares_of(j, j->tokens * l->in_features, j->tokens));
+        int64_t parts = most(up(j->tiles, 2) / 2, j->tokens);
+        carry_out(j, multiply_share, shares_of(j, j->tokens * l->in_features * l->out_features, parts));
+    }
+}
+
+/* `x` `(tokens, in_features)` to `y` `(tokens, out_features)`, both of one type; `bias` may be null.
+ *
+ * Returns 0. Where the stack is too small to work in and `workspace` null, nothing is done and the bytes that it wants
+ * are returned. */
+EXPORT int64_t bitlinear_forward(const layer *l, const path *p, const team *t, const uint8_t *weights,
+                                 const float *scale, const float *bias, const void *x, void *y, void *workspace,
+                                 int64_t tokens, int32_t type, int32_t threads) {
+    _Alignas(CHUNK) char stack[STACK_BYTES];
+    call c = {weights, scale, bias, x, y, tokens, type, threads};
+    job j = job_of(l, &c, p, t);
+    int64_t wanted = activations_bytes(&j) + codes_bytes(&j) + threads * j.scratch_bytes;
+    if (!workspace && wanted > STACK_BYTES) return wanted;
+    lay_out(&j, workspace ? workspace : stack);
+    multiply_blocks(&j);
+    return 0;
+}

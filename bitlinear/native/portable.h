@@ -1,0 +1,125 @@
+/* The floating-point work, written once and compiled for every path. It holds no intrinsics and sums in a fixed order,
+ * and contraction into fused multiply-adds is switched off, so that all paths return the same bits. */
+#ifndef BITLINEAR_PORTABLE_H
+#define BITLINEAR_PORTABLE_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+static inline uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline float from_bfloat16(uint16_t x) { return float_of((uint32_t)x << 16); }
+
+static inline uint16_t to_bfloat16(float x) {
+    uint32_t bits = bits_of(x);
+    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16; /* half to even */
+    return (uint16_t)(x != x ? 0x7fc0 : rounded);
+}
+
+static inline float from_float16(uint16_t x) {
+    uint32_t magnitude = (uint32_t)(x & 0x7fff) << 13;
+    float finite = float_of(magnitude) * 0x1p112f; /* moves the exponent's bias; exact, for subnormal numbers too */
+    uint32_t bits = magnitude >= 0x0f800000 ? magnitude | 0x7f800000 : bits_of(finite);
+    return float_of(bits | (uint32_t)(x & 0x8000) << 16);
+}
+
+static inline uint16_t to_float16(float x) {
+    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    uint32_t normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13; /* half to even */
+    /* Below 2^-14 results are multiples of 2^-24: adding 0.5 leaves them, rounded half to even, in the lowest bits. */
+    uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - 0x3f000000;
+    uint32_t finite = magnitude < 0x38800000 ? subnormal : normal;
+    uint32_t overflow = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
+    return (uint16_t)(sign | (magnitude >= 0x477ff000 ? overflow : finite));
+}
+
+static void widen(const void *x, dtype type, int64_t size, float *out) {
+    const uint16_t *half = x;
+    if (type == BFLOAT16)
+        for (int64_t i = 0; i < size; i++) out[i] = from_bfloat16(half[i]);
+    else
+        for (int64_t i = 0; i < size; i++) out[i] = from_float16(half[i]);
+}
+
+#define REAL float
+#define WORD uint32_t
+#define INFINITE 0x7f800000u
+#define ROUNDER 0x1.8p23f
+#define NAMED(name) name##_float
+#include "quantise.inc"
+#undef REAL
+#undef WORD
+#undef INFINITE
+#undef ROUNDER
+#undef NAMED
+
+#define REAL double
+#define WORD uint64_t
+#define INFINITE 0x7ff0000000000000u
+#define ROUNDER 0x1.8p52
+#define NAMED(name) name##_double
+#include "quantise.inc"
+#undef REAL
+#undef WORD
+#undef INFINITE
+#undef ROUNDER
+#undef NAMED
+
+static void quantise(const void *x, dtype type, int64_t size, int64_t padded, int normalise, int top, void *scratch,
+                     activations *out) {
+    if (type == FLOAT64) {
+        quantise_double(x, size, normalise, top, scratch, out);
+    } else if (type == FLOAT32) {
+        quantise_float(x, size, normalise, top, scratch, out);
+    } else {
+        widen(x, type, size, scratch);
+        quantise_float(scratch, size, normalise, top, scratch, out);
+    }
+    memset(out->codes + size, 0, (size_t)(padded - size));
+}
+
+static void rescale(const int32_t sums[][2][TILE], int tokens, int tiles, const activations *a, int64_t step,
+                    const correction *by, float y[][2][TILE]) {
+    const correction own = *by; /* which `y` cannot be an alias of */
+    for (int m = 0; m < tokens; m++, a += step) {
+        int32_t shift = own.offset * a->sum;
+        float inverse = a->inverse;
+        for (int t = 0; t < tiles; t++)
+            for (int r = 0; r < TILE; r++)
+                y[m][t][r] += (float)(own.factor * sums[m][t][r] - shift) * (own.scale[t][r] * inverse);
+    }
+}
+
+static inline __attribute__((always_inline)) void store_token(const float *y, const float *bias, dtype type,
+                                                              int64_t count, void *out) {
+    float sum[2 * TILE];
+    for (int64_t n = 0; n < count; n++) sum[n] = bias ? y[n] + bias[n] : y[n];
+    if (type == FLOAT32) memcpy(out, sum, (size_t)count * sizeof(float));
+    for (int64_t n = 0; n < count && type == FLOAT64; n++) ((double *)out)[n] = (double)sum[n];
+    for (int64_t n = 0; n < count && type == BFLOAT16; n++) ((uint16_t *)out)[n] = to_bfloat16(sum[n]);
+    for (int64_t n = 0; n < count && type == FLOAT16; n++) ((uint16_t *)out)[n] = to_float16(sum[n]);
+}
+
+static void store(const float y[][2][TILE], int tokens, int64_t count, const float *bias, dtype type, void *out,
+                  int64_t stride) {
+    char *to = out;
+    for (int m = 0; m < tokens; m++, to += stride)
+        if (count == 2 * TILE) /* said twice, so that the usual number is a constant to the compiler */
+            store_token(y[m][0], bias, type, 2 * TILE, to);
+        else
+            store_token(y[m][0], bias, type, count, to);
+}
+
+#endif

@@ -1,0 +1,303 @@
+"""The C kernels: every path against plain C bit for bit, the contract, and the edges of every buffer."""
+
+import copy
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitlinear import BitLinear, Scheme
+from bitlinear.contract import accumulators, contract_forward
+from bitlinear.native import BuildError, NativeLinear, available_paths, build
+from bitlinear.native.library import PATHS, TYPES, Library, layer_of, storage_bits
+from bitlinear.native.tiles import from_tiles, tiles_shape, to_tiles
+from bitlinear.quantize import weight_codes
+
+try:
+    FILE = build.library_file()
+except BuildError as error:
+    pytest.skip(f"no compiler: {error}", allow_module_level=True)
+
+HERE = Path(__file__).parent
+FAST = [path for path in available_paths() if path != "plain"]
+BITS = [1, 1.58, 2, 3, 4, 8]
+DTYPES = list(TYPES)
+WORKSPACE = 1 << 22
+"""Bytes that a forward may take besides its output, whatever the number of tokens."""
+
+sizes = st.one_of(st.integers(1, 70), st.sampled_from([127, 128, 129, 255, 257, 640]))
+problems = st.fixed_dictionaries(
+    {
+        "m": st.one_of(st.integers(0, 30), st.sampled_from([1, 2, 3, 4, 12, 13, 97])),
+        "n": sizes,
+        "size": sizes,
+        "groups": st.sampled_from([1, 1, 2, 5]),
+        "weight_bits": st.sampled_from(BITS),
+        "activation_bits": st.sampled_from([2, 4, 8]),
+        "norm": st.booleans(),
+        "bias": st.booleans(),
+        "dtype": st.sampled_from(DTYPES),
+        "spread": st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
+        "seed": st.integers(0, 1 << 20),
+    }
+)
+
+
+def layer_for(problem):
+    torch.manual_seed(problem["seed"])
+    return BitLinear(
+        problem["size"] * problem["groups"],
+        problem["n"],
+        problem["groups"],
+        weight_bits=problem["weight_bits"],
+        activation_bits=problem["activation_bits"],
+        norm=problem["norm"],
+        bias=problem["bias"],
+    )
+
+
+def input_for(problem):
+    torch.manual_seed(problem["seed"] + 1)
+    x = torch.randn(problem["m"], problem["size"] * problem["groups"], dtype=torch.float64)
+    return (x * problem["spread"]).to(problem["dtype"])
+
+
+def forward(path, op, x):
+    y = torch.full((len(x), op.out_features), 7, dtype=x.dtype)
+    described = layer_of(op.scheme, op.in_features, op.out_features)
+    Library(FILE, path).forward(described, x, op.codes, op.scale, op.bias, y, len(x))
+    return y
+
+
+def same_bits(a, b):
+    return torch.equal(a.view(torch.uint8), b.view(torch.uint8))
+
+
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(1, 70), st.sampled_from([1, 2, 4, 8]), st.integers(0, 99))
+def test_tiles_are_a_bijection(n, groups, size, bits, seed):
+    stored = torch.randint(0, 2**bits, (n, groups, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    tiles = to_tiles(stored, bits)
+    assert tiles.shape == tiles_shape(n, groups, size, bits)
+    assert torch.equal(from_tiles(tiles, bits, n, size), stored)
+
+
+@pytest.mark.parametrize("weight_bits", BITS)
+def test_codes_are_those_of_the_contract(weight_bits):
+    layer = BitLinear(75, 33, 5, weight_bits=weight_bits)
+    codes, _ = weight_codes(layer.weight.detach(), layer.scheme)
+    assert torch.equal(NativeLinear.from_layer(layer).weight_codes(), codes.to(torch.int16))
+
+
+@pytest.mark.parametrize("path", FAST)
+@settings(max_examples=300, deadline=None)
+@given(problem=problems)
+def test_every_path_returns_the_bits_of_plain_c(path, problem):
+    op, x = NativeLinear.from_layer(layer_for(problem)), input_for(problem)
+    assert same_bits(forward(path, op, x), forward("plain", op, x))
+
+
+@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("weight_bits", BITS)
+@pytest.mark.parametrize("tokens", [1, 33])
+def test_inner_sums_are_exact(path, weight_bits, tokens):
+    """Scales that are powers of two leave the sums as they are, the largest ones included."""
+    layer = BitLinear(2053, 35, weight_bits=weight_bits, norm=False)
+    op = NativeLinear.from_layer(layer)
+    x = torch.randint(-127, 128, (tokens, 2053)).float()
+    x[:, 0] = 127  # the scale of the activations is 1
+    x[0] = 127 * torch.where(op.weight_codes()[0, 0] < 0, -1, 1)
+    op.scale.fill_(1)
+    assert torch.equal(forward(path, op, x), accumulators(layer, x)[:, 0].float())
+
+
+@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("weight", ["smallest", "largest"])
+def test_the_widest_group_does_not_overflow(path, weight):
+    layer = BitLinear(1 << 16, 3, weight_bits=8, norm=False)
+    with torch.no_grad():
+        layer.weight.fill_(-1 if weight == "smallest" else 1)
+    x = torch.ones(1, 1 << 16)
+    exact = contract_forward(layer, x)
+    assert ((forward(path, NativeLinear.from_layer(layer), x) - exact).abs() <= 1e-6 * exact.abs()).all()
+
+
+def test_a_group_that_is_too_wide_is_refused():
+    with pytest.raises(ValueError, match="at most 65536"):
+        NativeLinear(65537, 1, Scheme())
+
+
+def test_a_token_with_nan_or_infinity_is_nan_alone():
+    op = NativeLinear.from_layer(BitLinear(100, 20, norm=False))
+    x = torch.randn(20, 100)
+    clean = op(x)
+    x[3, 5], x[17, 99] = float("nan"), float("-inf")
+    y = op(x)
+    assert y[[3, 17]].isnan().all()
+    kept = [i for i in range(20) if i not in (3, 17)]
+    assert torch.equal(y[kept], clean[kept])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_threads_change_nothing(threads):
+    op, x = NativeLinear.from_layer(BitLinear(640, 331, 2, weight_bits=1.58, bias=True)), torch.randn(40, 640)
+    few = NativeLinear.from_layer(BitLinear(640, 5, 2, weight_bits=4))
+    before, ys = torch.get_num_threads(), []
+    try:
+        for count in (1, threads):
+            torch.set_num_threads(count)
+            ys.append((op(x), op(x[0]), few(x.repeat(50, 1))))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*ys, strict=True))
+
+
+def test_several_threads_may_call_at_once():
+    op = NativeLinear.from_layer(BitLinear(640, 331, weight_bits=1.58))
+    inputs = [torch.randn(m, 640) for m in (1, 2, 5, 40) for _ in range(2)]
+    expected, wrong = [op(x) for x in inputs], []
+
+    def call_often(i):
+        for _ in range(50):
+            if not torch.equal(op(inputs[i]), expected[i]):
+                wrong.append(i)
+
+    callers = [threading.Thread(target=call_often, args=(i,)) for i in range(len(inputs))]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("m", [1, 128, 1000])
+def test_the_workspace_is_small(m):
+    op = NativeLinear(14336, 64, Scheme(1.58), bias=False)
+    y = torch.empty(m, 64)
+    described = layer_of(op.scheme, 14336, 64)
+    wanted = Library(FILE, available_paths()[0]).forward(described, torch.zeros(m, 14336), op.codes, op.scale, None, y, m)
+    assert wanted <= WORKSPACE
+
+
+def test_packed_weights_load_without_the_float_ones(tmp_path):
+    layer = BitLinear(100, 33, 2, weight_bits=1.58, bias=True)
+    op, x = NativeLinear.from_layer(layer), torch.randn(4, 100)
+    torch.save(op.state_dict(), tmp_path / "op.pt")
+    empty = NativeLinear(100, 33, layer.scheme, bias=True, device="meta")
+    empty.load_state_dict(torch.load(tmp_path / "op.pt"), assign=True)
+    assert torch.equal(empty(x), op(x))
+    assert torch.equal(copy.deepcopy(op)(x), op(x))
+
+
+def test_half_precision_leaves_the_op_as_it_is():
+    op, x = NativeLinear.from_layer(BitLinear(100, 33, bias=True)), torch.randn(4, 100)
+    before = op(x)
+    assert torch.equal(op.half()(x), before)
+    assert torch.equal(op.bfloat16()(x), before)
+
+
+def test_wrong_input_is_refused():
+    op = NativeLinear.from_layer(BitLinear(100, 33))
+    with pytest.raises(ValueError, match="99 features"):
+        op(torch.randn(4, 99))
+    with pytest.raises(TypeError, match="floating-point"):
+        op(torch.ones(4, 100, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="autograd"):
+        op(torch.randn(4, 100, requires_grad=True)).sum().backward()
+
+
+def test_compile_and_export_keep_the_operator():
+    op, x = NativeLinear.from_layer(BitLinear(100, 33, weight_bits=1.58, bias=True)), torch.randn(4, 100)
+    torch.library.opcheck(torch.ops.bitlinear.native_linear, (x, op.codes, op.scale, op.bias, "w1.58a8", 33))
+    with torch.no_grad():
+        expected = op(x)
+        assert torch.equal(torch.compile(op, fullgraph=True)(x), expected)
+        program = torch.export.export(op, (x,), dynamic_shapes=({0: torch.export.Dim("tokens")},))
+    assert torch.ops.bitlinear.native_linear.default in {node.target for node in program.graph.nodes}
+    assert torch.equal(program.module()(torch.cat([x, x])), torch.cat([expected, expected]))
+
+
+@pytest.mark.parametrize(("variable", "words"), [("CC", "no C compiler 'nowhere'"), ("BITLINEAR_NATIVE_PATH", "plain")])
+def test_what_is_missing_is_said(variable, words):
+    code = "from bitlinear.implementations.native import Native; from bitlinear import Scheme; import torch;"
+    code += "print(Native().why_not(scheme=Scheme(), device='cpu', dtype=torch.float32))"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, variable: "nowhere"}, capture_output=True)
+    assert words in done.stdout.decode()
+
+
+def driver(folder, compiler, *flags):
+    """The test program, linked with the sources of all paths of the compiler's machine."""
+    machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout
+    sources = build.sources_for("aarch64" if machine.startswith("aarch64") else platform.machine())
+    objects = []
+    for name, own in {**{str(build.SOURCES / name): own for name, own in sources.items()}, str(HERE / "native_driver.c"): ()}.items():
+        objects.append(str(folder / f"{Path(name).name}.o"))
+        subprocess.run([compiler, *build.FLAGS, *flags, *own, "-c", name, "-o", objects[-1]], check=True)
+    subprocess.run([compiler, *flags, *objects, "-lm", "-o", str(folder / "driver")], check=True)
+    return str(folder / "driver")
+
+
+def assert_driver_agrees(command, path, where):
+    """Awkward problems in one go, against what plain C computes here."""
+    written, expected = [], []
+    for seed, bits in enumerate(BITS * 2):
+        for m, n, size, groups in ((1, 1, 1, 1), (1, 17, 33, 1), (3, 33, 100, 2), (4, 16, 64, 1), (13, 35, 131, 2), (29, 3, 257, 1)):
+            problem = {"m": m, "n": n, "size": size, "groups": groups, "weight_bits": bits, "activation_bits": 8}
+            problem |= {"norm": seed % 2 == 0, "bias": seed % 3 == 0, "dtype": DTYPES[seed % 4], "spread": 1.0, "seed": seed}
+            op, x = NativeLinear.from_layer(layer_for(problem)), input_for(problem)
+            written.append(as_bytes(op, x))
+            expected.append(forward("plain", op, x))
+    done = subprocess.run([*command, path, where], input=b"".join(written), capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert done.stdout == b"".join(y.view(torch.uint8).numpy().tobytes() for y in expected)
+
+
+def as_bytes(op, x):
+    parts = [t.view(torch.uint8).numpy().tobytes() if t is not None else b"" for t in (op.codes, op.scale, op.bias, x)]
+    described = bytes(layer_of(op.scheme, op.in_features, op.out_features))
+    lengths = [*(len(part) for part in parts), len(x) * op.out_features * x.element_size()]
+    head = b"".join(i.to_bytes(size, "little") for i, size in ((len(x), 8), (TYPES[x.dtype], 4), (2, 4)))
+    return described + head + b"".join(length.to_bytes(8, "little") for length in lengths) + b"".join(parts)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    return driver(tmp_path_factory.mktemp("guarded"), build.compiler_command()[0])
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory):
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
+    return driver(tmp_path_factory.mktemp("sanitized"), build.compiler_command()[0], *flags)
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    compiler, emulator = "aarch64-linux-gnu-gcc", shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+    if not shutil.which(compiler) or not emulator:
+        pytest.skip("needs gcc-aarch64-linux-gnu and qemu-user-static; `make emulator` installs both")
+    return [emulator, driver(tmp_path_factory.mktemp("arm"), compiler, "-static")]
+
+
+@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_nothing_beyond_a_buffer_is_touched(guarded, path, where):
+    assert_driver_agrees([guarded], path, where)
+
+
+@pytest.mark.parametrize("path", available_paths())
+def test_sanitizers_find_nothing(sanitized, path):
+    assert_driver_agrees([sanitized], path, "heap")
+
+
+@pytest.mark.parametrize("path", ["neon", "plain"])
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_arm_returns_the_same_bits_under_emulation(emulated, path, where):
+    assert_driver_agrees(emulated, path, where)
