@@ -49,13 +49,9 @@ ALWAYS void dot_half(const uint8_t *weights, const int8_t *codes, int64_t chunks
     }
 }
 
-ALWAYS void dot(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
-                int32_t sums[2][TILE], const int bits) {
-    for (int t = 0; t < tiles; t++)
-        for (int h = 0; h < HALVES; h++) {
-            memset(sums[t] + ROWS * h, 0, ROWS * sizeof(int32_t));
-            dot_half(weights + t * tile_bytes + HALF * h, codes, chunks, sums[t] + ROWS * h, bits);
-        }
+ALWAYS void dot(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE], const int bits) {
+    memset(sums, 0, TILE * sizeof *sums);
+    for (int h = 0; h < HALVES; h++) dot_half(weights + HALF * h, codes, chunks, sums + ROWS * h, bits);
 }
 
 ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const int bits) {
@@ -68,13 +64,12 @@ ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const 
             }
 }
 
-#define FOR_BITS(bits)                                                                                 \
-    static void dot_##bits(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, \
-                           int64_t chunks, int32_t sums[2][TILE]) {                                     \
-        dot(weights, tile_bytes, tiles, codes, chunks, sums, bits);                                    \
-    }                                                                                                  \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                 \
-        unpack(packed, chunks, bytes, bits);                                                           \
+#define FOR_BITS(bits)                                                                                        \
+    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
+        dot(weights, codes, chunks, sums, bits);                                                              \
+    }                                                                                                         \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
+        unpack(packed, chunks, bytes, bits);                                                                  \
     }
 FOR_BITS(1)
 FOR_BITS(2)
@@ -125,11 +120,10 @@ static void multiply_whole(const uint8_t *bytes, int64_t tile_bytes, int tiles, 
     multiply(bytes, tile_bytes, tiles, codes, stride, tokens, fours, sums, 1);
 }
 
-static void dot_8(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
-                  int32_t sums[2][TILE]) {
+static void dot_8(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) {
     int32_t all[1][2][TILE];
-    multiply(weights, tile_bytes, tiles, codes, 0, 1, chunks, all, 1);
-    memcpy(sums, all, (size_t)tiles * sizeof *sums);
+    multiply(weights, 0, 1, codes, 0, 1, chunks, all, 1);
+    memcpy(sums, all[0][0], TILE * sizeof *sums);
 }
 
 const path avx2_path = {

@@ -20,32 +20,32 @@ ALWAYS __m512i add_products(__m512i lanes, __m512i weights, __m512i four) {
     return lanes;
 }
 
-enum { AHEAD = 16 * CHUNK };
+#ifndef AHEAD
+#define AHEAD 4096 /* bytes that weights are fetched ahead of use: a page, which the processor does not look beyond */
+#endif
 
-ALWAYS void dot(const uint8_t *weights, int64_t tile_bytes, const int tiles, const int8_t *codes, int64_t chunks,
-                int32_t sums[2][TILE], const int bits) {
+ALWAYS void dot_chunk(const uint8_t *weights, const int8_t *codes, __m512i lanes[8], const int bits) {
+    __m512i chunk = _mm512_loadu_si512(weights);
+    _mm_prefetch(weights + AHEAD, _MM_HINT_T0);
+    for (int p = 0; p < 8 / bits; p++) {
+        __m512i mask = _mm512_set1_epi8((char)(((1 << bits) - 1) << (p * bits)));
+        lanes[p] = add_products(lanes[p], bits == 8 ? chunk : _mm512_and_si512(chunk, mask), broadcast(codes + 4 * p));
+    }
+}
+
+/* Eight sums in turns, whatever the bits: every instruction waits four cycles for the one before it. */
+ALWAYS void dot(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE], const int bits) {
     const int planes = 8 / bits;
-    __m512i lanes[2][8];
-    for (int t = 0; t < tiles; t++)
-        for (int p = 0; p < planes; p++) lanes[t][p] = _mm512_setzero_si512();
-    for (int64_t c = 0; c < chunks; c++) {
-        __m512i chunk[2];
-        for (int t = 0; t < tiles; t++) {
-            chunk[t] = _mm512_loadu_si512(weights + t * tile_bytes + CHUNK * c);
-            _mm_prefetch(weights + t * tile_bytes + CHUNK * c + AHEAD, _MM_HINT_T0);
-        }
-        for (int p = 0; p < planes; p++) {
-            __m512i four = broadcast(codes + 4 * (planes * c + p));
-            __m512i mask = _mm512_set1_epi8((char)(((1 << bits) - 1) << (p * bits)));
-            for (int t = 0; t < tiles; t++)
-                lanes[t][p] = add_products(lanes[t][p], planes == 1 ? chunk[t] : _mm512_and_si512(chunk[t], mask), four);
-        }
-    }
-    for (int t = 0; t < tiles; t++) {
-        __m512i sum = lanes[t][0];
-        for (int p = 1; p < planes; p++) sum = _mm512_add_epi32(sum, _mm512_srai_epi32(lanes[t][p], (unsigned)(p * bits)));
-        _mm512_storeu_si512(sums[t], sum);
-    }
+    __m512i lanes[8];
+    for (int i = 0; i < 8; i++) lanes[i] = _mm512_setzero_si512();
+    int64_t c = 0;
+    for (; c + bits <= chunks; c += bits)
+        for (int i = 0; i < bits; i++)
+            dot_chunk(weights + CHUNK * (c + i), codes + 4 * planes * (c + i), lanes + planes * i, bits);
+    for (; c < chunks; c++) dot_chunk(weights + CHUNK * c, codes + 4 * planes * c, lanes, bits);
+    __m512i sum = _mm512_setzero_si512();
+    for (int i = 0; i < 8; i++) sum = _mm512_add_epi32(sum, _mm512_srai_epi32(lanes[i], (unsigned)(i % planes * bits)));
+    _mm512_storeu_si512(sums, sum);
 }
 
 ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const int bits) {
@@ -57,16 +57,12 @@ ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const 
     }
 }
 
-#define FOR_BITS(bits)                                                                                            \
-    static void dot_##bits(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes,            \
-                           int64_t chunks, int32_t sums[2][TILE]) {                                                \
-        if (tiles == 2)                                                                                           \
-            dot(weights, tile_bytes, 2, codes, chunks, sums, bits);                                               \
-        else                                                                                                      \
-            dot(weights, tile_bytes, 1, codes, chunks, sums, bits);                                               \
-    }                                                                                                             \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                            \
-        unpack(packed, chunks, bytes, bits);                                                                      \
+#define FOR_BITS(bits)                                                                                        \
+    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
+        dot(weights, codes, chunks, sums, bits);                                                              \
+    }                                                                                                         \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
+        unpack(packed, chunks, bytes, bits);                                                                  \
     }
 FOR_BITS(1)
 FOR_BITS(2)
@@ -100,8 +96,7 @@ static void multiply(const uint8_t *bytes, int64_t tile_bytes, int tiles, const 
             block(bytes, tile_bytes, 1, codes, stride, count, fours, sums);         \
         break;
     switch (tokens) {
-        BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4) BLOCK(5) BLOCK(6)
-        BLOCK(7) BLOCK(8) BLOCK(9) BLOCK(10) BLOCK(11) BLOCK(12)
+        BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4) BLOCK(5) BLOCK(6) BLOCK(7) BLOCK(8)
     }
 }
 

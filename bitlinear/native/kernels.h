@@ -25,14 +25,13 @@ typedef struct {
     int32_t sum;   /* of the codes */
 } activations;
 
-/* `sums[t][r]`: the inner sums of one token with the stored, unsigned codes of `tiles` (1 or 2) tiles. */
-typedef void dot_function(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
-                          int32_t sums[2][TILE]);
+/* `sums[r]`: the inner sums of one token with the stored, unsigned codes of one tile. */
+typedef void dot_function(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]);
 
 /* Chunks to vectors of 64 whole bytes, one for every four input features. */
 typedef void unpack_function(const uint8_t *packed, int64_t chunks, uint8_t *bytes);
 
-/* As `dot_function` for several tokens, `stride` bytes apart, and unpacked weights: `sums[m][t][r]`. */
+/* `sums[m][t][r]`: as `dot_function` for several tokens, `stride` bytes apart, and one or two unpacked tiles. */
 typedef void multiply_function(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
                                int tokens, int64_t fours, int32_t sums[][2][TILE]);
 

@@ -116,18 +116,18 @@ static void store(const job *j, int64_t m, int tokens, int64_t tile, int tiles, 
                    (char *)j->call->y + ((j->first + m) * n + TILE * tile) * bytes, n * bytes);
 }
 
-/* One token with packed weights. */
-static void multiply_packed(const job *j, int64_t tile, int tiles, int64_t m) {
+/* One token with a packed tile, so that memory is read from one end to the other. */
+static void multiply_packed(const job *j, int64_t tile, int64_t m) {
     float y[1][2][TILE] = {{{0}}};
     int32_t sums[1][2][TILE];
     for (int64_t g = 0; g < j->layer->groups; g++) {
         const uint8_t *weights = j->call->weights + tile * j->tile_bytes + g * j->chunks * CHUNK;
         const activations *a = &j->activations[m * j->layer->groups + g];
-        correction by = correction_of(j, g, tile, tiles);
-        j->path->dot[kernel_of(j->layer->bits)](weights, j->tile_bytes, tiles, a->codes, j->chunks, sums[0]);
-        j->path->rescale(sums, 1, tiles, a, 0, &by, y);
+        correction by = correction_of(j, g, tile, 1);
+        j->path->dot[kernel_of(j->layer->bits)](weights, a->codes, j->chunks, sums[0][0]);
+        j->path->rescale(sums, 1, 1, a, 0, &by, y);
     }
-    store(j, m, 1, tile, tiles, y);
+    store(j, m, 1, tile, 1, y);
 }
 
 /* Up to MOST_TOKENS tokens with unpacked weights. */
@@ -163,7 +163,8 @@ static void multiply_share(const job *j, int64_t share) {
     for (int64_t tile = 2 * pair.first; tile < least(2 * pair.last, j->tiles); tile += 2) {
         int tiles = (int)least(2, j->tiles - tile);
         if (j->tokens <= FEW_TOKENS) {
-            for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, tile, tiles, m);
+            for (int t = 0; t < tiles; t++)
+                for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, tile + t, m);
             continue;
         }
         const uint8_t *bytes = unpacked(j, tile, tiles, j->scratch + share * j->scratch_bytes);

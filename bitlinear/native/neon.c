@@ -20,21 +20,17 @@ ALWAYS int8x16_t plane_of(uint8x16_t packed, int plane, const int bits) {
     return vreinterpretq_s8_u8(vandq_u8(shifted, vdupq_n_u8((uint8_t)((1 << bits) - 1))));
 }
 
-ALWAYS void dot(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
-                int32_t sums[2][TILE], const int bits) {
-    const int planes = 8 / bits;
-    for (int t = 0; t < tiles; t++, weights += tile_bytes) {
-        int32x4_t lanes[QUARTERS] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-        for (int64_t c = 0; c < chunks; c++)
-            for (int p = 0; p < planes; p++) {
-                int8x16_t four = broadcast(codes + 4 * (planes * c + p));
-                for (int q = 0; q < QUARTERS; q++) {
-                    uint8x16_t quarter = vld1q_u8(weights + CHUNK * c + QUARTER * q);
-                    lanes[q] = vdotq_s32(lanes[q], plane_of(quarter, p, bits), four);
-                }
+ALWAYS void dot(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE], const int bits) {
+    int32x4_t lanes[QUARTERS] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+    for (int64_t c = 0; c < chunks; c++)
+        for (int p = 0; p < 8 / bits; p++, codes += 4) {
+            int8x16_t four = broadcast(codes);
+            for (int q = 0; q < QUARTERS; q++) {
+                uint8x16_t quarter = vld1q_u8(weights + CHUNK * c + QUARTER * q);
+                lanes[q] = vdotq_s32(lanes[q], plane_of(quarter, p, bits), four);
             }
-        for (int q = 0; q < QUARTERS; q++) vst1q_s32(sums[t] + ROWS * q, lanes[q]);
-    }
+        }
+    for (int q = 0; q < QUARTERS; q++) vst1q_s32(sums + ROWS * q, lanes[q]);
 }
 
 ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const int bits) {
@@ -44,13 +40,12 @@ ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const 
                 vst1q_s8((int8_t *)bytes, plane_of(vld1q_u8(packed + CHUNK * c + QUARTER * q), p, bits));
 }
 
-#define FOR_BITS(bits)                                                                                 \
-    static void dot_##bits(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, \
-                           int64_t chunks, int32_t sums[2][TILE]) {                                     \
-        dot(weights, tile_bytes, tiles, codes, chunks, sums, bits);                                    \
-    }                                                                                                  \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                 \
-        unpack(packed, chunks, bytes, bits);                                                           \
+#define FOR_BITS(bits)                                                                                        \
+    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
+        dot(weights, codes, chunks, sums, bits);                                                              \
+    }                                                                                                         \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
+        unpack(packed, chunks, bytes, bits);                                                                  \
     }
 FOR_BITS(1)
 FOR_BITS(2)

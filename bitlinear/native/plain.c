@@ -5,17 +5,11 @@ static uint8_t code_at(const uint8_t *weights, int bits, int64_t plane, int64_t 
     return (uint8_t)(weights[at] >> (plane * bits) & ((1 << bits) - 1));
 }
 
-static inline void dot(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t chunks,
-                       int32_t sums[2][TILE], int bits) {
-    for (int t = 0; t < tiles; t++, weights += tile_bytes) {
-        memset(sums[t], 0, sizeof sums[t]);
-        for (int64_t c = 0; c < chunks; c++)
-            for (int plane = 0; plane < 8 / bits; plane++)
-                for (int r = 0; r < TILE; r++)
-                    for (int j = 0; j < 4; j++)
-                        sums[t][r] += code_at(weights, bits, plane, CHUNK * c + 4 * r + j) *
-                                      codes[(c * (8 / bits) + plane) * 4 + j];
-    }
+static inline void dot(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE], int bits) {
+    memset(sums, 0, TILE * sizeof *sums);
+    for (int64_t c = 0; c < chunks; c++)
+        for (int plane = 0; plane < 8 / bits; plane++, codes += 4)
+            for (int i = 0; i < CHUNK; i++) sums[i / 4] += code_at(weights, bits, plane, CHUNK * c + i) * codes[i % 4];
 }
 
 static inline void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, int bits) {
@@ -24,13 +18,12 @@ static inline void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes,
             for (int i = 0; i < CHUNK; i++) *bytes++ = code_at(packed, bits, plane, CHUNK * c + i);
 }
 
-#define FOR_BITS(bits)                                                                                            \
-    static void dot_##bits(const uint8_t *weights, int64_t tile_bytes, int tiles, const int8_t *codes,            \
-                           int64_t chunks, int32_t sums[2][TILE]) {                                                \
-        dot(weights, tile_bytes, tiles, codes, chunks, sums, bits);                                               \
-    }                                                                                                             \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                            \
-        unpack(packed, chunks, bytes, bits);                                                                      \
+#define FOR_BITS(bits)                                                                                        \
+    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
+        dot(weights, codes, chunks, sums, bits);                                                              \
+    }                                                                                                         \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
+        unpack(packed, chunks, bytes, bits);                                                                  \
     }
 FOR_BITS(1)
 FOR_BITS(2)
@@ -39,7 +32,8 @@ FOR_BITS(8)
 
 static void multiply(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
                      int tokens, int64_t fours, int32_t sums[][2][TILE]) {
-    for (int m = 0; m < tokens; m++) dot_8(bytes, tile_bytes, tiles, codes + m * stride, fours, sums[m]);
+    for (int m = 0; m < tokens; m++)
+        for (int t = 0; t < tiles; t++) dot_8(bytes + t * tile_bytes, codes + m * stride, fours, sums[m][t]);
 }
 
 const path plain_path = {

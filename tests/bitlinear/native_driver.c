@@ -1,6 +1,7 @@
 /* Runs problems from stdin through one path, in buffers that nothing may be read or written beyond.
  *
  * usage: driver PATH heap|start|end; `heap` for a sanitizer, else a page without access before or behind each buffer. */
+#define _DEFAULT_SOURCE /* for MAP_ANONYMOUS */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

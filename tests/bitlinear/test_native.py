@@ -260,7 +260,7 @@ def assert_driver_agrees(command, path, where):
 
 
 def as_bytes(op, x):
-    parts = [t.view(torch.uint8).numpy().tobytes() if t is not None else b"" for t in (op.codes, op.scale, op.bias, x)]
+    parts = [t.reshape(-1).view(torch.uint8).numpy().tobytes() if t is not None else b"" for t in (op.codes, op.scale, op.bias, x)]
     described = bytes(layer_of(op.scheme, op.in_features, op.out_features))
     lengths = [*(len(part) for part in parts), len(x) * op.out_features * x.element_size()]
     head = b"".join(i.to_bytes(size, "little") for i, size in ((len(x), 8), (TYPES[x.dtype], 4), (2, 4)))
