@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import activation_codes, normalise, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise, require_floating, weight_codes, widen
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 
@@ -32,7 +32,8 @@ class CodedLinear(nn.Module):
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(..., K)` to `(..., N)`."""
+        """`(..., K)` to `(..., N)`. Raises TypeError for input that is not floating point."""
+        require_floating(x)
         a, a_scale = self.quantise(x)
         y = self._group_product(a, a_scale, 0)
         for g in range(1, self.scheme.groups):
