@@ -67,11 +67,11 @@ class Example:
             activation_bits=self.scheme.activation_bits,
             norm=self.scheme.norm,
             bias=self.bias,
-            device="meta",  # the parameters are drawn below, from a generator of their own
-        ).to_empty(device=device)
+            device=device,
+        )
         generator = self._generator(seed)
         with torch.no_grad():
-            for parameter in layer.parameters():
+            for parameter in layer.parameters():  # drawn on the CPU, to be the same on every device
                 drawn = torch.empty(parameter.shape).uniform_(-1, 1, generator=generator)
                 parameter.copy_(drawn * self.in_features**-0.5)
         return layer.to(self.weights)

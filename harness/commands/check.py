@@ -63,7 +63,7 @@ class Verdict(msgspec.Struct, frozen=True):
 def command(
     implementation: str, scheme: str, device: str, dtype: str, case_limit: str, form: str, properties: tuple[str, ...]
 ) -> int:
-    """Ask IMPLEMENTATION for every property that it needs: your own as package.module:object, or one of `bitbench list`.
+    """Ask IMPLEMENTATION, your own as package.module:object or one of `bitbench list`, for every property it needs.
 
     Each property passes, or fails with the smallest example on which it does. Exit codes: 0 all pass, 1 one fails,
     5 nothing could be asked, because it offers none of the schemes here.

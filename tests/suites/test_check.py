@@ -1,9 +1,11 @@
 """`bitbench check`: what is wrong with a contestant is found under the right name, on the smallest example."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from suites.conformance import SENTENCES
 from suites.workloads.conformance import Conformance
 from tests.suites import contestants, zoo
 
+ROOT = Path(__file__).parents[2]
 ZOO = "tests.suites.zoo:"
 USUAL = (Scheme.parse("w1.58a8"),)
 
@@ -95,13 +98,16 @@ def test_a_hidden_copy_is_found(name: str, kept: str) -> None:
     assert bool(kept) == bool(found.wrong)
 
 
-def bitbench(*words: str) -> subprocess.CompletedProcess[str]:
+def check_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness.cli", "check", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 def test_one_that_has_all_properties_passes() -> None:
-    done = bitbench("int8", "--scheme", "w1.58a8", "--format", "json")
+    done = check_in(ROOT, "int8", "--scheme", "w1.58a8", "--format", "json")
     assert done.returncode == 0, done.stdout
     told = json.loads(done.stdout)
     assert told["exit_code"] == 0
@@ -112,24 +118,24 @@ def test_one_that_has_all_properties_passes() -> None:
 
 def test_one_that_fails_crashes_or_hangs_costs_that_property() -> None:
     asked = ("--scheme", "w1.58a8", "--property", "why_not", "--property", "sizes")
-    done = bitbench(ZOO + "WrongAtOddK", *asked)
+    done = check_in(ROOT, ZOO + "WrongAtOddK", *asked)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "1 pass, 1 fail"
     assert "sizes: relative error 1" in done.stdout
     assert "with scheme=w1.58a8 K=3 N=1 bias=False" in done.stdout
-    assert "sizes     CRASH" in bitbench(ZOO + "Exits", *asked).stdout
-    hanging = bitbench("tests.suites.contestants:Hangs", *asked, "--case-limit", "3s")
+    assert "sizes     CRASH" in check_in(ROOT, ZOO + "Exits", *asked).stdout
+    hanging = check_in(ROOT, "tests.suites.contestants:Hangs", *asked, "--case-limit", "3s")
     assert (hanging.returncode, "TIMEOUT" in hanging.stdout) == (1, True)
 
 
 def test_what_tampers_fails_even_if_its_answers_are_right() -> None:
-    done = bitbench(ZOO + "ChangesDtype", "--scheme", "w1.58a8", "--property", "repeatable")
+    done = check_in(ROOT, ZOO + "ChangesDtype", "--scheme", "w1.58a8", "--property", "repeatable")
     assert done.returncode == 1
     assert "not to be trusted: it changed the default dtype" in done.stdout
 
 
 def test_nothing_to_ask_is_no_success() -> None:
-    done = bitbench("int8", "--scheme", "w1a16", "--property", "schemes")
+    done = check_in(ROOT, "int8", "--scheme", "w1a16", "--property", "schemes")
     assert done.returncode == 5
     assert "nothing could be asked of int8" in done.stderr
     assert "activation_bits=16" in done.stderr
@@ -148,7 +154,18 @@ def test_nothing_to_ask_is_no_success() -> None:
     ],
 )
 def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
-    done = bitbench(*words)
+    done = check_in(ROOT, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_example_of_the_docs_is_right_and_runs_from_a_folder_that_is_not_installed(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "your-own.md").read_text()
+    (code,) = (block.partition("```")[0] for block in text.split("```python\n")[1:])
+    (tmp_path / "mykernels.py").write_text(code)
+    assert check_in(tmp_path, "mykernels:MyLinear", "--scheme", "w1.58a8").returncode == 0
+    (tmp_path / "mykernels.py").write_text(code.replace("require_floating(x)", "pass"))
+    careless = check_in(tmp_path, "mykernels:MyLinear", "--property", "wrong_dtype")
+    (told,) = (line for line in text.splitlines() if line.startswith("wrong_dtype: "))
+    assert (careless.returncode, told in careless.stdout) == (1, True)
