@@ -173,7 +173,13 @@ def test_classes_instances_and_nonsense_as_factories():
 
     assert isinstance(from_factory(Mine, "x"), Mine)
     assert from_factory(instance := Mine(), "x") is instance
-    with pytest.raises(TypeError, match="mod:obj is 3; give an Implementation or a function"):
+    with pytest.raises(TypeError, match="mod:obj is 3; give an Implementation, or a class or function"):
         from_factory(3, "mod:obj")
+    with pytest.raises(TypeError, match="mod:obj is a BitLinear that is already built"):
+        from_factory(BitLinear(2, 2), "mod:obj")
+    with pytest.raises(TypeError, match="mod:obj cannot be made without arguments: .*'what'"):
+        from_factory(type("Needy", (Mine,), {"__init__": lambda self, what: None}), "mod:obj")
+    with pytest.raises(TypeError, match="mod:obj has no name and no summary"):
+        from_factory(type("Nameless", (Implementation,), {"build": Mine.build}), "mod:obj")
     with pytest.raises(TypeError, match=r"mod:obj returned None; it must return an nn\.Module or a callable"):
         from_factory(lambda layer: None, "mod:obj").build(BitLinear(2, 2))
