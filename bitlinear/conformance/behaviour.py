@@ -133,13 +133,13 @@ def state_dict(subject: Subject) -> Iterator[str]:
 
 
 def deepcopy(subject: Subject) -> Iterator[str]:
-    """The copy answers alike; then its tensors are set to zero."""
-    for example, _, op in subject.samples():
+    """The copy may sum in another order, as when it has yet to be compiled; then its tensors are set to zero."""
+    for example, given, op in subject.samples():
         x = example.input(subject.device)
         before = op(x).detach().clone()
         copied: nn.Module = copy.deepcopy(op)
-        if wrong := _different(before, copied(x)):
-            yield f"{wrong} of its copy"
+        if wrong := subject.fault(given, x, copied(x)):
+            yield f"{wrong}; of its copy"
             continue
         with torch.no_grad():
             for tensor in (*copied.parameters(), *copied.buffers()):

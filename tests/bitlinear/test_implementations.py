@@ -177,7 +177,7 @@ def test_classes_instances_and_nonsense_as_factories():
         from_factory(3, "mod:obj")
     with pytest.raises(TypeError, match="mod:obj is a BitLinear that is already built"):
         from_factory(BitLinear(2, 2), "mod:obj")
-    with pytest.raises(TypeError, match="mod:obj cannot be made without arguments: .*'what'"):
+    with pytest.raises(TypeError, match=r"mod:obj cannot be made without arguments: .*'what'"):
         from_factory(type("Needy", (Mine,), {"__init__": lambda self, what: None}), "mod:obj")
     with pytest.raises(TypeError, match="mod:obj has no name and no summary"):
         from_factory(type("Nameless", (Implementation,), {"build": Mine.build}), "mod:obj")
