@@ -27,8 +27,8 @@ class PackedLinear(QuantisedLinear):
 
     Buffers, all that it stores and all that is in its `state_dict`: `codes` uint8 `(N, packing.size(K))`, `scale`
     `(1 or N, G)` in float32 (float64 for a layer of `dtype` float64), and `bias` `(N,)` in `dtype` if there is one. A
-    new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear. Neither this nor loading
-    makes floats of the weight; a forward unpacks some rows, multiplies them and drops them, `BLOCK_BYTES` at a time.
+    new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear. Loading makes no floats of
+    the weight; a forward unpacks some rows, `BLOCK_BYTES` at a time, multiplies them and drops them.
 
     `.to(device)` moves everything. `.half()` and the like convert the bias alone: codes are integers, and a scale in
     half precision, off by up to 2^-8, would make another layer of it. The output has the dtype of the input anyway.
