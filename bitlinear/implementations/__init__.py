@@ -10,6 +10,8 @@ from bitlinear.implementations.int8 import Int8
 from bitlinear.implementations.linear_bf16 import LinearBf16
 from bitlinear.implementations.linear_fp16 import LinearFp16
 from bitlinear.implementations.linear_fp32 import LinearFp32
+from bitlinear.implementations.packed import Packed
+from bitlinear.implementations.packed_base3 import PackedBase3
 from bitlinear.implementations.reference import Reference
 
 __all__ = ["IMPLEMENTATIONS"]
@@ -25,4 +27,6 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Fp16(),
     Bf16Naive(),
     Int8(),
+    Packed(),
+    PackedBase3(),
 )

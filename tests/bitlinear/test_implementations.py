@@ -34,6 +34,10 @@ def test_why_not_is_a_sentence_or_nothing():
     assert all(why_not(name) is None for name in BY_NAME)
     assert why_not("int8", "w1a16") == "int8 multiplies int8 codes, and activation_bits=16 does not fit them"
     assert why_not("eager", "w16a16") == "eager stores weight codes, and weight_bits=16 has none; use reference"
+    assert why_not("packed-base3", "w2a8") is None
+    assert why_not("packed-base3", "w1a8") == (
+        "packed-base3 stores ternary codes, and weight_bits=1 has others; use packed"
+    )
     assert why_not("int8", device="mps") == "torch._int_mm runs on cpu and cuda, not on mps"
     assert why_not("reference", device="mps", dtype=torch.float64) == "mps has no float64"
     assert why_not("eager", training=True) == "eager fixes its weights when it is built, so it cannot be trained"
