@@ -16,15 +16,25 @@ if TYPE_CHECKING:
     from bitlinear.implementation import Implementation
     from bitlinear.implementations import IMPLEMENTATIONS
     from bitlinear.layer import BitLinear
+    from bitlinear.packed import PackedLinear
     from bitlinear.quantize import absmax_quantize
     from bitlinear.scheme import Scheme
 
-__all__ = ["IMPLEMENTATIONS", "BitLinear", "Implementation", "Scheme", "absmax_quantize", "replace_linear"]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "BitLinear",
+    "Implementation",
+    "PackedLinear",
+    "Scheme",
+    "absmax_quantize",
+    "replace_linear",
+]
 
 _HOMES = {
     "IMPLEMENTATIONS": "bitlinear.implementations",
     "BitLinear": "bitlinear.layer",
     "Implementation": "bitlinear.implementation",
+    "PackedLinear": "bitlinear.packed",
     "Scheme": "bitlinear.scheme",
     "absmax_quantize": "bitlinear.quantize",
     "replace_linear": "bitlinear.convert",

@@ -1,27 +1,58 @@
 """Ops that quantise their weights once and then work on the codes."""
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import activation_codes, normalise, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise, require_floating, weight_codes, widen
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 
-class CodedLinear(nn.Module):
-    """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, with the weight codes stored as `storage`.
+class QuantisedLinear(nn.Module, ABC):
+    """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, its weight being quantised already.
 
-    Scales and rounding are float32 (float64 for float64 tensors). The inner sums are whatever `accumulate` makes them;
-    here those of a matrix product in `storage`.
+    Scales and rounding are float32 (float64 for float64 tensors). How the codes are stored, and what the inner sums are
+    made of, is up to `product`. Buffers: `scale`, and `bias` `(N,)`.
+    """
 
-    Buffers: `codes` `(G, N, Kg)`, one contiguous matrix for each group, `scale` `(G, 1 or N)`, and `bias` `(N,)`.
+    scheme: Scheme
+    scale: Tensor
+    bias: Tensor | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(..., K)` to `(..., N)`. Raises TypeError for input that is not floating point."""
+        require_floating(x)
+        y = self.product(*self.quantise(x))
+        if self.bias is not None:
+            y = y + self.bias
+        return y.to(x.dtype).reshape(*x.shape[:-1], y.shape[-1])
+
+    def quantise(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Activation codes `(M, G, Kg)` and scale `(M, G, 1)`; the normalised input is about `codes / scale`."""
+        tokens = x.reshape(-1, x.shape[-1])
+        return activation_codes(normalise(self.widen(tokens), self.scheme), self.scheme)
+
+    @abstractmethod
+    def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
+        """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`."""
+
+    def widen(self, x: Tensor) -> Tensor:
+        """`x` in the precision in which scales are computed and codes are rounded."""
+        return widen(x)
+
+
+class CodedLinear(QuantisedLinear):
+    """Codes of the weight stored as `storage`; the inner sums are whatever `accumulate` makes them.
+
+    Here those of a matrix product in `storage`. Buffers: `codes` `(G, N, Kg)`, one contiguous matrix for each group,
+    `scale` `(G, 1 or N)`, and `bias`.
     """
 
     codes: Tensor
-    scale: Tensor
-    bias: Tensor | None
 
     def __init__(self, layer: BitLinear, storage: torch.dtype) -> None:
         super().__init__()
@@ -31,28 +62,16 @@ class CodedLinear(nn.Module):
         self.register_buffer("scale", scale.squeeze(-1).T.contiguous())
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(..., K)` to `(..., N)`."""
-        a, a_scale = self.quantise(x)
+    def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
+        """One matrix product a group."""
         y = self._group_product(a, a_scale, 0)
         for g in range(1, self.scheme.groups):
             y = y + self._group_product(a, a_scale, g)
-        if self.bias is not None:
-            y = y + self.bias
-        return y.to(x.dtype).reshape(*x.shape[:-1], self.codes.shape[1])
-
-    def quantise(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Activation codes `(M, G, Kg)` and scale `(M, G, 1)`; the normalised input is about `codes / scale`."""
-        tokens = x.reshape(-1, x.shape[-1])
-        return activation_codes(normalise(self.widen(tokens), self.scheme), self.scheme)
+        return y
 
     def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
         """The inner sums `(M, N)` of activation codes `(M, Kg)` and stored weight codes `(N, Kg)`."""
         return F.linear(a.to(w.dtype), w)
-
-    def widen(self, x: Tensor) -> Tensor:
-        """`x` in the precision in which scales are computed and codes are rounded."""
-        return widen(x)
 
     def _group_product(self, a: Tensor, a_scale: Tensor, g: int) -> Tensor:
         return self.accumulate(a[:, g], self.codes[g]) * (self.scale[g] / a_scale[:, g])
@@ -76,7 +95,7 @@ class HalfLinear(CodedLinear):
 
 
 class CodedImplementation(Implementation):
-    """An implementation whose ops are `CodedLinear`."""
+    """An implementation whose ops store weight codes."""
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """Also says that there must be weight codes to store."""

@@ -119,18 +119,23 @@ def from_factory(
 ) -> Implementation:
     """The implementation behind an object of the user: an Implementation, its class, or a function `layer -> op`.
 
-    For a function, `name` becomes the implementation's name and the first line of its docstring the summary. The op is
-    an `nn.Module`, or any callable of one tensor, which then counts as storing no weights. Raises TypeError for
-    anything else.
+    A class whose constructor takes a BitLinear is such a function. For a function, `name` becomes the implementation's
+    name and the first line of its docstring the summary. The op is an `nn.Module`, or any callable of one tensor, which
+    then counts as storing no weights. Raises TypeError for anything else.
     """
-    if isinstance(made, Implementation):
-        return made
     if isinstance(made, type) and issubclass(made, Implementation):
-        return made()
+        try:
+            made = made()
+        except TypeError as error:
+            raise TypeError(f"{name} cannot be made without arguments: {error}") from error
+    if isinstance(made, Implementation):
+        if missing := [what for what in ("name", "summary") if not isinstance(getattr(made, what, None), str)]:
+            raise TypeError(f"{name} has no {' and no '.join(missing)}; an Implementation has both, as strings")
+        return made
+    if isinstance(made, nn.Module):
+        raise TypeError(f"{name} is a {type(made).__name__} that is already built; give the class, or a function")
     if not callable(made):
-        raise TypeError(
-            f"{name} is {made!r}; give an Implementation or a function that takes a BitLinear, returns an op"
-        )
+        raise TypeError(f"{name} is {made!r}; give an Implementation, or a class or function that takes a BitLinear")
     return _FromFunction(made, name)
 
 

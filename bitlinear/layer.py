@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.quantize import activation_codes, normalise, require_floating, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise, require_fit, weight_codes, widen
 from bitlinear.scheme import Scheme
 
 
@@ -84,8 +84,8 @@ class BitLinear(nn.Module):
 
         Raises TypeError for input that is not floating point, ValueError for a wrong last dimension or device.
         """
-        self._require_fit(x)
-        with _full_precision(x.device.type):
+        require_fit(x, self.in_features, self.weight.device)
+        with full_precision(x.device.type):
             a = _straight_through(normalise(widen(x), self.scheme), self._dequantised_activations).flatten(-2)
             w = _straight_through(widen(self.weight), self._dequantised_weight)
             dtype = torch.promote_types(a.dtype, w.dtype)
@@ -106,17 +106,8 @@ class BitLinear(nn.Module):
         codes, scale = weight_codes(weight, self.scheme)
         return (codes * scale).flatten(1)
 
-    def _require_fit(self, x: Tensor) -> None:
-        require_floating(x)
-        if x.dim() == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(
-                f"input has shape {tuple(x.shape)}; its last dimension must be in_features={self.in_features}"
-            )
-        if x.device != self.weight.device:
-            raise ValueError(f"input is on {x.device}, the layer on {self.weight.device}; move one with .to(device)")
 
-
-def _full_precision(device_type: str) -> AbstractContextManager[object]:
+def full_precision(device_type: str) -> AbstractContextManager[object]:
     """Keeps autocast, where there is one, from running the product in half precision: 55 dB would be left of it."""
     if torch.amp.is_autocast_available(device_type):
         return torch.autocast(device_type, enabled=False)

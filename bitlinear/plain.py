@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from bitlinear.implementation import FLOAT32_AGREEMENT, Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
+from bitlinear.quantize import require_floating
 from bitlinear.scheme import Scheme
 
 
@@ -18,7 +19,8 @@ class PlainLinear(nn.Module):
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().to(storage, copy=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(..., K)` to `(..., N)`."""
+        """`(..., K)` to `(..., N)`. Raises TypeError for input that is not floating point."""
+        require_floating(x)
         return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
 
 

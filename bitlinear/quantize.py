@@ -106,6 +106,18 @@ def require_floating(x: Tensor) -> None:
         raise TypeError(f"input has dtype {x.dtype}; give a floating-point tensor, x.float() for example")
 
 
+def require_fit(x: Tensor, in_features: int, device: torch.device) -> None:
+    """Raises what a layer raises for input that it cannot take.
+
+    TypeError unless `x` is floating point, ValueError for a last dimension that is not `in_features` or another device.
+    """
+    require_floating(x)
+    if x.dim() == 0 or x.shape[-1] != in_features:
+        raise ValueError(f"input has shape {tuple(x.shape)}; its last dimension must be in_features={in_features}")
+    if x.device != device:
+        raise ValueError(f"input is on {x.device}, the layer on {device}; move one with .to(device)")
+
+
 def _group_mean(grouped: Tensor) -> Tensor:
     return grouped.mean(dim=(0, 2), keepdim=True)
 

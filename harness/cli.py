@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "Compare two stored runs row by row.",
     "gate": "Judge a run against a baseline; the exit code is the verdict.",
     "report": "Write one self-contained HTML file from runs.",
+    "check": "Ask one implementation for every property that it must have.",
     "env": "Print what machine and software this is, or what makes it noisy.",
     "selftest": "Prove on this machine that what the harness reports is so.",
 }

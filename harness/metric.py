@@ -104,6 +104,7 @@ _ALL = (
         1.0,
         machine_dependent=True,
     ),
+    Metric("examples", "examples on which a property holds", "1", "higher", "exact", informative=True),
     Metric("timed_share", "share of wall time inside timed regions", "1", "higher", "sampled"),
     Metric("loop_share", "share of a sample that is the timing loop itself", "1", "lower", "sampled"),
     Metric("report_bytes", "size of the report", "B", "lower", "exact"),

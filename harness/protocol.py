@@ -11,6 +11,12 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     """Say what machine, torch, devices and implementations you see."""
 
 
+class Find(msgspec.Struct, frozen=True, tag="find"):
+    """Import the user's own implementation; fails with the reason why it is none."""
+
+    implementation: str
+
+
 class Ceilings(msgspec.Struct, frozen=True, tag="ceilings"):
     """Measure how fast this machine reads memory and multiplies matrices, with `threads` threads on `device`.
 
@@ -71,7 +77,7 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     """Forget every prepared case."""
 
 
-Question: TypeAlias = Describe | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
+Question: TypeAlias = Describe | Find | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -95,3 +101,5 @@ class Description(msgspec.Struct, frozen=True):
     """Implementations that cannot run on `device` at all, with the sentence that says why."""
     devices: dict[str, str]
     """Every kind of device, the best first, with the sentence that says why it cannot be used; empty if it can."""
+    doubts: tuple[str, ...] = ()
+    """What is wrong with the list of implementations, in sentences for the user."""

@@ -5,16 +5,19 @@ from collections.abc import Iterable
 
 from harness import ceiling_cache
 from harness.ceiling import from_answer
-from harness.errors import InvalidEnvironmentError
+from harness.errors import InvalidEnvironmentError, UsageError
 from harness.model import Ceilings, Environment
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Ceilings as MeasureCeilings
+from harness.protocol import Find
 from harness.scout import Worker
 from harness.suite import Registry
 
 CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""
+IMPORT_LIMIT = 120.0
+"""Seconds that importing an implementation of the user's may take."""
 
 
 class Staff:
@@ -36,6 +39,25 @@ class Staff:
         """A fresh worker; the one that described the machine serves first."""
         worker, self._first = self._first or self._start(), None
         return worker
+
+    def require(self, implementations: Iterable[str]) -> None:
+        """Raise UsageError unless those of `implementations` that are the user's own can be imported.
+
+        Asked of a worker that does nothing else: what an import changes in it touches nothing that is measured.
+        """
+        own = [name for name in implementations if ":" in name]
+        if not own:
+            return
+        worker = self._start()
+        try:
+            for name in own:
+                answer = worker.ask(Find(name), IMPORT_LIMIT)
+                if answer.outcome != "measured":
+                    raise UsageError(answer.reason.removeprefix("UsageError: "))
+        except WorkerLostError as lost:
+            raise UsageError(f"cannot import {name!r}: {lost.reason}") from lost
+        finally:
+            worker.close()
 
     def close(self) -> None:
         """Let go of what was not hired, and of the compile cache."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from harness.errors import UsageError
@@ -169,6 +170,10 @@ class Catalogue:
     summaries: Mapping[str, str]
     why_not: Callable[[str, str], str | None]
     """(name, device) -> sentence or None."""
+    find: Callable[[str], object] = lambda name: follow(name)
+    """The contestant of a name, or the user's own of a reference. Raises UsageError when it is none."""
+    doubts: tuple[str, ...] = ()
+    """What is wrong with the catalogue itself, in sentences for the user."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +207,20 @@ class Registry:
 
 
 def follow(reference: str) -> Any:
-    """The object that "module:name" names. Raises UsageError when there is none."""
+    """The object that "module:name" names. Raises UsageError when there is none, or when the module raises."""
     module, _, name = reference.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"cannot import {reference!r}: {error}; give it as package.module:object") from error
+        return reduce(getattr, name.split("."), importlib.import_module(module))
+    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
+        text = " ".join(str(error).split())[:300]
+        raised = text if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {text}"
+        raise UsageError(f"cannot import {reference!r}: {raised}{_cure(error, module)}") from error
+
+
+def _cure(error: BaseException, module: str) -> str:
+    """What to do about a reference that leads nowhere; a module that fails by itself says so itself."""
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return "; run it from the folder that holds the package, or install the package"
+    if isinstance(error, AttributeError | ValueError):
+        return "; give it as package.module:object"
+    return ""

@@ -33,6 +33,7 @@ from harness.protocol import (
     Ceilings,
     Describe,
     Description,
+    Find,
     Look,
     Memory,
     Prepare,
@@ -91,7 +92,7 @@ class Worker:
                 return self.look()
             case Ceilings(device, threads):
                 return self.ceilings(device, threads)
-        if not isinstance(question, Release):
+        if not isinstance(question, Release | Find):
             _use_threads(int(question.case.params.get("threads", 0)))
         builds = isinstance(question, Prepare | Probe | Memory)
         self._guard.begin(thorough=builds)
@@ -105,6 +106,9 @@ class Worker:
             match question:
                 case Release():
                     return self.release()
+                case Find(name):
+                    self._catalogue().find(name)
+                    return Answer()
                 case Prepare(case, seed):
                     return self.prepare(case, seed)
                 case Accuracy(case, metrics):
@@ -122,11 +126,11 @@ class Worker:
     def describe(self) -> Description:
         """What this process sees of the machine and of the catalogue."""
         devices = {name: device.why_not() or "" for name, device in DEVICES.items()}
-        catalogue: Catalogue = follow(self.registry.catalogue)()
+        catalogue = self._catalogue()
         best = next(name for name, sentence in devices.items() if not sentence)
         reasons = {name: catalogue.why_not(name, best) for name in catalogue.summaries}
         unavailable = {name: sentence for name, sentence in reasons.items() if sentence}
-        return Description(torch_side(), dict(catalogue.summaries), unavailable, devices)
+        return Description(torch_side(), dict(catalogue.summaries), unavailable, devices, catalogue.doubts)
 
     def release(self) -> Answer:
         """Forget all."""
@@ -212,6 +216,10 @@ class Worker:
         _use_threads(threads)
         found = msgspec.structs.asdict(measure(device, torch.get_num_threads()))
         return Answer(values=_singles({name: value for name, value in found.items() if name != "device"}))
+
+    def _catalogue(self) -> Catalogue:
+        catalogue: Catalogue = follow(self.registry.catalogue)()
+        return catalogue
 
     def _workload(self, case: Case, seed: int) -> Workload:
         make = follow(self.registry.suite(case.suite).workload)

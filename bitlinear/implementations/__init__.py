@@ -11,6 +11,8 @@ from bitlinear.implementations.linear_bf16 import LinearBf16
 from bitlinear.implementations.linear_fp16 import LinearFp16
 from bitlinear.implementations.linear_fp32 import LinearFp32
 from bitlinear.implementations.native import Native
+from bitlinear.implementations.packed import Packed
+from bitlinear.implementations.packed_base3 import PackedBase3
 from bitlinear.implementations.reference import Reference
 
 __all__ = ["IMPLEMENTATIONS"]
@@ -27,4 +29,6 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Bf16Naive(),
     Int8(),
     Native(),
+    Packed(),
+    PackedBase3(),
 )

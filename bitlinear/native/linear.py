@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bitlinear.layer import BitLinear
 from bitlinear.native.library import Layer, layer_of, library, offset_of, storage_bits
 from bitlinear.native.tiles import from_tiles, tiles_shape, to_tiles
-from bitlinear.quantize import require_floating, weight_codes, widen
+from bitlinear.quantize import require_fit, require_floating, weight_codes, widen
 from bitlinear.scheme import Scheme
 
 LARGEST_GROUP = 1 << 16
@@ -70,12 +70,12 @@ class NativeLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(..., K)` to `(..., N)`.
 
-        Raises ValueError for a wrong last dimension, TypeError for input that is not floating point. Gradients do not
-        pass: asking for one is an error.
+        Raises what `require_fit` raises. Gradients do not pass: asking for one is an error.
         """
         codes, scale, bias = self._buffers.values()  # an attribute of a module takes a third of a microsecond
         if type(x) is not Tensor or torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
             return native_linear(x, codes, scale, bias, str(self.scheme), self.out_features)
+        require_fit(x, self.in_features, codes.device)
         return _forward(self._layer, x, codes, scale, bias)
 
     def extra_repr(self) -> str:
@@ -103,6 +103,7 @@ class NativeLinear(nn.Module):
 @torch.library.custom_op("bitlinear::native_linear", mutates_args=(), device_types="cpu")
 def native_linear(x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str, out_features: int) -> Tensor:
     """`x` `(..., K)` to `(..., N)`, with the buffers of a `NativeLinear`."""
+    require_floating(x)
     parsed = Scheme.parse(scheme)
     shape = tiles_shape(out_features, parsed.groups, parsed.group_size(x.shape[-1]), storage_bits(parsed))
     if codes.shape != shape:
@@ -116,10 +117,7 @@ def _(x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str,
 
 
 def _forward(layer: Layer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    require_floating(x)
     *leading, width = x.shape
-    if width != layer.in_features:
-        raise ValueError(f"input has {width} features; the layer takes in_features={layer.in_features}")
     y = torch.empty((*leading, layer.out_features), dtype=x.dtype)
     if tokens := x.numel() // width:
         library().forward(layer, x.contiguous(), codes, scale, bias, y, tokens)

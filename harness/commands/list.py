@@ -23,6 +23,8 @@ def command() -> None:
     ]
     click.echo(Table("suites", (Column("suite"), Column("what it measures"), Column("default axes")), suites).text())
     click.echo(Table("implementations", (Column("implementation"), Column("what it is")), implementations).text())
+    for doubt in description.doubts:
+        click.echo(f"bitbench: {doubt}", err=True)
 
 
 def _axes(suite: Suite) -> str:

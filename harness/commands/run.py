@@ -97,6 +97,9 @@ def _measure(registry: Registry, request: Request, out: Path | None) -> int:
     staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
+        staff.require(request.implementations)
+        for doubt in staff.description.doubts:
+            click.echo(f"bitbench: {doubt}", err=True)
         run = _header(request, staff, registry, contests)
         directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
         with writer:

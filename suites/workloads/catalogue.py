@@ -1,28 +1,78 @@
-"""The contestants by name, for the harness."""
+"""The contestants by name, for the harness: the house's own, those of installed packages, and anyone's by reference."""
+
+from functools import cache
 
 import torch
+from torch import nn
 
 from bitlinear.implementation import Implementation, from_factory
 from bitlinear.implementations import IMPLEMENTATIONS
+from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
+from harness.errors import UsageError
 from harness.suite import Catalogue, follow
+from suites.installed import Installed, installed
 
 _BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
 _USUAL = Scheme.parse("w1.58a8")
 
 
 def catalogue() -> Catalogue:
-    """Every contestant of the project."""
-    return Catalogue({name: one.summary for name, one in _BY_NAME.items()}, _why_not)
+    """Every contestant of the project, then those of installed packages, which are imported when they are used."""
+    found, doubts = installed(_BY_NAME)
+    own = {name: one.summary for name, one in _BY_NAME.items()}
+    return Catalogue(own | {name: one.summary for name, one in found.items()}, _why_not, find, doubts)
 
 
 def find(name: str) -> Implementation:
     """The contestant called `name`, or the user's own when it is given as package.module:object.
 
-    Raises UsageError when the user's cannot be imported.
+    Raises UsageError when the user's cannot be imported or is no implementation, and when nobody is called so. One of
+    an installed package that cannot be had is there and says why it cannot run.
     """
-    return _BY_NAME[name] if name in _BY_NAME else from_factory(follow(name), name)
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if ":" in name:
+        return _followed(name, name)
+    found, _ = installed(_BY_NAME)
+    if name not in found:
+        raise UsageError(f"there is no implementation {name!r} any more; `bitbench list` shows them all")
+    return _brought(found[name])
+
+
+@cache
+def _brought(one: Installed) -> Implementation:
+    try:
+        return _followed(one.reference, one.name)
+    except UsageError as error:
+        return Broken(one, str(error))
+
+
+def _followed(reference: str, name: str) -> Implementation:
+    made = follow(reference)
+    try:
+        return from_factory(made, name)
+    except TypeError as error:
+        raise UsageError(str(error)) from error
+
+
+class Broken(Implementation):
+    """What stands in for an implementation of an installed package that cannot be had."""
+
+    def __init__(self, one: Installed, reason: str) -> None:
+        self.name, self.summary = one.name, one.summary
+        self.reason = f"{one.package} {one.version} is broken: {reason}"
+
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str:
+        """The reason, always."""
+        return self.reason
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """Never asked for, because `why_not` always has a reason. Raises RuntimeError."""
+        raise RuntimeError(self.reason)
 
 
 def _why_not(name: str, device: str) -> str | None:
-    return _BY_NAME[name].why_not(scheme=_USUAL, device=device, dtype=torch.float32)
+    """Of the house's own. Whether another's runs here is only known once it is imported, when it is used."""
+    own = _BY_NAME.get(name)
+    return own.why_not(scheme=_USUAL, device=device, dtype=torch.float32) if own else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from bitlinear.conformance import output as output_form
 from bitlinear.implementation import Implementation
 from harness.accuracy import relative_error
 from suites.workloads.problem import Problem
@@ -12,27 +13,12 @@ from suites.workloads.problem import Problem
 
 def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:
     """Why the output for `x` cannot even be compared with what was expected, or nothing."""
-    if type(output) is not Tensor:  # a subclass may put off the work until somebody looks
-        return f"wrong answer: returned a {type(output).__name__}, not a plain tensor"
-    if output.shape != shape:
-        return f"wrong answer: shape {tuple(output.shape)}, expected {tuple(shape)}"
-    if output.dtype != x.dtype:
-        return f"wrong answer: dtype {output.dtype}, expected the input's {x.dtype}"
-    if output.device != x.device:
-        return f"wrong answer: on {output.device}, expected the input's {x.device}"
-    return ""
+    return _wrong(output_form.misshapen(output, shape, x))
 
 
 def shared(output: Tensor, others: Iterable[Tensor], x: Tensor) -> str:
     """Why the memory of the output is not its own, or nothing. `others` are outputs that are still held."""
-    place = output.untyped_storage().data_ptr()
-    if not output.numel():
-        return ""
-    if place == x.untyped_storage().data_ptr():
-        return "wrong answer: returned the memory of its input"
-    if any(place == other.untyped_storage().data_ptr() for other in others):
-        return "wrong answer: returned the memory of an earlier output; every output needs memory of its own"
-    return ""
+    return _wrong(output_form.shared(output, others, x))
 
 
 def irreproducible(output: Tensor, again: Tensor) -> str:
@@ -62,3 +48,7 @@ def disagreement(problem: Problem, implementation: Implementation, x: Tensor, ex
         f"wrong answer: relative error {relative:.3g} against what it promises to compute,"
         f" {tolerance.relative:.3g} allowed ({tolerance.reason})"
     )
+
+
+def _wrong(reason: str) -> str:
+    return reason and f"wrong answer: {reason}"

@@ -1,25 +1,34 @@
-"""Every implementation against what it promises, over the grid of schemes, shapes and awkward inputs."""
-
-import itertools
+"""Every implementation has every property that is asked of one; see `bitlinear.conformance`."""
 
 import pytest
 import torch
 
 from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
+from bitlinear.conformance import INFORMATIVE, PROPERTIES
+from bitlinear.conformance.check import check, refused
+from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.contract import accumulators
 from bitlinear.quantize import activation_codes, normalise
-
-BITS = [1, 1.58, 2, 3, 4, 8]
-LAYERS = [(10, 20, True), (100, 1, False)]
-"""in_features, out_features, bias"""
-DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 
 # Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: each number of
 # weight bits, activation bits and groups once, both layers.
 COMPILED = ["w1a4", "w1.58a8g2", "w4a16g5-nonorm", "w8a8-nonorm"]
+LAYERS = [(10, 20, True), (100, 1, False)]
+"""in_features, out_features, bias"""
 implementations = pytest.mark.parametrize(
     "implementation", [i for i in IMPLEMENTATIONS if i.name != "compiled"], ids=lambda i: i.name
 )
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+@implementations
+def test_has_the_property(implementation, name):
+    subject = Subject(implementation, SCHEMES if name not in INFORMATIVE else SCHEMES[:1])
+    if reason := refused(subject):
+        pytest.skip(reason)
+    found = check(name, subject)
+    assert found.fault == ""
+    assert found.examples > 0
 
 
 def layer_of(scheme, in_features, out_features, bias):
@@ -44,18 +53,6 @@ def awkward_tokens(in_features):
     return x
 
 
-def inputs(layer):
-    """Every shape in float32, then the awkward tokens in every other dtype."""
-    width = layer.in_features
-    yield awkward_tokens(width)
-    yield torch.randn(2, 3, width)
-    yield torch.empty(0, width)
-    yield torch.randn(17, 2 * width)[:, ::2]
-    if layer.out_features > 1:  # the norm of a single value is no yardstick for the sum of its roundings
-        yield torch.randn(width)
-    yield from (awkward_tokens(width).to(dtype) for dtype in DTYPES[1:])
-
-
 def assert_conforms(implementation, layer, op, x):
     before = x.clone()
     y = op(x)
@@ -69,21 +66,6 @@ def assert_conforms(implementation, layer, op, x):
     assert implementation.disagreement(layer, x, expected, y) <= tolerance.relative, f"{where}: {tolerance.reason}"
 
 
-@implementations
-@pytest.mark.parametrize("weight_bits", BITS)
-def test_agrees_with_what_it_promises(implementation, weight_bits):
-    for activation_bits, groups, norm in itertools.product([4, 8, 16], [1, 2, 5], [True, False]):
-        scheme = Scheme(weight_bits, activation_bits, groups, norm)
-        if implementation.why_not(scheme=scheme, device="cpu", dtype=torch.float32):
-            continue
-        for shape in LAYERS:
-            layer = layer_of(scheme, *shape)
-            op = implementation.build(layer)
-            with torch.inference_mode(groups == 2):
-                for x in inputs(layer):
-                    assert_conforms(implementation, layer, op, x)
-
-
 @pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, LAYERS * 2, strict=True)))
 def test_compiled_agrees_with_what_it_promises(scheme, shape):
     compiled = next(i for i in IMPLEMENTATIONS if i.name == "compiled")
@@ -94,30 +76,6 @@ def test_compiled_agrees_with_what_it_promises(scheme, shape):
         for x in (awkward_tokens(layer.in_features), torch.empty(0, layer.in_features)):
             assert_conforms(compiled, layer, op, x)
         assert_conforms(compiled, layer, op, awkward_tokens(layer.in_features)[0].to(torch.bfloat16))
-
-
-@implementations
-def test_outputs_share_no_memory(implementation):
-    layer = layer_of(Scheme(groups=2), 10, 20, True)
-    op, x = implementation.build(layer), torch.randn(3, 10)
-    with torch.no_grad():
-        first, second = op(x), op(x)
-    kept = second.clone()
-    first.fill_(7)
-    assert torch.equal(second, kept)
-    storages = {t.untyped_storage().data_ptr() for t in (x, first, second, *op.parameters(), *op.buffers())}
-    assert len(storages) == 3 + len([*op.parameters(), *op.buffers()])
-
-
-@implementations
-def test_a_built_op_is_independent_of_its_layer(implementation):
-    layer = layer_of(Scheme(1.58), 10, 20, True)
-    op, x = implementation.build(layer), torch.randn(3, 10)
-    with torch.no_grad():
-        before = op(x)
-        layer.weight.zero_()
-        layer.bias.zero_()
-        assert torch.equal(op(x), before)
 
 
 @pytest.mark.parametrize("name", ["eager", "int8", "bf16", "fp16"])

@@ -34,6 +34,10 @@ def test_why_not_is_a_sentence_or_nothing():
     assert all(why_not(name) is None for name in BY_NAME)
     assert why_not("int8", "w1a16") == "int8 multiplies int8 codes, and activation_bits=16 does not fit them"
     assert why_not("eager", "w16a16") == "eager stores weight codes, and weight_bits=16 has none; use reference"
+    assert why_not("packed-base3", "w2a8") is None
+    assert why_not("packed-base3", "w1a8") == (
+        "packed-base3 stores ternary codes, and weight_bits=1 has others; use packed"
+    )
     assert why_not("int8", device="mps") == "torch._int_mm runs on cpu and cuda, not on mps"
     assert why_not("reference", device="mps", dtype=torch.float64) == "mps has no float64"
     assert why_not("eager", training=True) == "eager fixes its weights when it is built, so it cannot be trained"
@@ -173,7 +177,13 @@ def test_classes_instances_and_nonsense_as_factories():
 
     assert isinstance(from_factory(Mine, "x"), Mine)
     assert from_factory(instance := Mine(), "x") is instance
-    with pytest.raises(TypeError, match="mod:obj is 3; give an Implementation or a function"):
+    with pytest.raises(TypeError, match="mod:obj is 3; give an Implementation, or a class or function"):
         from_factory(3, "mod:obj")
+    with pytest.raises(TypeError, match="mod:obj is a BitLinear that is already built"):
+        from_factory(BitLinear(2, 2), "mod:obj")
+    with pytest.raises(TypeError, match=r"mod:obj cannot be made without arguments: .*'what'"):
+        from_factory(type("Needy", (Mine,), {"__init__": lambda self, what: None}), "mod:obj")
+    with pytest.raises(TypeError, match="mod:obj has no name and no summary"):
+        from_factory(type("Nameless", (Implementation,), {"build": Mine.build}), "mod:obj")
     with pytest.raises(TypeError, match=r"mod:obj returned None; it must return an nn\.Module or a callable"):
         from_factory(lambda layer: None, "mod:obj").build(BitLinear(2, 2))

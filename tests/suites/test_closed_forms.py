@@ -1,16 +1,22 @@
 """What implementations store, keep and allocate, as formulas of the layer, against what a worker reports: exactly."""
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 
 from bitlinear.implementations import IMPLEMENTATIONS
+from bitlinear.pack import BASE3, Packing
+from bitlinear.packed import BLOCK_BYTES, PackedLinear
 from bitlinear.scheme import Scheme
+from harness.memory import trace_cpu
 from harness.model import Case
 from harness.protocol import Answer, Memory, Prepare
 from harness.suite import Registry
 from harness.worker import Worker, settle_collector
+from suites.workloads.forward import stored_bytes
 
 LAYERS = [
     (48, 32, 3, "w1.58a8"),
@@ -19,6 +25,8 @@ LAYERS = [
     (20, 96, 17, "w2a8g3"),
     (64, 1000, 1, "w8a8g8"),
     (5, 101, 4, "w1.58a4-nonorm"),
+    (9, 77, 2, "w3a8g7"),
+    (6, 50, 1, "w7a8"),
 ]
 """N, K, M and the scheme: odd sizes, groups that are no multiple of 32, one scale a group and one a row."""
 
@@ -33,6 +41,12 @@ def _padded(k: int, scheme: Scheme) -> int:
     return scheme.groups * -(-scheme.group_size(k) // 32) * 32
 
 
+def _packed(k: int, scheme: Scheme) -> int:
+    """Bytes of one row of codes of whole bits: of every power of two in the number of bits, filled up to a byte."""
+    bits = math.ceil(scheme.weight_bits)
+    return sum(-(-k * width // 8) for width in (8, 4, 2, 1) if bits & width)
+
+
 Formula = Callable[[int, int, Scheme], int]
 STORED: dict[str, Formula] = {
     "linear-fp32": lambda n, k, _: 4 * n * k,
@@ -45,6 +59,8 @@ STORED: dict[str, Formula] = {
     "fp16": lambda n, k, s: 2 * n * _padded(k, s) + 4 * _scales(n, s),
     "bf16-naive": lambda n, k, s: 2 * n * _padded(k, s) + 2 * _scales(n, s),
     "int8": lambda n, k, s: n * k + 4 * _scales(n, s),
+    "packed": lambda n, k, s: n * _packed(k, s) + 4 * _scales(n, s),
+    "packed-base3": lambda n, k, s: n * -(-k // 5) + 4 * _scales(n, s),
 }
 """Weight bytes: codes with their padding, and scales."""
 KNOWN_PEAKS: dict[str, Callable[[int, int, int], int]] = {
@@ -78,13 +94,23 @@ def measure(worker: Worker, suite: str, name: str, layer: tuple[int, int, int, s
     return values
 
 
+def layers_of(name: str) -> list[tuple[int, int, int, str]]:
+    """The layers that an implementation can be built from."""
+    implementation = next(one for one in IMPLEMENTATIONS if one.name == name)
+    return [
+        layer
+        for layer in LAYERS
+        if not implementation.why_not(scheme=Scheme.parse(layer[3]), device="cpu", dtype=torch.float32)
+    ]
+
+
 def test_every_implementation_has_its_formula() -> None:
     assert set(STORED) == {implementation.name for implementation in IMPLEMENTATIONS}
 
 
 @pytest.mark.parametrize("name", [name for name in STORED if name != "compiled"])
 def test_stored_and_resident_bytes_follow_their_formula(worker: Worker, name: str) -> None:
-    for layer in LAYERS:
+    for layer in layers_of(name):
         n, k, m, scheme = layer
         found, expected = measure(worker, "memory", name, layer), STORED[name](n, k, Scheme.parse(scheme))
         assert found["weight_bytes"] == expected, layer
@@ -92,6 +118,23 @@ def test_stored_and_resident_bytes_follow_their_formula(worker: Worker, name: st
         assert found["resident_bytes"] == expected, layer
         if name in KNOWN_PEAKS and n >= FEW_TOKENS * m:
             assert found["peak_forward_bytes"] == KNOWN_PEAKS[name](n, k, m), layer
+
+
+@pytest.mark.parametrize(
+    ("scheme", "packing", "most"),
+    [("w1a8", None, 1.02), ("w1.58a8", None, 2.02), ("w1.58a8", BASE3, 1.62), ("w3a8", None, 3.1), ("w4a8", None, 4.1)],
+)
+def test_a_packed_layer_has_the_bits_that_it_is_named_after(scheme: str, packing: Packing | None, most: float) -> None:
+    layer = PackedLinear(2560, 2560, Scheme.parse(scheme), packing=packing)
+    assert 8 * stored_bytes(layer) / (2560 * 2560) <= most
+
+
+@pytest.mark.parametrize("packing", [None, BASE3])
+@pytest.mark.parametrize("out_features", [2560, 5120])
+def test_a_packed_forward_allocates_three_mebibytes_at_most(packing: Packing | None, out_features: int) -> None:
+    layer, x = PackedLinear(2560, out_features, Scheme(1.58), packing=packing), torch.ones(1, 2560)
+    layer(x)
+    assert BLOCK_BYTES < trace_cpu(lambda: layer(x))[0].peak <= 3 << 20
 
 
 def test_a_compiled_layer_stores_and_keeps_what_it_was_made_of(worker: Worker) -> None:

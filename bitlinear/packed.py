@@ -1,0 +1,155 @@
+"""PackedLinear: a BitLinear that stores its weight in as many bits as the scheme says, and can be saved and loaded."""
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bitlinear.coded import QuantisedLinear
+from bitlinear.layer import BitLinear, full_precision
+from bitlinear.pack import PACKINGS, Packing
+from bitlinear.quantize import require_fit, weight_codes, widen
+from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
+
+BLOCK_BYTES = 2 << 20
+"""How much of the weight is unpacked at a time, counted in the dtype of the product.
+
+Smaller blocks are slower, because of what torch takes for every operation; larger ones gain little and cost the memory.
+With what unpacking takes besides, a forward allocates at most 3 MiB more than its activations need, whatever the size
+of the layer (more only where a single row of the weight is).
+"""
+
+
+class PackedLinear(QuantisedLinear):
+    """What `BitLinear` computes, for inference, from packed codes and their scales; `(..., K)` to `(..., N)`.
+
+    Buffers, all that it stores and all that is in its `state_dict`: `codes` uint8 `(N, packing.size(K))`, `scale`
+    `(1 or N, G)` in float32 (float64 for a layer of `dtype` float64), and `bias` `(N,)` in `dtype` if there is one. A
+    new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear. Loading makes no floats of
+    the weight; a forward unpacks some rows, `BLOCK_BYTES` at a time, multiplies them and drops them.
+
+    `.to(device)` moves everything. `.half()` and the like convert the bias alone: codes are integers, and a scale in
+    half precision, off by up to 2^-8, would make another layer of it. The output has the dtype of the input anyway.
+
+    The inner sums are exact: in float32 while they stay below 2^24, else in float64; where there is none (mps), and for
+    activations that are not quantised, float32 rounding stays within the contract's 1e-6. No gradient flows.
+
+    `packing` is how codes lie in bytes, by default as many whole bits as the scheme has; `bitlinear.pack.BASE3` takes
+    1.6 bits for ternary codes. It is not part of the state: load into a layer of the packing that was saved.
+
+    Raises ValueError for sizes below 1, for `in_features` that the groups do not divide, for 16 weight bits, and for a
+    packing that does not have the scheme's codes.
+    """
+
+    codes: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        scheme: Scheme,
+        *,
+        packing: Packing | None = None,
+        bias: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"in_features={in_features}, out_features={out_features}; both must be 1 or more")
+        scheme.group_size(in_features)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.scheme = scheme
+        self.packing = packing or usual_packing(scheme)
+        _require_codes(self.packing, scheme)
+        dtype = dtype or torch.get_default_dtype()
+        scales = torch.float64 if dtype == torch.float64 else torch.float32
+        rows = 1 if scheme.weight_bits < 2 else out_features
+        size = self.packing.size(in_features)
+        self.register_buffer("codes", torch.zeros(out_features, size, dtype=torch.uint8, device=device))
+        self.register_buffer("scale", torch.zeros(rows, scheme.groups, dtype=scales, device=device))
+        self.register_buffer("bias", torch.zeros(out_features, dtype=dtype, device=device) if bias else None)
+
+    @classmethod
+    @torch.no_grad()
+    def from_layer(cls, layer: BitLinear, packing: Packing | None = None) -> Self:
+        """The weights of `layer` quantised and packed; nothing is shared with it. Raises ValueError as above."""
+        packed = cls(
+            layer.in_features,
+            layer.out_features,
+            layer.scheme,
+            packing=packing,
+            bias=layer.bias is not None,
+            device=layer.weight.device,
+            dtype=layer.weight.dtype,
+        )
+        codes, scale = weight_codes(widen(layer.weight), layer.scheme)
+        whole = codes.nan_to_num(nan=0.0).to(torch.int8)  # a poisoned group has a NaN for its scale
+        packed.codes.copy_(packed.packing.pack(whole.flatten(1)))
+        packed.scale.copy_(scale.squeeze(-1))
+        if packed.bias is not None and layer.bias is not None:
+            packed.bias.copy_(layer.bias)
+        return packed
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """`(..., in_features)` to `(..., out_features)`, as `BitLinear`, and with the same errors."""
+        require_fit(x, self.in_features, self.codes.device)
+        with full_precision(x.device.type):
+            return super().forward(x)
+
+    def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
+        """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`, by blocks of rows."""
+        a = a.to(self._sum_dtype(a))
+        rows = max(1, BLOCK_BYTES // (self.in_features * a.element_size()))
+        y = a_scale.new_zeros(len(a), self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
+        scales = self.scale.expand(self.out_features, -1)
+        blocks = (torch.split(y, rows, dim=1), torch.split(self.codes, rows), torch.split(scales, rows))
+        for out, codes, scale in zip(*blocks, strict=True):
+            self._add_block(out, a, a_scale, codes, scale)
+        return y
+
+    def extra_repr(self) -> str:
+        """What `print(layer)` shows between the parentheses."""
+        return (
+            f"{self.in_features}, {self.out_features}, scheme={self.scheme}, packing={self.packing},"
+            f" bias={self.bias is not None}"
+        )
+
+    def _add_block(self, out: Tensor, a: Tensor, a_scale: Tensor, codes: Tensor, scale: Tensor) -> None:
+        """Add the product with some rows of the weight to `out`; a call of its own lets go of them before the next."""
+        w = torch.unflatten(self.packing.unpack(codes, self.in_features).to(a.dtype), 1, (self.scheme.groups, -1))
+        for g in range(self.scheme.groups):
+            out += F.linear(a[:, g], w[:, g]) * (scale[:, g] / a_scale[:, g])
+
+    def _sum_dtype(self, a: Tensor) -> torch.dtype:
+        """The dtype in which the inner sums are exact, or as good as the device has."""
+        if self.scheme.activation_bits == FULL_PRECISION or a.device.type == "mps":
+            return a.dtype
+        size = self.scheme.group_size(self.in_features)
+        most = size * largest_code(self.scheme.activation_bits) * largest_code(self.scheme.weight_bits)
+        return torch.float32 if most <= 2**24 else torch.float64
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # `.to`, `.half` and the like all come through here.
+        scale = self.scale
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch declares no types here
+        if self.scale.dtype != scale.dtype:
+            self.scale = scale.to(self.scale.device)
+        return self
+
+
+def usual_packing(scheme: Scheme) -> Packing:
+    """As many whole bits as a code needs. Raises ValueError for weights that are not quantised."""
+    if scheme.weight_bits == FULL_PRECISION:
+        raise ValueError(f"weight_bits={FULL_PRECISION} has no codes to pack; keep the BitLinear")
+    return PACKINGS[scheme.weight_bits]
+
+
+def _require_codes(packing: Packing, scheme: Scheme) -> None:
+    bits = scheme.weight_bits
+    if packing.largest < largest_code(bits) or (packing.step > 1 and bits != 1):
+        raise ValueError(f"{packing} does not have the codes of weight_bits={bits}; leave the choice of packing out")

@@ -1,0 +1,85 @@
+"""Implementations that installed packages declare: by name in every suite, and broken ones at the cost of their row."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import store
+from suites.installed import GROUP
+
+TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "exact")
+OWN = "tests.suites.contestants"
+
+
+def declare(folder: Path, package: str, version: str, points: dict[str, str]) -> None:
+    """What an installer leaves of a package that declares these entry points."""
+    info = folder / f"{package}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+    lines = [f"{name} = {reference}" for name, reference in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+
+
+def python(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two packages: one that works, and one that claims two names of others and is broken besides."""
+    folder = tmp_path_factory.mktemp("site")
+    names = {"theirs": f"{OWN}:honest", "disputed": f"{OWN}:honest", "nothing": "theirpkg.module:built"}
+    declare(folder, "theirpkg", "1.2", names)
+    (folder / "theirpkg").mkdir()
+    (folder / "theirpkg" / "module.py").write_text("raise RuntimeError('compiled for\\nanother machine')\n")
+    declare(folder, "otherpkg", "0.3", {"int8": f"{OWN}:honest", "disputed": f"{OWN}:Scaled", "a b": f"{OWN}:honest"})
+    return folder
+
+
+def test_they_are_listed_with_package_and_version_and_clashes_are_told(site: Path) -> None:
+    done = python(site, "-m", "harness.cli", "list")
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("theirs "))
+    assert f"{OWN}:honest, from theirpkg 1.2" in line
+    assert "nothing  " in done.stdout  # nobody has imported it yet
+    assert "disputed" not in done.stdout
+    assert done.stderr.splitlines() == [
+        f"bitbench: 'a b' of otherpkg 0.3 is no name; use letters, digits, dot, dash and underscore;"
+        f" it can be had as {OWN}:honest",
+        f"bitbench: 'disputed' of otherpkg 0.3 is claimed by other packages too; it can be had as {OWN}:Scaled",
+        f"bitbench: 'disputed' of theirpkg 1.2 is claimed by other packages too; it can be had as {OWN}:honest",
+        f"bitbench: 'int8' of otherpkg 0.3 is the name of one of bitbench's own; it can be had as {OWN}:honest",
+    ]
+
+
+def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, tmp_path: Path) -> None:
+    words = ("-k", "theirs or nothing or linear-fp32", "--out", tmp_path / "run")
+    done = python(site, "-m", "harness.cli", "run", "quick", *TINY, *words)
+    assert done.returncode == 0, done.stderr
+    found = {r.case.implementation: (r.outcome, r.reason) for r in store.load(tmp_path / "run").records}
+    assert found["linear-fp32"] == found["theirs"] == ("measured", "")
+    outcome, reason = found["nothing"]
+    assert outcome == "skipped"
+    assert reason == (
+        "theirpkg 1.2 is broken: cannot import 'theirpkg.module:built': RuntimeError: compiled for another machine"
+    )
+
+
+def test_declarations_are_read_without_importing_anything_they_name(site: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from suites.installed import installed;"
+        "print(*installed(())[0]); assert not {'theirpkg', 'tests'} & set(sys.modules)"
+    )
+    done = python(site, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["int8", "nothing", "theirs"]
