@@ -9,14 +9,16 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
-"""Contraction is off because a product that is not rounded before it is added to gives other codes than the contract."""
-_X86 = {"avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"), "avx2.c": ("-mavx2",)}
-_ARM = {"neon.c": ("-march=armv8.2-a+dotprod",)}
+"""No contraction: a product that is added to without having been rounded gives other codes than the contract."""
+_Sources: TypeAlias = dict[str, tuple[str, ...]]
+_X86: _Sources = {"avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"), "avx2.c": ("-mavx2",)}
+_ARM: _Sources = {"neon.c": ("-march=armv8.2-a+dotprod",)}
 _PATHS = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
-_ALWAYS: dict[str, tuple[str, ...]] = {"linear.c": (), "paths.c": (), "plain.c": ()}
+_ALWAYS: _Sources = {"linear.c": (), "paths.c": (), "plain.c": ()}
 
 
 class BuildError(RuntimeError):
@@ -42,7 +44,7 @@ def library_file() -> Path:
     return target
 
 
-def sources_for(machine: str) -> dict[str, tuple[str, ...]]:
+def sources_for(machine: str) -> _Sources:
     """The files to compile for a kind of processor, as `platform.machine` calls it, and the flags of each."""
     return {**_ALWAYS, **_PATHS.get(machine, {})}
 
@@ -59,7 +61,7 @@ def compiler_command() -> list[str]:
     )
 
 
-def _compile(compiler: list[str], sources: dict[str, tuple[str, ...]], extra: tuple[str, ...], folder: Path) -> Path:
+def _compile(compiler: list[str], sources: _Sources, extra: tuple[str, ...], folder: Path) -> Path:
     objects = []
     for name, flags in sources.items():
         objects.append(str(folder / f"{name}.o"))
@@ -76,7 +78,7 @@ def _run(command: list[str]) -> None:
         raise BuildError(f"{command[0]} could not compile the native kernels: {first}; try another compiler with CC=")
 
 
-def _key(compiler: list[str], sources: dict[str, tuple[str, ...]], extra: tuple[str, ...]) -> str:
+def _key(compiler: list[str], sources: _Sources, extra: tuple[str, ...]) -> str:
     version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout
     digest = hashlib.sha256(repr((compiler, version, sorted(sources.items()), extra, platform.machine())).encode())
     for file in sorted(SOURCES.glob("*.[chi]*")):

@@ -1,6 +1,7 @@
 """NativeLinear: the layer on packed weights, and the operator that torch.compile and torch.export keep."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,9 @@ class NativeLinear(nn.Module):
         super().__init__()
         size = scheme.group_size(in_features)
         if size > LARGEST_GROUP:
-            raise ValueError(f"in_features={in_features} in {scheme.groups} groups; a group has at most {LARGEST_GROUP}")
+            raise ValueError(
+                f"in_features={in_features} in {scheme.groups} groups; a group has at most {LARGEST_GROUP}"
+            )
         self.in_features = in_features
         self.out_features = out_features
         self.scheme = scheme
@@ -72,9 +75,11 @@ class NativeLinear(nn.Module):
 
         Raises what `require_fit` raises. Gradients do not pass: asking for one is an error.
         """
-        codes, scale, bias = self._buffers.values()  # an attribute of a module takes a third of a microsecond
+        buffers: Any = self._buffers  # an attribute of a module takes a third of a microsecond
+        codes, scale, bias = buffers.values()
         if type(x) is not Tensor or torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
-            return native_linear(x, codes, scale, bias, str(self.scheme), self.out_features)
+            y: Tensor = native_linear(x, codes, scale, bias, str(self.scheme), self.out_features)
+            return y
         require_fit(x, self.in_features, codes.device)
         return _forward(self._layer, x, codes, scale, bias)
 
@@ -96,12 +101,14 @@ class NativeLinear(nn.Module):
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
-        super()._apply(kept, recurse)
+        super()._apply(kept, recurse)  # type: ignore[no-untyped-call]  # torch declares no types here
         return self
 
 
 @torch.library.custom_op("bitlinear::native_linear", mutates_args=(), device_types="cpu")
-def native_linear(x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str, out_features: int) -> Tensor:
+def native_linear(
+    x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str, out_features: int
+) -> Tensor:
     """`x` `(..., K)` to `(..., N)`, with the buffers of a `NativeLinear`."""
     require_floating(x)
     parsed = Scheme.parse(scheme)
@@ -112,7 +119,7 @@ def native_linear(x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, 
 
 
 @native_linear.register_fake
-def _(x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str, out_features: int) -> Tensor:
+def _fake(x: Tensor, _codes: Tensor, _scale: Tensor, _bias: Tensor | None, _scheme: str, out_features: int) -> Tensor:
     return x.new_empty((*x.shape[:-1], out_features))
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import accumulators, contract_forward
 from bitlinear.native import BuildError, NativeLinear, available_paths, build
-from bitlinear.native.library import PATHS, TYPES, Library, layer_of, storage_bits
+from bitlinear.native.library import TYPES, Library, layer_of
 from bitlinear.native.tiles import from_tiles, tiles_shape, to_tiles
 from bitlinear.quantize import weight_codes
 
@@ -83,7 +83,9 @@ def same_bits(a, b):
 
 @given(st.integers(1, 40), st.integers(1, 3), st.integers(1, 70), st.sampled_from([1, 2, 4, 8]), st.integers(0, 99))
 def test_tiles_are_a_bijection(n, groups, size, bits, seed):
-    stored = torch.randint(0, 2**bits, (n, groups, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    stored = torch.randint(
+        0, 2**bits, (n, groups, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
     tiles = to_tiles(stored, bits)
     assert tiles.shape == tiles_shape(n, groups, size, bits)
     assert torch.equal(from_tiles(tiles, bits, n, size), stored)
@@ -165,9 +167,7 @@ def test_several_threads_may_call_at_once():
     expected, wrong = [op(x) for x in inputs], []
 
     def call_often(i):
-        for _ in range(50):
-            if not torch.equal(op(inputs[i]), expected[i]):
-                wrong.append(i)
+        wrong.extend(i for _ in range(50) if not torch.equal(op(inputs[i]), expected[i]))
 
     callers = [threading.Thread(target=call_often, args=(i,)) for i in range(len(inputs))]
     for caller in callers:
@@ -182,7 +182,9 @@ def test_the_workspace_is_small(m):
     op = NativeLinear(14336, 64, Scheme(1.58), bias=False)
     y = torch.empty(m, 64)
     described = layer_of(op.scheme, 14336, 64)
-    wanted = Library(FILE, available_paths()[0]).forward(described, torch.zeros(m, 14336), op.codes, op.scale, None, y, m)
+    wanted = Library(FILE, available_paths()[0]).forward(
+        described, torch.zeros(m, 14336), op.codes, op.scale, None, y, m
+    )
     assert wanted <= WORKSPACE
 
 
@@ -237,7 +239,10 @@ def driver(folder, compiler, *flags):
     machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout
     sources = build.sources_for("aarch64" if machine.startswith("aarch64") else platform.machine())
     objects = []
-    for name, own in {**{str(build.SOURCES / name): own for name, own in sources.items()}, str(HERE / "native_driver.c"): ()}.items():
+    for name, own in {
+        **{str(build.SOURCES / name): own for name, own in sources.items()},
+        str(HERE / "native_driver.c"): (),
+    }.items():
         objects.append(str(folder / f"{Path(name).name}.o"))
         subprocess.run([compiler, *build.FLAGS, *flags, *own, "-c", name, "-o", objects[-1]], check=True)
     subprocess.run([compiler, *flags, *objects, "-lm", "-o", str(folder / "driver")], check=True)
@@ -248,9 +253,22 @@ def assert_driver_agrees(command, path, where):
     """Awkward problems in one go, against what plain C computes here."""
     written, expected = [], []
     for seed, bits in enumerate(BITS * 2):
-        for m, n, size, groups in ((1, 1, 1, 1), (1, 17, 33, 1), (3, 33, 100, 2), (4, 16, 64, 1), (13, 35, 131, 2), (29, 3, 257, 1)):
+        for m, n, size, groups in (
+            (1, 1, 1, 1),
+            (1, 17, 33, 1),
+            (3, 33, 100, 2),
+            (4, 16, 64, 1),
+            (13, 35, 131, 2),
+            (29, 3, 257, 1),
+        ):
             problem = {"m": m, "n": n, "size": size, "groups": groups, "weight_bits": bits, "activation_bits": 8}
-            problem |= {"norm": seed % 2 == 0, "bias": seed % 3 == 0, "dtype": DTYPES[seed % 4], "spread": 1.0, "seed": seed}
+            problem |= {
+                "norm": seed % 2 == 0,
+                "bias": seed % 3 == 0,
+                "dtype": DTYPES[seed % 4],
+                "spread": 1.0,
+                "seed": seed,
+            }
             op, x = NativeLinear.from_layer(layer_for(problem)), input_for(problem)
             written.append(as_bytes(op, x))
             expected.append(forward("plain", op, x))
@@ -260,7 +278,10 @@ def assert_driver_agrees(command, path, where):
 
 
 def as_bytes(op, x):
-    parts = [t.reshape(-1).view(torch.uint8).numpy().tobytes() if t is not None else b"" for t in (op.codes, op.scale, op.bias, x)]
+    parts = [
+        t.reshape(-1).view(torch.uint8).numpy().tobytes() if t is not None else b""
+        for t in (op.codes, op.scale, op.bias, x)
+    ]
     described = bytes(layer_of(op.scheme, op.in_features, op.out_features))
     lengths = [*(len(part) for part in parts), len(x) * op.out_features * x.element_size()]
     head = b"".join(i.to_bytes(size, "little") for i, size in ((len(x), 8), (TYPES[x.dtype], 4), (2, 4)))

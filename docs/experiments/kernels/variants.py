@@ -52,7 +52,8 @@ def main(shape: str, m: str, scheme: str, cache: str, *variants: str) -> None:
     timings = interleave(calls, seconds=2.0 * len(variants))
     first = next(iter(timings.values())).median
     for name, timing in timings.items():
-        print(f"{name:40s} {timing.median * 1e6:9.1f} us {size / timing.median * 1e-9:6.1f} GB/s {first / timing.median:5.2f}x")
+        speed = size / timing.median * 1e-9
+        print(f"{name:40s} {timing.median * 1e6:9.1f} us {speed:6.1f} GB/s {first / timing.median:5.2f}x")
 
 
 if __name__ == "__main__":
