@@ -13,6 +13,7 @@ from bitlinear.implementations.linear_fp32 import LinearFp32
 from bitlinear.implementations.packed import Packed
 from bitlinear.implementations.packed_base3 import PackedBase3
 from bitlinear.implementations.reference import Reference
+from bitlinear.implementations.triton import Triton
 
 __all__ = ["IMPLEMENTATIONS"]
 
@@ -29,4 +30,5 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Int8(),
     Packed(),
     PackedBase3(),
+    Triton(),
 )
