@@ -12,6 +12,8 @@ from bitlinear.implementation import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
+_CAPABILITY = (8, 0)
+"""The oldest GPUs that Triton supports and whose shared memory holds the tiles."""
 _TENSOR_CORE_TERMS = 16
 """Products of halves that tensor cores add to a sum at once, at the least."""
 
@@ -31,11 +33,10 @@ class Triton(CodedImplementation):
         bits = scheme.activation_bits
         if 8 < bits < FULL_PRECISION:
             return f"triton multiplies int8 codes or what is not quantised, and activation_bits={bits} is neither"
-        if device != "cuda" and not (device == "cpu" and interpreted()):
-            return f"triton compiles its kernels for CUDA, and this runs on {device}"
         if importlib.util.find_spec("triton") is None:
             return "the library triton is not installed; pip install 'bitlinear-bench[triton]'"
-        return super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+        reason = super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+        return reason or (None if device == "cpu" and interpreted() else _why_no_gpu(device))
 
     def build(self, layer: BitLinear) -> nn.Module:
         """Packed codes. The kernels are compiled in the op's first call."""
@@ -54,6 +55,17 @@ class Triton(CodedImplementation):
             tolerance = tolerance.plus(rounding, f"normalised activations rounded to {dtype}")
         additions = math.ceil(in_features / _TENSOR_CORE_TERMS)
         return tolerance.plus(additions * 2**-23, "tensor cores cut off each float32 addition")
+
+
+def _why_no_gpu(device: str) -> str | None:
+    if device != "cuda":
+        return f"triton compiles its kernels for CUDA, and this runs on {device}"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device"
+    capability = torch.cuda.get_device_capability()
+    if torch.version.hip is None and capability < _CAPABILITY:
+        return "triton wants compute capability {}.{} or more, and this GPU has {}.{}".format(*_CAPABILITY, *capability)
+    return None
 
 
 def interpreted() -> bool:

@@ -34,12 +34,18 @@ def why_not(scheme="w1.58a8", device="cuda", training=False):
 def test_why_not(monkeypatch):
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 0))
     assert why_not() is None
     assert why_not("w4a16") is None
     assert why_not(device="cpu") == "triton compiles its kernels for CUDA, and this runs on cpu"
     assert "activation_bits=12 is neither" in why_not("w1a12")
     assert "weight_bits=16 has none" in why_not("w16a8")
     assert "cannot be trained" in why_not(training=True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    assert why_not() == "triton wants compute capability 8.0 or more, and this GPU has 7.5"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert why_not() == "torch finds no CUDA device"
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert why_not(device="cpu") is None
     assert why_not(device="mps") == "triton compiles its kernels for CUDA, and this runs on mps"
