@@ -14,6 +14,7 @@ from bitlinear.implementations.native import Native
 from bitlinear.implementations.packed import Packed
 from bitlinear.implementations.packed_base3 import PackedBase3
 from bitlinear.implementations.reference import Reference
+from bitlinear.implementations.triton import Triton
 
 __all__ = ["IMPLEMENTATIONS"]
 
@@ -31,4 +32,5 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     Native(),
     Packed(),
     PackedBase3(),
+    Triton(),
 )
