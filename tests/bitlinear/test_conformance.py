@@ -14,9 +14,9 @@ LAYERS = [(10, 20, True), (100, 1, False)]
 """in_features, out_features, bias"""
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 
-# Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: each number of
-# weight bits, activation bits and groups once, both layers.
-COMPILED = ["w1a4", "w1.58a8g2", "w4a16g5-nonorm", "w8a8-nonorm"]
+# Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: kinds of codes,
+# activation bits and groups once, both layers, few tokens and many.
+COMPILED = ["w1a4", "w1.58a8g2", "w3a8-nonorm", "w8a8-nonorm", "w4a16g5-nonorm"]
 implementations = pytest.mark.parametrize(
     "implementation", [i for i in IMPLEMENTATIONS if i.name != "compiled"], ids=lambda i: i.name
 )
@@ -84,7 +84,7 @@ def test_agrees_with_what_it_promises(implementation, weight_bits):
                     assert_conforms(implementation, layer, op, x)
 
 
-@pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, LAYERS * 2, strict=True)))
+@pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, itertools.cycle(LAYERS))))
 def test_compiled_agrees_with_what_it_promises(scheme, shape):
     compiled = next(i for i in IMPLEMENTATIONS if i.name == "compiled")
     layer = layer_of(Scheme.parse(scheme), *shape)
@@ -94,6 +94,16 @@ def test_compiled_agrees_with_what_it_promises(scheme, shape):
         for x in (awkward_tokens(layer.in_features), torch.empty(0, layer.in_features)):
             assert_conforms(compiled, layer, op, x)
         assert_conforms(compiled, layer, op, awkward_tokens(layer.in_features)[0].to(torch.bfloat16))
+
+
+@pytest.mark.parametrize("tokens", [2, 20])
+def test_compiled_is_exact_where_whole_vectors_are_computed_with(tokens):
+    compiled, int8 = (next(i for i in IMPLEMENTATIONS if i.name == name) for name in ("compiled", "int8"))
+    layer = layer_of(Scheme.parse("w1.58a8-nonorm"), 1000, 33, True)
+    x = torch.randn(tokens, 1000)
+    x[0] = 100 * torch.where(int8.build(layer).codes[0, 0] < 0, -1.0, 1.0)  # the largest sum that there can be
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled.build(layer)(x), int8.build(layer)(x), rtol=1e-6, atol=1e-6)
 
 
 @implementations
