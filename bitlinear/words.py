@@ -49,7 +49,7 @@ class WordFormat:
         """int32 words `(..., W)` of whole-number codes `(..., K)`."""
         width = self.words(codes.shape[-1])
         fields = torch.div(codes + self.offset, self.step, rounding_mode="floor").to(torch.int32)
-        fields = F.pad(fields, (0, 2 * self.half * width - codes.shape[-1])).unflatten(-1, (2 * self.half, width))
+        fields = self._split(fields, width)
         words = torch.zeros_like(fields[..., 0, :])
         for i, shift in enumerate(self._shifts()):
             words |= fields[..., i, :] << shift
@@ -60,7 +60,8 @@ class WordFormat:
         i = torch.arange(2 * self.half, dtype=torch.int32, device=words.device)[:, None]
         shifts = i // self.half * HALF + i % self.half * self.bits
         fields = (words[..., None, :] >> shifts) & (2**self.bits - 1)
-        return (fields * self.step - self.offset).to(torch.int8).flatten(-2)[..., :columns]
+        codes: Tensor = (fields * self.step - self.offset).to(torch.int8)
+        return codes.flatten(-2)[..., :columns]
 
     def product(self, a: Tensor, words: Tensor) -> Tensor:
         """`a @ codes.T`, exact: activation codes `(M, K)`, whole numbers up to 127, and words `(N, W)` to `(M, N)`.
@@ -81,16 +82,23 @@ class WordFormat:
     def _pairs(self, a: Tensor) -> Tensor:
         """Activation codes `(M, half, W)`, two in an int32: those of the lower half of a word in the upper bits."""
         width = self.words(a.shape[-1])
-        parts = F.pad(a, (0, 2 * self.half * width - a.shape[-1])).unflatten(-1, (2 * self.half, width))
+        parts = self._split(a, width)
         pairs = (parts[:, : self.half] << HALF) + parts[:, self.half :]
         # Inductor would rather compute this, quantisation included, anew for every row of the weights; of what is
         # strided it needs a copy in memory.
         return torch.as_strided(pairs, pairs.shape, pairs.stride())
 
+    def _split(self, values: Tensor, width: int) -> Tensor:
+        """Values `(..., K)`, one for each column, as `(..., 2 half, W)`: one for each field; 0 past the last column."""
+        padded = F.pad(values, (0, 2 * self.half * width - values.shape[-1]))
+        fields: Tensor = torch.unflatten(padded, -1, (2 * self.half, width))
+        return fields
+
     def _both(self, words: Tensor, i: int) -> Tensor:
         """Field `i` of both halves, each in the lowest bits of its half."""
         mask = 2**self.bits - 1
-        return (words >> i * self.bits) & (mask << HALF | mask)
+        fields: Tensor = (words >> i * self.bits) & (mask << HALF | mask)
+        return fields
 
     def _shifts(self) -> list[int]:
         return [half * HALF + i * self.bits for half in (0, 1) for i in range(self.half)]
