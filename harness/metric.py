@@ -41,6 +41,12 @@ _ALL = (
         informative=True,
         first_round_only=True,
     ),
+    Metric(
+        "graphs", "graphs that the first call compiled", "1", "lower", "exact", informative=True, first_round_only=True
+    ),
+    Metric(
+        "graph_breaks", "graph breaks in the first call", "1", "lower", "exact", informative=True, first_round_only=True
+    ),
     Metric("prepare", "building the implementation from a layer", "s", "lower", "sampled", informative=True),
     Metric("launch_overhead", "until a call has been queued on the GPU", "s", "lower", "sampled", informative=True),
     Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 import torch
 
+from harness.compilation import Compilation
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
 from harness.guard import Findings, Guard
@@ -149,11 +150,13 @@ class Worker:
         torch.manual_seed(seed)
         with workload.context():
             call, build = _timed(device, workload.build)
+            compilation = Compilation()
             _, first = _timed(device, call)
+            known, doubts = compilation.values(), compilation.first_doubts()
             self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
-            known = {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
+            known |= {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
             values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
-            return Answer(values=values, warnings=workload.notes(call))
+            return Answer(values=values, warnings=(*workload.notes(call), *_of(case, doubts)))
 
     def probe(self, case: Case, seed: int) -> Answer:
         """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
@@ -167,8 +170,10 @@ class Worker:
     def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
         """Judge the output."""
         ready = self.prepared[case]
+        compilation = Compilation()
         with ready.workload.context():
-            return _judged(ready.workload.check(ready.call, metrics))
+            answer = _judged(ready.workload.check(ready.call, metrics))
+        return msgspec.structs.replace(answer, warnings=(*answer.warnings, *_of(case, compilation.later_doubts())))
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
@@ -197,12 +202,14 @@ class Worker:
         with ready.workload.context():
             ready.move()
             ready.workload.refresh(ready.call)
+            compilation = Compilation()
             values, output = visit(ready.clock, ready.call, iterations, samples)
+            doubts = (*ready.device.doubts(), *_of(case, compilation.later_doubts()))
             wrong = ready.workload.inspect(ready.call, output)
         ready.layout.timed += sum(values) * iterations
         if wrong:
             return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
-        return Answer(values={"latency": values}, warnings=ready.device.doubts())
+        return Answer(values={"latency": values}, warnings=doubts)
 
     def look(self) -> Answer:
         """What happened since the last look, and how long the canary takes now."""
@@ -226,6 +233,11 @@ class Worker:
         self._guard.extend()  # to what the workload has imported, before it imports a contestant
         workload: Workload = make(case, seed)
         return workload
+
+
+def _of(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
+    """The doubts, with the name of whom they are about."""
+    return tuple(f"{case.implementation}: {doubt}" for doubt in doubts)
 
 
 def _judged(check: Check) -> Answer:

@@ -16,7 +16,7 @@ ACCURACY = (
     "error_worst_channel_sqnr",
 )
 MEMORY = ("weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes", "reserved_bytes", "peak_rss")
-SPEED = ("latency", "first_call", "prepare", "launch_overhead")
+SPEED = ("latency", "first_call", "graphs", "graph_breaks", "prepare", "launch_overhead")
 
 SUITE = Suite(
     name="quick",

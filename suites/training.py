@@ -32,6 +32,8 @@ SUITE = Suite(
     metrics=(
         "latency",
         "first_call",
+        "graphs",
+        "graph_breaks",
         "prepare",
         "weight_bytes",
         "resident_bytes",

@@ -1,4 +1,4 @@
-"""`compiled`: `torch.compile` of `eager`, and of the layer itself for training."""
+"""`compiled`: the graph that `torch.compile` makes fast code of, and the layer itself for training."""
 
 import copy
 import inspect
@@ -11,25 +11,35 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.implementations.int8 import Int8Linear
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
+from bitlinear.words import FORMATS
 
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _SHAPES = 64
 """Input shapes that one op may be compiled for; torch's own limit is 8."""
+_FEW_ROWS = 4
+"""Up to so many tokens, to multiply packed codes is faster than to unpack them for `torch._int_mm`."""
+_OPTIONS = {"cpp.min_chunk_size": 8192}
+"""What a token's quantisation has to do is too little for two threads to meet over: Inductor's own limit is 512."""
 
 
 class Compiled(CodedImplementation):
     """One graph for every input shape (`fullgraph=True`, `dynamic=False`), compiled in the first call.
 
+    Codes of up to 4 bits lie in words of which Inductor's own code multiplies two at once, for few tokens, and which
+    it unpacks for `torch._int_mm`, for many. Wider codes are int8, and float32 for activations of more than 8 bits.
+    docs/compiled.md says what else was tried.
+
     Builds are independent of each other: the compiled code of one does not count towards the limit of another.
     """
 
     name = "compiled"
-    summary = "torch.compile of eager, one graph; compiles in its first call"
+    summary = "torch.compile of one graph, codes packed up to 4 bits; compiles in its first call"
     trainable = True
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
@@ -42,17 +52,40 @@ class Compiled(CodedImplementation):
         return reason or (_why_no_compiler() if device == "cpu" else None)
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """The op of `eager`, to be compiled when it is first called."""
-        return _compiled(CodedLinear(layer, torch.float32), layer.weight.device)
+        """An op to be compiled when it is first called. Its `note` says so when `torch._int_mm` cannot be used."""
+        return _compiled(_op(layer), layer.weight.device)
 
     def build_trainable(self, layer: BitLinear) -> nn.Module:
         """A copy of the layer, to be compiled when it is first called."""
         return _compiled(copy.deepcopy(layer), layer.weight.device)
 
 
+class WordLinear(Int8Linear):
+    """Int8Linear that stores its codes in words: `codes` is `(G, N, W)`, int32."""
+
+    def __init__(self, layer: BitLinear) -> None:
+        super().__init__(layer)
+        self.format = FORMATS[layer.scheme.weight_bits]
+        self.columns = self.codes.shape[2]
+        self.codes = self.format.pack(self.codes)
+
+    def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
+        """The exact inner sums `(M, N)` of activation codes `(M, Kg)` and words of weight codes `(N, W)`."""
+        # A single output is handed to `_int_mm` with a stride of 0, and comes back wrong.
+        if len(a) <= _FEW_ROWS or len(w) == 1:
+            return self.format.product(a, w)
+        return super().accumulate(a, self.format.unpack(w, self.columns))
+
+
+def _op(layer: BitLinear) -> nn.Module:
+    if layer.scheme.activation_bits > 8:
+        return CodedLinear(layer, torch.float32)
+    return WordLinear(layer) if layer.scheme.weight_bits in FORMATS else Int8Linear(layer)
+
+
 def _compiled(op: nn.Module, device: torch.device) -> nn.Module:
     _warm_toolchain(device.type)
-    op.compile(fullgraph=True, dynamic=False, isolate_recompiles=True, recompile_limit=_SHAPES)
+    op.compile(fullgraph=True, dynamic=False, isolate_recompiles=True, recompile_limit=_SHAPES, options=_OPTIONS)
     return op
 
 

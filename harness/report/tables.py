@@ -19,6 +19,7 @@ from harness.results import Result, contests, varying
 from harness.wording import typeset
 
 _FURTHER = {
+    "graphs", "graph_breaks",
     "peak_rss", "reserved_bytes", "error_relative", "error_cosine", "error_max_abs", "error_mse",
     "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip

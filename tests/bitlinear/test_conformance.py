@@ -1,5 +1,7 @@
 """Every implementation has every property that is asked of one; see `bitlinear.conformance`."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -10,9 +12,9 @@ from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.contract import accumulators
 from bitlinear.quantize import activation_codes, normalise
 
-# Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: each number of
-# weight bits, activation bits and groups once, both layers.
-COMPILED = ["w1a4", "w1.58a8g2", "w4a16g5-nonorm", "w8a8-nonorm"]
+# Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: kinds of codes,
+# activation bits and groups once, both layers, few tokens and many.
+COMPILED = ["w1a4", "w1.58a8g2", "w3a8-nonorm", "w8a8-nonorm", "w4a16g5-nonorm"]
 LAYERS = [(10, 20, True), (100, 1, False)]
 """in_features, out_features, bias"""
 implementations = pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def assert_conforms(implementation, layer, op, x):
     assert implementation.disagreement(layer, x, expected, y) <= tolerance.relative, f"{where}: {tolerance.reason}"
 
 
-@pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, LAYERS * 2, strict=True)))
+@pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, itertools.cycle(LAYERS))))
 def test_compiled_agrees_with_what_it_promises(scheme, shape):
     compiled = next(i for i in IMPLEMENTATIONS if i.name == "compiled")
     layer = layer_of(Scheme.parse(scheme), *shape)
@@ -77,6 +79,16 @@ def test_compiled_agrees_with_what_it_promises(scheme, shape):
         for x in (awkward_tokens(layer.in_features), torch.empty(0, layer.in_features)):
             assert_conforms(compiled, layer, op, x)
         assert_conforms(compiled, layer, op, awkward_tokens(layer.in_features)[0].to(torch.bfloat16))
+
+
+@pytest.mark.parametrize("tokens", [2, 20])
+def test_compiled_is_exact_where_whole_vectors_are_computed_with(tokens):
+    compiled, int8 = (next(i for i in IMPLEMENTATIONS if i.name == name) for name in ("compiled", "int8"))
+    layer = layer_of(Scheme.parse("w1.58a8-nonorm"), 1000, 33, True)
+    x = torch.randn(tokens, 1000)
+    x[0] = 100 * torch.where(int8.build(layer).codes[0, 0] < 0, -1.0, 1.0)  # the largest sum that there can be
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled.build(layer)(x), int8.build(layer)(x), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["eager", "int8", "bf16", "fp16"])

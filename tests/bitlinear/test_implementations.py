@@ -136,6 +136,14 @@ def test_compiled_ops_do_not_count_against_each_other(monkeypatch):
             assert torch.equal(op(x), eager(x))
 
 
+def test_compiled_packs_what_it_can():
+    bits = {1: 1, 1.58: 2, 2: 2, 3: 3.2, 4: 4, 5: 8, 8: 8}
+    for weight_bits, stored in bits.items():
+        op = BY_NAME["compiled"].build(BitLinear(2560, 32, weight_bits=weight_bits))
+        assert op.codes.nbytes == stored * 2560 * 32 / 8
+    assert BY_NAME["compiled"].build(BitLinear(64, 32, activation_bits=16)).codes.dtype == torch.float32
+
+
 def test_warming_the_toolchain_leaves_the_environment_alone(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for before in ("somewhere", None):

@@ -47,6 +47,18 @@ def _packed(k: int, scheme: Scheme) -> int:
     return sum(-(-k * width // 8) for width in (8, 4, 2, 1) if bits & width)
 
 
+def _words_and_bytes(n: int, k: int, scheme: Scheme) -> int:
+    """Codes of up to 4 bits in words of 4 bytes, every group of its own; wider ones in bytes."""
+    columns = {1: 32, 1.58: 16, 2: 16, 3: 10, 4: 8}.get(scheme.weight_bits)
+    return 4 * n * scheme.groups * -(-scheme.group_size(k) // columns) if columns else n * k
+
+
+def _tiles(n: int, k: int, scheme: Scheme) -> int:
+    """Codes in 1, 2, 4 or 8 bits: rows filled up to 16, every group to 64 bytes of them."""
+    columns = 4 * (8 // next(bits for bits in (1, 2, 4, 8) if scheme.weight_bits <= bits))
+    return -(-n // 16) * scheme.groups * -(-scheme.group_size(k) // columns) * 64
+
+
 Formula = Callable[[int, int, Scheme], int]
 STORED: dict[str, Formula] = {
     "linear-fp32": lambda n, k, _: 4 * n * k,
@@ -54,11 +66,12 @@ STORED: dict[str, Formula] = {
     "linear-fp16": lambda n, k, _: 2 * n * k,
     "reference": lambda n, k, _: 4 * n * k,
     "eager": lambda n, k, s: 4 * n * k + 4 * _scales(n, s),
-    "compiled": lambda n, k, s: 4 * n * k + 4 * _scales(n, s),
+    "compiled": lambda n, k, s: _words_and_bytes(n, k, s) + 4 * _scales(n, s),
     "bf16": lambda n, k, s: 2 * n * _padded(k, s) + 4 * _scales(n, s),
     "fp16": lambda n, k, s: 2 * n * _padded(k, s) + 4 * _scales(n, s),
     "bf16-naive": lambda n, k, s: 2 * n * _padded(k, s) + 2 * _scales(n, s),
     "int8": lambda n, k, s: n * k + 4 * _scales(n, s),
+    "native": lambda n, k, s: _tiles(n, k, s) + 4 * _scales(n, s),
     "packed": lambda n, k, s: n * _packed(k, s) + 4 * _scales(n, s),
     "packed-base3": lambda n, k, s: n * -(-k // 5) + 4 * _scales(n, s),
 }

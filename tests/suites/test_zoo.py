@@ -101,12 +101,22 @@ def test_a_cheat_is_rejected_with_its_reason(worker: Worker, name: str, reason: 
     [
         ("Irreproducible", "two calls on one input differ by"),
         ("RaisesInDel", "raised RuntimeError where none can be caught, in RaisesInDel.__del__"),
+        ("CompilesAgain", "CompilesAgain: it was compiled again after its first call"),
     ],
 )
 def test_what_is_right_but_doubtful_is_measured_with_a_warning(worker: Worker, name: str, warning: str) -> None:
     found = list(answers(worker, case(ZOO + name)))
     assert found[-1].outcome == "measured"
     assert warning in said(found)
+
+
+def test_a_graph_in_pieces_is_told(worker: Worker) -> None:
+    found = list(answers(worker, case(ZOO + "BreaksItsGraph")))
+    assert found[-1].outcome == "measured"
+    assert found[0].values["graphs"] == (2.0,)
+    assert found[0].values["graph_breaks"] == (1.0,)
+    assert "BreaksItsGraph: its graph is broken 1x (" in said(found)
+    assert "BreaksItsGraph: its first call compiled 2 graphs; for one shape one is enough" in said(found)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +181,9 @@ def test_neither_is_one_that_compiles_or_one_of_the_user_s(worker: Worker, name:
     found = [*answers(worker, honest), *answers(worker, honest, probed=True)]
     assert {answer.outcome for answer in found} == {"measured"}
     assert said(found) == ""
+    compiles = {metric: found[0].values.get(metric) for metric in ("graphs", "graph_breaks")}
+    once, never = {"graphs": (1.0,), "graph_breaks": (0.0,)}, {"graphs": None, "graph_breaks": None}
+    assert compiles == (once if name == "compiled" else never)
 
 
 def test_what_would_end_or_mislead_a_worker_is_told_by_a_real_one() -> None:

@@ -385,6 +385,36 @@ class KeepsNumpyCopy(Honest):
         self.op.codes = torch.from_numpy(codes)
 
 
+class BreaksItsGraph(Honest):
+    """Is compiled in two pieces."""
+
+    def __init__(self, layer: BitLinear) -> None:
+        super().__init__(layer)
+        self.pieces = torch.compile(self.in_pieces, backend="eager")
+
+    def in_pieces(self, x: Tensor) -> Tensor:
+        y = self.op(x)
+        torch._dynamo.graph_break()
+        return y + 0
+
+    def cheat(self, x: Tensor) -> Tensor:
+        return self.pieces(x)
+
+
+class CompilesAgain(Honest):
+    """Has another graph once it is timed."""
+
+    def __init__(self, layer: BitLinear) -> None:
+        super().__init__(layer)
+        self.graph = torch.compile(self.either, backend="eager")
+
+    def either(self, x: Tensor, timed: bool) -> Tensor:
+        return 1 * self.op(x) if timed else self.op(x)
+
+    def cheat(self, x: Tensor) -> Tensor:
+        return self.graph(x, self.calls > CHECKED)
+
+
 class RaisesInDel(Honest):
     """Raises where nobody can catch it."""
 
