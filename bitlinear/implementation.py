@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
@@ -75,9 +75,13 @@ class Implementation(ABC):
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
         """What an op of `layer` promises to return for `x`, in float64. The contract, unless overridden.
 
-        Depends on `layer` and `x` alone: implementations that inherit the same promise share what it returns.
+        Depends on `layer` and `x` alone: implementations of one `promise` share what it returns.
         """
         return contract_forward(layer, x)
+
+    def promise(self) -> Hashable:
+        """What stands for `expected`: implementations whose promises are equal expect the same."""
+        return type(self).expected
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
         """How far an op may be from `expected` for input of `dtype`."""
