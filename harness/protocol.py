@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.model import Case, Outcome
+from harness.model import Case, Outcome, Params
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -95,3 +95,5 @@ class Description(msgspec.Struct, frozen=True):
     """Implementations that cannot run on `device` at all, with the sentence that says why."""
     devices: dict[str, str]
     """Every kind of device, the best first, with the sentence that says why it cannot be used; empty if it can."""
+    peers: dict[str, Params] = {}
+    """Of `implementations` those that are other people's libraries, with what is known of each."""

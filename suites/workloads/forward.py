@@ -168,8 +168,8 @@ class Forward(Workload):
         return {**values, **self._error(metrics)} if any(metric.startswith("error") for metric in metrics) else values
 
     def _error(self, metrics: frozenset[str]) -> Mapping[str, float]:
-        """Of the scheme, so the same for all that follow the contract; what computes no scheme has none."""
-        if type(self.implementation).expected is not Implementation.expected:
+        """Of the function it promises: the same for all that follow the contract; what quantises nothing has none."""
+        if self.implementation.baseline:
             return {}
         return distance("error", self.problem.twin, self.problem.answers(self.implementation)[0], metrics)
 
