@@ -14,15 +14,16 @@ bits wide, and not the float weights that were trained and are thrown away. A li
 nearly exactly, and what it loses on the way is its own.
 """
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from importlib import metadata
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.implementation import Implementation, Tolerance
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import weight_codes, widen
 from bitlinear.scheme import Scheme
@@ -99,22 +100,49 @@ class WeightOnlyPeer(Peer):
 
 
 class PeerOp(nn.Module):
-    """A library's call, from input `(..., K)` to output `(..., N)`.
+    """A library's call, which sees input `(M, K)` and returns `(M, N)`.
 
-    `stored` are the plain tensors that hold its weights, scales included: they become the op's buffers, and so are
-    counted and watched. Tensor subclasses are to be taken apart first, memory of other owners to be wrapped.
+    `stored` are the plain tensors that hold its weights, scales included, as `plain_tensors` finds them: they become
+    the op's buffers, and so are counted and watched. Memory of another owner can be wrapped (`torch.from_numpy`,
+    `torch.frombuffer`); what cannot be reached at all is counted as `hidden_bytes`.
     """
 
-    def __init__(self, call: Callable[[Tensor], Tensor], stored: Iterable[Tensor], note: str = "") -> None:
+    def __init__(
+        self, call: Callable[[Tensor], Tensor], stored: Iterable[Tensor], *, hidden_bytes: int = 0, note: str = ""
+    ) -> None:
         super().__init__()
         self._call = (call,)  # in a tuple: a module's own parameters would be counted a second time, or not at all
+        self.hidden_bytes = hidden_bytes
         self.note = note
         for number, tensor in enumerate(stored):
             self.register_buffer(f"stored{number}", tensor)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the library returns."""
-        return self._call[0](x)
+        if x.dim() == 2:
+            return self._call[0](x)
+        y = self._call[0](x.reshape(-1, x.shape[-1]))
+        return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+def plain_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """The tensors that hold what `module` stores: a tensor subclass that wraps others is taken apart."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        yield from _parts(tensor)
+
+
+def _parts(tensor: Tensor) -> Iterator[Tensor]:
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor.detach()
+        return
+    names, _ = tensor.__tensor_flatten__()
+    for name in names:
+        yield from _parts(getattr(tensor, name))
+
+
+def one_by_one(tolerance: Tolerance, in_features: int) -> Tolerance:
+    """`tolerance` for float32 sums whose terms are added in turn: K roundings of either sign, `sqrt(K) / 2^24`."""
+    return tolerance.plus(math.sqrt(in_features) * 2.0**-24, "terms added one by one in float32")
 
 
 @torch.no_grad()

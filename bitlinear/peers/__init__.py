@@ -1,10 +1,35 @@
-"""Other people's libraries as contestants, one a file, in the order in which tables show them.
+"""Other people's libraries as contestants, one library a file, in the order in which tables show them.
 
 Importing this imports none of the libraries.
 """
 
 from bitlinear.peer import Peer
+from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
+from bitlinear.peers.quanto import Quanto
+from bitlinear.peers.torch_kernels import TorchDynamic, TorchInt4, TorchInt8
+from bitlinear.peers.torchao import (
+    TorchaoBitNet,
+    TorchaoInt4,
+    TorchaoInt8Dynamic,
+    TorchaoInt8WeightOnly,
+    TorchaoIntx,
+)
 
 __all__ = ["PEERS"]
 
-PEERS: tuple[Peer, ...] = ()
+PEERS: tuple[Peer, ...] = (
+    TorchInt8(),
+    TorchInt4(),
+    TorchDynamic(),
+    TorchaoInt8WeightOnly(),
+    TorchaoInt8Dynamic(),
+    TorchaoInt4(),
+    TorchaoIntx(4),
+    TorchaoIntx(2),
+    TorchaoBitNet(),
+    Quanto(8),
+    Quanto(4),
+    Quanto(2),
+    BnbInt8(),
+    BnbNf4(),
+)

@@ -17,7 +17,7 @@ from suites.workloads.judgement import disagreement, irreproducible, misshapen, 
 from suites.workloads.probe import probe
 from suites.workloads.problem import Problem, problem
 from suites.workloads.ring import ring_bytes, ring_of
-from suites.workloads.rotation import Rotation, Turn, raw_bytes, weights
+from suites.workloads.rotation import Rotation, Turn, hidden_bytes, raw_bytes, weights
 
 OUTPUTS_HELD = 4
 """Earlier outputs whose memory a new one must not share."""
@@ -180,8 +180,11 @@ def _rotation(call: Callable[[], object]) -> Rotation:
 
 
 def stored_bytes(op: nn.Module) -> int:
-    """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    return storage_bytes(weights(op))
+    """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once.
+
+    And those that it says are hidden.
+    """
+    return storage_bytes(weights(op)) + hidden_bytes(op)
 
 
 def storage_bytes(tensors: Sequence[Tensor]) -> int:

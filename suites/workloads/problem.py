@@ -57,9 +57,15 @@ class Problem:
         """What `implementation` promises for each input, `(M, N)` in float64. Those of one promise share it."""
         promise = implementation.promise()
         if promise not in self._answers:
-            together = implementation.expected(self.layer(), torch.cat(self.inputs))
-            self._answers[promise] = together.reshape(len(self.inputs), len(self.x), len(self.weight)).unbind()
+            self._answers[promise] = self._promised(implementation)
         return self._answers[promise]
+
+    def _promised(self, implementation: Implementation) -> tuple[Tensor, ...]:
+        """Of all inputs together where that makes no difference: they then share the work on the weight."""
+        if not implementation.tokenwise:
+            return tuple(implementation.expected(self.layer(), x) for x in self.inputs)
+        together = implementation.expected(self.layer(), torch.cat(self.inputs))
+        return together.reshape(len(self.inputs), len(self.x), len(self.weight)).unbind()
 
     @cached_property
     def twin(self) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.throughput import cache_sizes
-from suites.workloads.rotation import Layer, weights
+from suites.workloads.rotation import Layer, hidden_bytes, weights
 
 CACHES = 2
 """A ring is so many times as large as all caches together that its threads can fill."""
@@ -46,7 +46,8 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
 def ring_bytes(layers: Sequence[Layer]) -> int:
     """Bytes behind the weights of all layers, shared ones once: layers that share their weights are no ring."""
     tensors = [tensor for layer in layers for tensor in weights(layer.op) if tensor.numel()]
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+    hidden = sum(hidden_bytes(layer.op) for layer in layers)
+    return hidden + sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
 
 def _cache_bytes(op: nn.Module) -> int:
