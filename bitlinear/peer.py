@@ -14,7 +14,6 @@ bits wide, and not the float weights that were trained and are thrown away. A li
 nearly exactly, and what it loses on the way is its own.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from importlib import metadata
@@ -23,10 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation, Tolerance
+from bitlinear.implementation import Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import weight_codes, widen
 from bitlinear.scheme import Scheme
+
+ROUNDINGS = 4
+"""Of a product in half precision, each within the unit roundoff: two operands, the scale and the result."""
 
 
 class Peer(Implementation):
@@ -86,12 +88,24 @@ class Peer(Implementation):
 class WeightOnlyPeer(Peer):
     """A peer whose function is `x @ declared_weight.T + bias`."""
 
+    works_in: torch.dtype = torch.float32
+    """What the library is given, as the models that it was made for come; input and output are cast, as in the
+    baseline `linear-bf16`."""
+    dtypes = (torch.float32, torch.bfloat16)
+
     @abstractmethod
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """The weight `(N, K)` in float64 that `effective_weight(layer)` becomes by the library's documented format.
 
         Written from that format, and not by asking the library: otherwise it would be judged by itself.
         """
+
+    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
+        """In half precision, the four roundings of a product whose operands and result are, and whose scale is too."""
+        tolerance = super().tolerance(scheme, dtype, in_features)
+        if rounding := unit_roundoff(self.works_in):
+            return tolerance.plus(ROUNDINGS * rounding, f"input, weight, scale and product rounded to {self.works_in}")
+        return tolerance
 
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
         """`x @ declared_weight.T + bias` in float64: `(..., K)` to `(..., N)`. Activations are not quantised."""
@@ -108,9 +122,17 @@ class PeerOp(nn.Module):
     """
 
     def __init__(
-        self, call: Callable[[Tensor], Tensor], stored: Iterable[Tensor], *, hidden_bytes: int = 0, note: str = ""
+        self,
+        call: Callable[[Tensor], Tensor],
+        stored: Iterable[Tensor],
+        *,
+        works_in: torch.dtype | None = None,
+        hidden_bytes: int = 0,
+        note: str = "",
     ) -> None:
+        """Casts input to `works_in`, if given, and output back."""
         super().__init__()
+        self._works_in = works_in
         self._call = (call,)  # in a tuple: a module's own parameters would be counted a second time, or not at all
         self.hidden_bytes = hidden_bytes
         self.note = note
@@ -118,11 +140,9 @@ class PeerOp(nn.Module):
             self.register_buffer(f"stored{number}", tensor)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the library returns."""
-        if x.dim() == 2:
-            return self._call[0](x)
-        y = self._call[0](x.reshape(-1, x.shape[-1]))
-        return y.reshape(*x.shape[:-1], y.shape[-1])
+        """What the library returns, in the dtype and with the leading dimensions of the input."""
+        y = self._call[0](x.reshape(-1, x.shape[-1]).to(self._works_in or x.dtype)).to(x.dtype)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def plain_tensors(module: nn.Module) -> Iterator[Tensor]:
@@ -140,11 +160,6 @@ def _parts(tensor: Tensor) -> Iterator[Tensor]:
         yield from _parts(getattr(tensor, name))
 
 
-def one_by_one(tolerance: Tolerance, in_features: int) -> Tolerance:
-    """`tolerance` for float32 sums whose terms are added in turn: K roundings of either sign, `sqrt(K) / 2^24`."""
-    return tolerance.plus(math.sqrt(in_features) * 2.0**-24, "terms added one by one in float32")
-
-
 @torch.no_grad()
 def effective_weight(layer: BitLinear) -> Tensor:
     """The weight `(N, K)` that the layer computes with, codes times scale, in float32 (float64 for float64 layers)."""
@@ -153,9 +168,9 @@ def effective_weight(layer: BitLinear) -> Tensor:
 
 
 @torch.no_grad()
-def effective_linear(layer: BitLinear) -> nn.Linear:
+def effective_linear(layer: BitLinear, dtype: torch.dtype = torch.float32) -> nn.Linear:
     """A plain linear layer with a copy of the effective weight and of the bias: what most libraries start from."""
-    weight = effective_weight(layer)
+    weight = effective_weight(layer).to(dtype)
     linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
     linear.weight = nn.Parameter(weight, requires_grad=False)
     if layer.bias is not None:

@@ -1,5 +1,6 @@
 """optimum-quanto's layers with quantised weights (https://github.com/huggingface/optimum-quanto)."""
 
+import torch
 from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
@@ -15,6 +16,7 @@ class Quanto(WeightOnlyPeer):
     """
 
     package = "optimum-quanto"
+    works_in = torch.bfloat16
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
@@ -27,14 +29,14 @@ class Quanto(WeightOnlyPeer):
         """As `quantize` and `freeze` make it."""
         from optimum import quanto
 
-        model = nn.Sequential(effective_linear(layer))
+        model = nn.Sequential(effective_linear(layer, self.works_in))
         quanto.quantize(model, weights=getattr(quanto, f"qint{self.bits}"))
         quanto.freeze(model)
-        return PeerOp(model[0], plain_tensors(model))
+        return PeerOp(model[0], plain_tensors(model), works_in=self.works_in)
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """`MaxOptimizer`'s and `AbsmaxOptimizer`'s formulas, in float32 up to the codes."""
-        w = effective_weight(layer)
+        w = effective_weight(layer).to(self.works_in)
         if self.bits == 8:
             scale = w.abs().amax(-1, keepdim=True) / 127
             return (w / scale).round().clamp(-128, 127).double() * scale.double()

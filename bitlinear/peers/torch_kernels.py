@@ -1,45 +1,57 @@
 """torch's own low-bit kernels for CPUs, called as its libraries call them."""
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Tolerance
+from bitlinear.implementation import Tolerance, flip_allowance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, one_by_one
+from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
 from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
 """Input features that share a scale. The kernel takes 32, 64, 128 and 256."""
+INT8_VECTOR = 16
+"""Input features that the int8 kernel for bfloat16 reads at once, whether they are there or not (torch 2.13)."""
 ENGINES = ("x86", "fbgemm")
 """Of torch's quantised operators."""
 
 
-class TorchInt8(WeightOnlyPeer):
+class TorchKernel(WeightOnlyPeer):
+    """A kernel that adds no bias. In bfloat16: its kernels for float32 are many times slower."""
+
+    package = "torch"
+    works_in = torch.bfloat16
+
+    def op(self, kernel: Callable[[Tensor], Tensor], stored: list[Tensor], layer: BitLinear) -> PeerOp:
+        """`kernel` and then the layer's bias."""
+        if layer.bias is None:
+            return PeerOp(kernel, stored, works_in=self.works_in)
+        bias = layer.bias.detach().to(self.works_in, copy=True)
+        return PeerOp(lambda x: kernel(x) + bias, [*stored, bias], works_in=self.works_in)
+
+
+class TorchInt8(TorchKernel):
     """`_weight_int8pack_mm`."""
 
     name = "torch-int8"
     summary = "torch: _weight_int8pack_mm, int8 weights"
-    package = "torch"
     contract = "weights int8 per row, symmetric; activations as they are"
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """Codes `(N, K)` and scales `(N,)`."""
+        """Codes `(N, K)` and scales `(N,)`.
+
+        Raises ValueError where the kernel would read beyond the weight: it then returns infinities, or crashes.
+        """
+        if layer.in_features % INT8_VECTOR:
+            raise ValueError(f"torch's kernel reads beyond weights whose rows are no multiple of {INT8_VECTOR}")
         w = effective_weight(layer)
         scale = (w.abs().amax(-1) / 127).clamp_min(torch.finfo(w.dtype).tiny)
         codes = (w / scale[:, None]).round().to(torch.int8)
-        bias = _bias(layer)
-
-        def call(x: Tensor) -> Tensor:
-            y = torch._weight_int8pack_mm(x, codes, scale)
-            return y if bias is None else y + bias
-
-        return PeerOp(call, [codes, scale, *([] if bias is None else [bias])])
-
-    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
-        """The kernel sums in float32."""
-        return one_by_one(super().tolerance(scheme, dtype, in_features), in_features)
+        scale = scale.to(self.works_in)
+        return self.op(lambda x: torch._weight_int8pack_mm(x, codes, scale), [codes, scale], layer)
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """Absmax over 127 codes either side."""
@@ -48,12 +60,11 @@ class TorchInt8(WeightOnlyPeer):
         return (w / scale).nan_to_num().round().double() * scale.double()
 
 
-class TorchInt4(WeightOnlyPeer):
+class TorchInt4(TorchKernel):
     """`_weight_int4pack_mm_for_cpu`, two weights a byte."""
 
     name = "torch-int4"
     summary = "torch: _weight_int4pack_mm_for_cpu, int4 weights"
-    package = "torch"
     contract = f"weights int4 per {INT4_GROUP} in a row, symmetric; activations as they are"
 
     def build(self, layer: BitLinear) -> nn.Module:
@@ -67,18 +78,10 @@ class TorchInt4(WeightOnlyPeer):
         scale = (w.abs().amax(-1, keepdim=True) / 7).clamp_min(torch.finfo(w.dtype).tiny)
         codes = ((w / scale).round() + 8).flatten(1).to(torch.int32)
         packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 1)
-        scales = torch.stack([scale[..., 0].T, torch.zeros_like(scale[..., 0].T)], -1).contiguous()  # (K / group, N, 2)
-        bias = _bias(layer)
-
-        def call(x: Tensor) -> Tensor:
-            y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, INT4_GROUP, scales)
-            return y if bias is None else y + bias
-
-        return PeerOp(call, [packed, scales, *([] if bias is None else [bias])])
-
-    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
-        """The kernel sums in float32."""
-        return one_by_one(super().tolerance(scheme, dtype, in_features), in_features)
+        scale = scale[..., 0].T.to(self.works_in)
+        scales = torch.stack([scale, torch.zeros_like(scale)], -1).contiguous()  # (K / group, N, 2)
+        kernel = torch.ops.aten._weight_int4pack_mm_for_cpu
+        return self.op(lambda x: kernel(x, packed, INT4_GROUP, scales), [packed, scales], layer)
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """Absmax over 7 codes either side."""
@@ -111,6 +114,11 @@ class TorchDynamic(Peer):
             model = quantize_dynamic(nn.Sequential(effective_linear(layer)), {nn.Linear}, dtype=torch.qint8)
         return PeerOp(model[0], [], hidden_bytes=layer.weight.numel())
 
+    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
+        """Float32, and codes at a tie; its step is up to two peaks / 127."""
+        flips = 2 * flip_allowance(Scheme(8, 8), in_features)
+        return super().tolerance(scheme, dtype, in_features).plus(flips, "codes at a tie of x / scale")
+
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
         """Scales and zero as torch's `MinMaxObserver` and `ChooseQuantizationParams` choose them.
 
@@ -118,14 +126,10 @@ class TorchDynamic(Peer):
         """
         w = effective_weight(layer)
         w_scale = w.abs().max() / 127.5
-        w_codes = (w / w_scale).round().clamp(-128, 127)
+        w_codes = (w * (1 / w_scale)).round().clamp(-128, 127)
         low, high = float(x.min().clamp_max(0)), float(x.max().clamp_min(0))
         scale = (high - low) / 127 or 0.1
         zero = round(-low / scale if abs(low) < 127 * scale + high else 127 - high / scale)
-        codes = ((x / scale).round() + zero).clamp(0, 127) - zero
+        codes = ((x * (1 / scale)).round() + zero).clamp(0, 127) - zero
         y = codes.double() @ w_codes.double().T * (scale * w_scale.double())
         return y if layer.bias is None else y + layer.bias.detach().double()
-
-
-def _bias(layer: BitLinear) -> Tensor | None:
-    return None if layer.bias is None else layer.bias.detach().clone()
