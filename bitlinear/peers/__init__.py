@@ -4,7 +4,10 @@ Importing this imports none of the libraries.
 """
 
 from bitlinear.peer import Peer
+from bitlinear.peers.bitlinear_pytorch import BitLinearPytorch
 from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
+from bitlinear.peers.ggml import GGML
+from bitlinear.peers.litespark import Litespark
 from bitlinear.peers.quanto import Quanto
 from bitlinear.peers.torch_kernels import TorchDynamic, TorchInt4, TorchInt8
 from bitlinear.peers.torchao import (
@@ -14,6 +17,12 @@ from bitlinear.peers.torchao import (
     TorchaoInt8WeightOnly,
     TorchaoIntx,
 )
+from bitlinear.peers.transformers_bitnet import (
+    TransformersAutoBitLinear,
+    TransformersAutoBitLinearOnline,
+    TransformersBitLinear,
+)
+from bitlinear.peers.zetascale import Zetascale
 
 __all__ = ["PEERS"]
 
@@ -32,4 +41,11 @@ PEERS: tuple[Peer, ...] = (
     Quanto(2),
     BnbInt8(),
     BnbNf4(),
+    Litespark(),
+    *GGML,
+    BitLinearPytorch(),
+    TransformersBitLinear(),
+    TransformersAutoBitLinear(),
+    TransformersAutoBitLinearOnline(),
+    Zetascale(),
 )
