@@ -57,10 +57,10 @@ class Peer(Implementation):
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """Also says which package is missing, and what of device, dtype and scheme the library does not know."""
-        if self.version() is None:
-            return f"{self.name} needs the package {self.package}: {self.install}"
         if device not in self.devices:
             return f"{self.name} runs on {' and '.join(self.devices)}, not on {device}"
+        if self.version() is None:
+            return f"{self.name} needs the package {self.package}: {self.install}"
         if dtype not in self.dtypes:
             return f"{self.name} takes {' and '.join(str(one).removeprefix('torch.') for one in self.dtypes)} here"
         if scheme.norm and not self.normalises:

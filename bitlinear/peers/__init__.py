@@ -4,8 +4,10 @@ Importing this imports none of the libraries.
 """
 
 from bitlinear.peer import Peer
+from bitlinear.peers.bitblas import BitBlas
 from bitlinear.peers.bitlinear_pytorch import BitLinearPytorch
 from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
+from bitlinear.peers.gemlite import Gemlite
 from bitlinear.peers.ggml import GGML
 from bitlinear.peers.litespark import Litespark
 from bitlinear.peers.quanto import Quanto
@@ -48,4 +50,6 @@ PEERS: tuple[Peer, ...] = (
     TransformersAutoBitLinear(),
     TransformersAutoBitLinearOnline(),
     Zetascale(),
+    Gemlite(),
+    BitBlas(),
 )

@@ -1,8 +1,7 @@
 """ggml, the library under llama.cpp: its formats of 1.7 to 8.5 bits, with activations quantised in blocks.
 
-It needs no model: the weight is quantised by ggml's own quantiser, and multiplied by a graph of one `mul_mat`. The wheels
-of libggml-python know no more than AVX2; `install` builds it for the machine, which takes a C++ compiler and a minute,
-and multiplies several times faster where there is AVX-512.
+It needs no model: the weight is quantised by ggml's own quantiser, and multiplied by a graph of one `mul_mat`. The
+wheels of libggml-python know no more than AVX2; `install` builds it for the machine, with a C++ compiler, in minutes.
 """
 
 from collections.abc import Callable
@@ -75,7 +74,7 @@ class Ggml(DequantisedPeer):
     def _blocks(self, values: Tensor) -> Tensor:
         """`(..., K)` to `(..., K / block, block)`, with zeros for what is missing."""
         padded = F.pad(values, (0, -values.shape[-1] % self._form.block))
-        return padded.unflatten(-1, (-1, self._form.block))
+        return torch.unflatten(padded, -1, (-1, self._form.block))
 
 
 def _call(weights: Weights, in_features: int, bias: Tensor | None) -> Callable[[Tensor], Tensor]:

@@ -50,7 +50,7 @@ class TransformersAutoBitLinear(DequantisedPeer):
     quantises_weights = False
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """Its own layer with the contract's codes and scale. It scales its bias too, which is therefore divided first."""
+        """Its own layer with the contract's codes and scale. It scales its bias too, which is divided for that."""
         codes, scale = _codes(layer)
         op = _auto(layer, scale, online=False)
         op.weight = nn.Parameter(codes, requires_grad=False)
