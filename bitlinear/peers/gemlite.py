@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import BitNetPeer, PeerOp, copied_bias, plain_tensors
+from bitlinear.peer import PeerOp, plain_tensors
 from bitlinear.quantize import weight_codes, widen
 
 

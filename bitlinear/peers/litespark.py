@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import BitNetPeer, PeerOp, copied_bias
+from bitlinear.peer import PeerOp
 from bitlinear.quantize import weight_codes, widen
 from bitlinear.scheme import Scheme
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitlinear.bitnet_peer import BitNetPeer, DequantisedPeer
 from bitlinear.layer import BitLinear
-from bitlinear.peer import BitNetPeer, DequantisedPeer, PeerOp
+from bitlinear.peer import PeerOp
 from bitlinear.quantize import weight_codes, widen
 
 _ROWS_PER_BYTE = 4

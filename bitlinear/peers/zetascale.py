@@ -8,9 +8,10 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.implementation import Implementation, Tolerance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import BitNetPeer, PeerOp, copied_bias
+from bitlinear.peer import PeerOp
 from bitlinear.scheme import Scheme
 
 
