@@ -50,6 +50,8 @@ class Implementation(ABC):
     """Whether it computes something other than the layer, to be compared with in speed only."""
     tokenwise: bool = True
     """Whether what is expected of a token depends on that token alone, and not on those that come with it."""
+    homogeneous: bool = True
+    """Whether a weight twice as large makes the output twice as large, exactly."""
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """A sentence that says why this cannot run, or None. `dtype` is that of the input. Never raises."""

@@ -53,10 +53,10 @@ class Peer(Implementation):
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """Also says which package is missing, and what of device, dtype and scheme the library does not know."""
-        if self.version() is None:
-            return f"{self.name} needs the package {self.package}: {self.install}"
         if device not in self.devices:
             return f"{self.name} runs on {' and '.join(self.devices)}, not on {device}"
+        if self.version() is None:
+            return f"{self.name} needs the package {self.package}: {self.install}"
         if dtype not in self.dtypes:
             return f"{self.name} takes {' and '.join(str(one).removeprefix('torch.') for one in self.dtypes)} here"
         if scheme.norm and not self.normalises:
@@ -65,10 +65,7 @@ class Peer(Implementation):
 
     def version(self) -> str | None:
         """Of the installed package, or None. Imports nothing."""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return None
+        return installed(self.package)
 
     @property
     def follows_contract(self) -> bool:
@@ -111,6 +108,14 @@ class WeightOnlyPeer(Peer):
         """`x @ declared_weight.T + bias` in float64: `(..., K)` to `(..., N)`. Activations are not quantised."""
         bias = None if layer.bias is None else layer.bias.detach().double()
         return F.linear(x.detach().double(), self.declared_weight(layer), bias)
+
+
+def installed(package: str) -> str | None:
+    """The version of a distribution, or None. Imports nothing of it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 class PeerOp(nn.Module):

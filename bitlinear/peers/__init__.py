@@ -4,7 +4,12 @@ Importing this imports none of the libraries.
 """
 
 from bitlinear.peer import Peer
+from bitlinear.peers.bitblas import BitBlas
+from bitlinear.peers.bitlinear_pytorch import BitLinearPytorch
 from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
+from bitlinear.peers.gemlite import Gemlite
+from bitlinear.peers.ggml import GGML
+from bitlinear.peers.litespark import Litespark
 from bitlinear.peers.quanto import Quanto
 from bitlinear.peers.torch_kernels import TorchDynamic, TorchInt4, TorchInt8
 from bitlinear.peers.torchao import (
@@ -14,6 +19,12 @@ from bitlinear.peers.torchao import (
     TorchaoInt8WeightOnly,
     TorchaoIntx,
 )
+from bitlinear.peers.transformers_bitnet import (
+    TransformersAutoBitLinear,
+    TransformersAutoBitLinearOnline,
+    TransformersBitLinear,
+)
+from bitlinear.peers.zetascale import Zetascale
 
 __all__ = ["PEERS"]
 
@@ -34,4 +45,13 @@ PEERS: tuple[Peer, ...] = (
     Quanto(2),
     BnbInt8(),
     BnbNf4(),
+    Litespark(),
+    *GGML,
+    BitLinearPytorch(),
+    TransformersBitLinear(),
+    TransformersAutoBitLinear(),
+    TransformersAutoBitLinearOnline(),
+    Zetascale(),
+    Gemlite(),
+    BitBlas(),
 )

@@ -16,7 +16,7 @@ from suites.workloads.catalogue import find
 from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.probe import probe
 from suites.workloads.problem import Problem, problem
-from suites.workloads.ring import ring_bytes, ring_of
+from suites.workloads.ring import GAINS, ring_bytes, ring_of
 from suites.workloads.rotation import Rotation, Turn, hidden_bytes, raw_bytes, weights
 
 OUTPUTS_HELD = 4
@@ -67,7 +67,8 @@ class Forward(Workload):
         if self.cache == "hot":
             rotation.remember_weights()
             return {}
-        layers, self._small_ring = ring_of(rotation.op, self._called_op)
+        gains = GAINS if self.implementation.homogeneous else 1
+        layers, self._small_ring = ring_of(rotation.op, self._called_op, gains)
         if self.cache == "cold":
             more = len(layers) - len(self._buffers)
             self._buffers += [torch.empty_like(self.problem.x) for _ in range(more)]
