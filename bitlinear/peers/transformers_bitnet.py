@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bitlinear.bitnet_peer import BitNetPeer, DequantisedPeer
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp
+from bitlinear.peer import PeerOp, plain_tensors
 from bitlinear.quantize import weight_codes, widen
 
 _ROWS_PER_BYTE = 4
@@ -38,7 +38,7 @@ class TransformersBitLinear(BitNetPeer):
         op.weight_scale.fill_(1 / scale)
         if layer.bias is not None:
             op.bias[:rows] = layer.bias.detach()
-        return PeerOp(_first(op, rows) if missing else op, op.buffers())
+        return PeerOp(_first(op, rows) if missing else op, plain_tensors(op))
 
 
 class TransformersAutoBitLinear(DequantisedPeer):
@@ -56,7 +56,7 @@ class TransformersAutoBitLinear(DequantisedPeer):
         op = _auto(layer, scale, online=False)
         op.weight = nn.Parameter(codes, requires_grad=False)
         op.weight_scale = nn.Buffer(torch.tensor([scale], dtype=torch.float32))
-        return op
+        return PeerOp(op, plain_tensors(op))
 
 
 class TransformersAutoBitLinearOnline(DequantisedPeer):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.implementation import Implementation, Tolerance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp
+from bitlinear.peer import PeerOp, plain_tensors
 from bitlinear.scheme import Scheme
 
 
@@ -36,8 +36,8 @@ class Zetascale(BitNetPeer):
         op.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
         bias = copied_bias(layer)
         if bias is None:
-            return PeerOp(op, op.parameters())
-        return PeerOp(_plus(op, bias), [*op.parameters(), bias])
+            return PeerOp(op, plain_tensors(op))
+        return PeerOp(_plus(op, bias), [*plain_tensors(op), bias])
 
     @torch.no_grad()
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:

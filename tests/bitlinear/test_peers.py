@@ -146,7 +146,7 @@ def test_every_library_computes_what_is_declared_of_it(peer, m, k, n):
     assert torch.equal(x, before)
     assert y.untyped_storage().data_ptr() != again.untyped_storage().data_ptr()
     assert all(type(buffer) is torch.Tensor for buffer in op.buffers())
-    stored = sum(buffer.nbytes for buffer in op.buffers()) + getattr(op, "hidden_bytes", 0)
+    stored = sum(tensor.nbytes for tensor in (*op.parameters(), *op.buffers())) + getattr(op, "hidden_bytes", 0)
     assert stored >= k * n / 8, "less than a bit a weight: something is not counted"
     assert metadata.version(peer.package) == peer.facts()["version"]
     assert peer.disagreement(layer, x, expected, 1.05 * y) > tolerance.relative, "the tolerance accepts anything"
