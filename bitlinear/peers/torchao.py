@@ -112,7 +112,7 @@ class TorchaoInt4(Torchao, WeightOnlyPeer):
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """`(code - 8) * scale + zero`, codes 0 to 15, `scale = (max - min) / 15`, `zero = min + 8 scale`."""
-        w = effective_weight(layer).to(self.works_in).unflatten(-1, (-1, INT4_GROUP))
+        w = torch.unflatten(effective_weight(layer).to(self.works_in), -1, (-1, INT4_GROUP))
         low, high = w.amin(-1, keepdim=True), w.amax(-1, keepdim=True)
         scale = ((high - low) / 15).clamp_min(1e-6)
         zero = low + scale * 8
