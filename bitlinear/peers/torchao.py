@@ -7,6 +7,7 @@ from bitlinear.implementation import Tolerance, flip_allowance
 from bitlinear.implementations.compiled import Compiled
 from bitlinear.layer import BitLinear
 from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.torch_kernels import INT8_VECTOR
 from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
@@ -55,9 +56,16 @@ class TorchaoInt8WeightOnly(Torchao, WeightOnlyPeer):
     works_in = torch.bfloat16
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """One scale a row, torchao's default."""
+        """One scale a row, torchao's default.
+
+        Raises ValueError where torch's compiler would put a kernel that crashes in its place.
+        """
         from torchao.quantization import Int8WeightOnlyConfig
 
+        if self.compiled and layer.in_features % INT8_VECTOR:
+            raise ValueError(
+                f"compiled, it is torch's int8 kernel, which reads beyond rows of no multiple of {INT8_VECTOR}"
+            )
         return self.op(effective_linear(layer, self.works_in), Int8WeightOnlyConfig(set_inductor_config=False))
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
