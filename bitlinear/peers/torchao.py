@@ -63,9 +63,7 @@ class TorchaoInt8WeightOnly(Torchao, WeightOnlyPeer):
         from torchao.quantization import Int8WeightOnlyConfig
 
         if self.compiled and layer.in_features % INT8_VECTOR:
-            raise ValueError(
-                f"compiled, it is torch's int8 kernel, which reads beyond rows of no multiple of {INT8_VECTOR}"
-            )
+            raise ValueError(f"compiled to torch's kernel, which reads beyond rows of no multiple of {INT8_VECTOR}")
         return self.op(effective_linear(layer, self.works_in), Int8WeightOnlyConfig(set_inductor_config=False))
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
