@@ -102,7 +102,7 @@ class BnbNf4(WeightOnlyPeer):
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """The nearest of 16 values times the largest magnitude of each block."""
-        w = effective_weight(layer).unflatten(-1, (-1, BLOCK))
+        w = torch.unflatten(effective_weight(layer), -1, (-1, BLOCK))
         scale = w.abs().amax(-1, keepdim=True)
         values = torch.tensor(NF4, dtype=torch.float32, device=w.device)
         nearest = torch.bucketize((w / scale).nan_to_num(), (values[1:] + values[:-1]) / 2)

@@ -40,8 +40,8 @@ class Quanto(WeightOnlyPeer):
         if self.bits == 8:
             scale = w.abs().amax(-1, keepdim=True) / 127
             return (w / scale).round().clamp(-128, 127).double() * scale.double()
-        w = w.unflatten(-1, (-1, group_size(layer.in_features)))
-        low, top = w.amin(-1, keepdim=True), 2**self.bits - 1
+        w = torch.unflatten(w, -1, (-1, group_size(layer.in_features)))
+        low, top = w.amin(-1, keepdim=True), (1 << self.bits) - 1
         scale = (w.amax(-1, keepdim=True) - low) / top
         codes = ((w - low) / scale).round().clamp(0, top)
         return (codes.double() * scale.double() + low.double()).flatten(1)

@@ -74,7 +74,7 @@ class TorchInt4(TorchKernel):
         """
         if layer.in_features % INT4_GROUP:
             raise ValueError(f"groups of {INT4_GROUP} do not divide {layer.in_features} input features")
-        w = effective_weight(layer).unflatten(-1, (-1, INT4_GROUP))
+        w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
         scale = (w.abs().amax(-1, keepdim=True) / 7).clamp_min(torch.finfo(w.dtype).tiny)
         codes = ((w / scale).round() + 8).flatten(1).to(torch.int32)
         packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 1)
@@ -85,7 +85,7 @@ class TorchInt4(TorchKernel):
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """Absmax over 7 codes either side."""
-        w = effective_weight(layer).unflatten(-1, (-1, INT4_GROUP))
+        w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
         scale = w.abs().amax(-1, keepdim=True) / 7
         return ((w / scale).nan_to_num().round().double() * scale.double()).flatten(1)
 
@@ -111,7 +111,8 @@ class TorchDynamic(Peer):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it will be removed is said above
-            model = quantize_dynamic(nn.Sequential(effective_linear(layer)), {nn.Linear}, dtype=torch.qint8)
+            model = nn.Sequential(effective_linear(layer))
+            model = quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]  # torch's
         return PeerOp(model[0], [], hidden_bytes=layer.weight.numel())
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:

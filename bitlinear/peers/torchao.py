@@ -7,6 +7,7 @@ from bitlinear.implementation import Tolerance, flip_allowance
 from bitlinear.implementations.compiled import Compiled
 from bitlinear.layer import BitLinear
 from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.torch_kernels import INT8_VECTOR
 from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
@@ -55,9 +56,14 @@ class TorchaoInt8WeightOnly(Torchao, WeightOnlyPeer):
     works_in = torch.bfloat16
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """One scale a row, torchao's default."""
+        """One scale a row, torchao's default.
+
+        Raises ValueError where torch's compiler would put a kernel that crashes in its place.
+        """
         from torchao.quantization import Int8WeightOnlyConfig
 
+        if self.compiled and layer.in_features % INT8_VECTOR:
+            raise ValueError(f"compiled to torch's kernel, which reads beyond rows of no multiple of {INT8_VECTOR}")
         return self.op(effective_linear(layer, self.works_in), Int8WeightOnlyConfig(set_inductor_config=False))
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
@@ -112,7 +118,7 @@ class TorchaoInt4(Torchao, WeightOnlyPeer):
 
     def declared_weight(self, layer: BitLinear) -> Tensor:
         """`(code - 8) * scale + zero`, codes 0 to 15, `scale = (max - min) / 15`, `zero = min + 8 scale`."""
-        w = effective_weight(layer).to(self.works_in).unflatten(-1, (-1, INT4_GROUP))
+        w = torch.unflatten(effective_weight(layer).to(self.works_in), -1, (-1, INT4_GROUP))
         low, high = w.amin(-1, keepdim=True), w.amax(-1, keepdim=True)
         scale = ((high - low) / 15).clamp_min(1e-6)
         zero = low + scale * 8

@@ -10,6 +10,7 @@ from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
 from bitlinear.contract import contract_forward, twin_forward
 from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
 from bitlinear.peers import PEERS
+from suites.workloads.rotation import hidden_bytes, weights
 
 WITHOUT_NORM = Scheme.parse("w1.58a8-nonorm")
 SHAPES = [(1, 256, 64), (5, 512, 96)]
@@ -145,8 +146,8 @@ def test_every_library_computes_what_is_declared_of_it(peer, m, k, n):
     assert y.dtype == x.dtype
     assert torch.equal(x, before)
     assert y.untyped_storage().data_ptr() != again.untyped_storage().data_ptr()
-    assert all(type(buffer) is torch.Tensor for buffer in op.buffers())
-    stored = sum(tensor.nbytes for tensor in (*op.parameters(), *op.buffers())) + getattr(op, "hidden_bytes", 0)
+    assert all(type(tensor) in (torch.Tensor, torch.nn.Parameter) for tensor in weights(op))
+    stored = sum(tensor.nbytes for tensor in weights(op)) + hidden_bytes(op)
     assert stored >= k * n / 8, "less than a bit a weight: something is not counted"
     assert metadata.version(peer.package) == peer.facts()["version"]
     assert peer.disagreement(layer, x, expected, 1.05 * y) > tolerance.relative, "the tolerance accepts anything"
