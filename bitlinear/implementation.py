@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +48,10 @@ class Implementation(ABC):
     """Whether `build_trainable` is offered."""
     baseline: bool = False
     """Whether it computes something other than the layer, to be compared with in speed only."""
+    tokenwise: bool = True
+    """Whether what is expected of a token depends on that token alone, and not on those that come with it."""
+    homogeneous: bool = True
+    """Whether a weight twice as large makes the output twice as large, exactly."""
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """A sentence that says why this cannot run, or None. `dtype` is that of the input. Never raises."""
@@ -75,9 +79,13 @@ class Implementation(ABC):
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
         """What an op of `layer` promises to return for `x`, in float64. The contract, unless overridden.
 
-        Depends on `layer` and `x` alone: implementations that inherit the same promise share what it returns.
+        Depends on `layer` and `x` alone: implementations of one `promise` share what it returns.
         """
         return contract_forward(layer, x)
+
+    def promise(self) -> Hashable:
+        """What stands for `expected`: implementations whose promises are equal expect the same."""
+        return type(self).expected
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
         """How far an op may be from `expected` for input of `dtype`."""
@@ -85,7 +93,7 @@ class Implementation(ABC):
         if rounding := unit_roundoff(dtype):
             tolerance = tolerance.plus(rounding, f"output rounded to {dtype}")
         if scheme.norm and scheme.activation_bits != FULL_PRECISION:
-            tolerance = tolerance.plus(_flip_allowance(scheme, in_features), "codes at a tie of the normalised input")
+            tolerance = tolerance.plus(flip_allowance(scheme, in_features), "codes at a tie of the normalised input")
         return tolerance
 
     @torch.no_grad()
@@ -112,6 +120,18 @@ def unit_roundoff(dtype: torch.dtype) -> float:
 def gaussian_peak(size: int) -> float:
     """The largest of `size` Gaussian magnitudes in units of their rms: about `sqrt(2 ln 2n)`, at most `sqrt(n)`."""
     return min(math.sqrt(size), math.sqrt(2 * math.log(2 * size)))
+
+
+def flip_allowance(scheme: Scheme, in_features: int) -> float:
+    """Relative output error when the contract's share of codes, but at least one a token, is off by one step.
+
+    A share `p` of errors of one step `peak / Qb` has the norm `sqrt(p) peak / (Qb rms)` relative to the input, and a
+    product with independent weights keeps that ratio. A tail heavier than the Gaussian makes steps longer, and flips
+    rarer in proportion, because it is the rounding of its own magnitude that moves a code across a tie.
+    """
+    share = max(FLIPPED_CODES, 1 / in_features)
+    peak = gaussian_peak(in_features // scheme.groups)
+    return math.sqrt(share) * peak / largest_code(scheme.activation_bits)
 
 
 def from_factory(
@@ -161,18 +181,6 @@ class _Callable(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._function(x)
-
-
-def _flip_allowance(scheme: Scheme, in_features: int) -> float:
-    """Relative output error when the contract's share of codes, but at least one a token, is off by one step.
-
-    A share `p` of errors of one step `peak / Qb` has the norm `sqrt(p) peak / (Qb rms)` relative to the input, and a
-    product with independent weights keeps that ratio. A tail heavier than the Gaussian makes steps longer, and flips
-    rarer in proportion, because it is the rounding of its own magnitude that moves a code across a tie.
-    """
-    share = max(FLIPPED_CODES, 1 / in_features)
-    peak = gaussian_peak(in_features // scheme.groups)
-    return math.sqrt(share) * peak / largest_code(scheme.activation_bits)
 
 
 def _norm(values: Tensor) -> float:

@@ -112,7 +112,7 @@ class Draft:
             outcome,
             reason,
             measurements,
-            self.contest.facts,
+            self.contest.facts_of(self.case),
             witness.told(),
             witness.voided,
             now - self.started,

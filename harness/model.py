@@ -112,7 +112,8 @@ class Record(msgspec.Struct, frozen=True):
     reason: str = ""
     measurements: tuple[Measurement, ...] = ()
     facts: Params = {}
-    """What the suite says of the case: weight_bits, activation_bits, groups, operations, predicted_sqnr ..."""
+    """What is known of the case beforehand: weight_bits, activation_bits, groups, operations, predicted_sqnr ...; of
+    somebody else's library also `library`, `version` and `computes`."""
     noise: dict[str, tuple[float, ...]] = {}
     """What the machine did: one value a block; of `canary`, one before the first block and one after each."""
     voided: tuple[Count, ...] = ()

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness import keyword
 from harness.environment import usable_cores
@@ -25,6 +25,12 @@ class Contest:
     aim: Aim
     seed: int
     """Of the weights and inputs, the same for every contestant."""
+    peers: Mapping[str, Params] = field(default_factory=dict)
+    """What is known of those contestants that are other people's libraries."""
+
+    def facts_of(self, case: Case) -> Params:
+        """What is known of one of its cases."""
+        return {**self.facts, **self.peers.get(case.implementation, {})}
 
 
 def make_plan(request: Request, registry: Registry, description: Description) -> list[Contest]:
@@ -61,7 +67,7 @@ def _contests(suite: Suite, request: Request, description: Description, keep: ke
         if kept and metrics:
             aim = aim_of(suite, request) if sampled else Aim(rounds=1)
             seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
-            contests.append(Contest(suite, kept, suite.facts(params), metrics, aim, seed))
+            contests.append(Contest(suite, kept, suite.facts(params), metrics, aim, seed, description.peers))
     return contests
 
 
@@ -103,8 +109,15 @@ def _device(name: str, description: Description) -> str:
     return name
 
 
+def _invited(suite: Suite, description: Description) -> tuple[str, ...]:
+    """Who takes part where the user names nobody."""
+    everybody = description.implementations
+    residents = suite.implementations or tuple(name for name in everybody if name not in description.peers)
+    return (*residents, *description.peers) if suite.peers else residents
+
+
 def _implementations(suite: Suite, request: Request, description: Description) -> tuple[str, ...]:
-    names = request.implementations or suite.implementations or tuple(description.implementations)
+    names = request.implementations or _invited(suite, description)
     known = dict.fromkeys([*suite.implementations, *description.implementations])
     for name in names:
         if name not in known and ":" not in name:

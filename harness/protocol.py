@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.model import Case, Outcome
+from harness.model import Case, Outcome, Params
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -103,3 +103,5 @@ class Description(msgspec.Struct, frozen=True):
     """Every kind of device, the best first, with the sentence that says why it cannot be used; empty if it can."""
     doubts: tuple[str, ...] = ()
     """What is wrong with the list of implementations, in sentences for the user."""
+    peers: dict[str, Params] = {}
+    """Of `implementations` those that are other people's libraries, with what is known of each."""

@@ -10,6 +10,7 @@ from harness import ceiling_display, convergence
 from harness.compare import speedups
 from harness.metric import METRICS, Metric
 from harness.model import Case, Comparison, Environment, Params, Run
+from harness.origin import origins
 from harness.prediction import OFF_PREDICTION, against_prediction, is_off
 from harness.quantity import speedup, with_spread
 from harness.results import Result, contests, results, varying
@@ -92,7 +93,7 @@ def describe_machine(at: Environment) -> str:
 
 
 def page(view: View) -> list[Block]:
-    """For people: the machine, the tables of each suite, what was not measured and why, doubts."""
+    """For people: the machine, the tables of each suite, whose code ran, what was not measured and why, doubts."""
     blocks: list[Block] = [f"{describe_run(view.stored.run)}\n{describe_machine(view.stored.run.environment)}"]
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
@@ -100,8 +101,7 @@ def page(view: View) -> list[Block]:
     legend += [ceiling_display.LEGEND] * bool(view.stored.run.ceilings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
-    ended = ended_early(view.results)
-    blocks += [ended] * bool(ended.rows)
+    blocks += [table for table in (origins(view.results), ended_early(view.results)) if table.rows]
     doubts = warnings(view)
     return [*blocks, "\n".join(["warnings:", *(f"  {doubt}" for doubt in doubts)])] if doubts else blocks
 

@@ -104,7 +104,7 @@ class Controller:
         """Cases that the budget left without any record must be seen to be missing."""
         reason = OUT_OF_TIME.format(budget=self.request.budget)
         missing = [case for case in contest.cases if case not in self.made]
-        yield [Record(case, 0, "skipped", reason, facts=contest.facts) for case in missing]
+        yield [Record(case, 0, "skipped", reason, facts=contest.facts_of(case)) for case in missing]
 
     def _waiting(self, contest: Contest, number: int) -> list[Case]:
         """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look."""

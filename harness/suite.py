@@ -10,7 +10,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -48,7 +48,9 @@ class Suite:
     facts: Callable[[Params], Params]
     """From a case's params to what is known of it before it runs; never imports torch."""
     implementations: tuple[str, ...] = ()
-    """Contestants by default; empty means the whole catalogue."""
+    """Contestants by default; empty means the whole catalogue, less its peers."""
+    peers: bool = False
+    """Whether the catalogue's peers take part by default, beside `implementations`."""
     baseline: str = ""
     """The contestant whose ratios decide when a contest is precise enough; the first of the contest if it is absent."""
     probed_by: tuple[str, ...] = ()
@@ -174,6 +176,9 @@ class Catalogue:
     """The contestant of a name, or the user's own of a reference. Raises UsageError when it is none."""
     doubts: tuple[str, ...] = ()
     """What is wrong with the catalogue itself, in sentences for the user."""
+    peers: Mapping[str, Params] = field(default_factory=dict)
+    """Those that are other people's libraries, with what is known of them before they are built, such as `library`,
+    `version` and `computes`. They take part only where a suite or a user asks for them."""
 
 
 @dataclass(frozen=True)

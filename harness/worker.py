@@ -131,7 +131,8 @@ class Worker:
         best = next(name for name, sentence in devices.items() if not sentence)
         reasons = {name: catalogue.why_not(name, best) for name in catalogue.summaries}
         unavailable = {name: sentence for name, sentence in reasons.items() if sentence}
-        return Description(torch_side(), dict(catalogue.summaries), unavailable, devices, catalogue.doubts)
+        peers = {name: dict(known) for name, known in catalogue.peers.items()}
+        return Description(torch_side(), dict(catalogue.summaries), unavailable, devices, catalogue.doubts, peers)
 
     def release(self) -> Answer:
         """Forget all."""

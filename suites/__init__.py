@@ -1,10 +1,11 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, latency, memory, overhead, quick, same, scaling, training
+from suites import error, latency, memory, overhead, peers, quick, same, scaling, training
 
 SUITES = (
     quick.SUITE,
     latency.SUITE,
+    peers.SUITE,
     memory.SUITE,
     error.SUITE,
     training.SUITE,

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from harness.environment import differences
 from harness.report import rivals, schemes
 from harness.report.answers import Answer, Card, headlines
-from harness.report.tables import Sheet, answers_sheet, ended_sheet, environment_rows, results_sheet
+from harness.report.tables import Sheet, answers_sheet, ended_sheet, environment_rows, origins_sheet, results_sheet
 from harness.result_table import View, describe_machine, describe_run, warnings
 from harness.results import Result, contests
 from harness.wording import titles
@@ -62,6 +62,7 @@ class RunPart:
     command: str
     warnings: Sequence[str]
     suites: Sequence[SuitePart]
+    origins: Sheet
     ended: Sheet
     figures: Sequence[Figure]
 
@@ -112,6 +113,7 @@ def _run_part(view: View, figures: Sequence[Figure], rows: int) -> RunPart:
         command=shlex.join(run.argv),
         warnings=doubts(view),
         suites=_suite_parts(view, rows),
+        origins=origins_sheet(view),
         ended=ended_sheet(view),
         figures=figures,
     )

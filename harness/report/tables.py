@@ -11,11 +11,13 @@ from harness.ceiling import Standing, standing
 from harness.convergence import Convergence
 from harness.metric import METRICS, Metric
 from harness.model import Environment
+from harness.origin import origins
 from harness.prediction import is_off, off_prediction
 from harness.quantity import figure, spread, suited
 from harness.report.answers import FASTEST, QUESTIONS, Card
 from harness.result_table import View, ended_early
 from harness.results import Result, contests, varying
+from harness.table import Table
 from harness.wording import typeset
 
 _FURTHER = {
@@ -109,9 +111,12 @@ def answers_sheet(name: str, cards: Sequence[Card], rows: int) -> Sheet:
 
 def ended_sheet(view: View) -> Sheet:
     """What was not measured, or not in every round, and why; equal reasons of one implementation are counted."""
-    table = ended_early(view.results)
-    headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
-    return Sheet("ended", "Not measured", "", headings, [[Row(list(map(str, row))) for row in table.rows]])
+    return _sheet("ended", "Not measured", ended_early(view.results))
+
+
+def origins_sheet(view: View) -> Sheet:
+    """Whose code ran: the libraries behind peers."""
+    return _sheet("origins", "Other people’s libraries", origins(view.results))
 
 
 def environment_rows(environments: Sequence[Environment]) -> list[tuple[str, list[str]]]:
@@ -120,6 +125,11 @@ def environment_rows(environments: Sequence[Environment]) -> list[tuple[str, lis
         (name.replace("_", " "), [_environment_value(name, getattr(one, name)) for one in environments])
         for name in Environment.__struct_fields__
     ]
+
+
+def _sheet(name: str, title: str, table: Table) -> Sheet:
+    headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
+    return Sheet(name, title, "", headings, [[Row(list(map(str, row))) for row in table.rows]])
 
 
 def _environment_value(name: str, value: object) -> str:

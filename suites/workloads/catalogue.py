@@ -8,20 +8,24 @@ from torch import nn
 from bitlinear.implementation import Implementation, from_factory
 from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.layer import BitLinear
+from bitlinear.peer import Peer
+from bitlinear.peers import PEERS
 from bitlinear.scheme import Scheme
 from harness.errors import UsageError
+from harness.model import Params
 from harness.suite import Catalogue, follow
 from suites.installed import Installed, installed
 
-_BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
-_USUAL = Scheme.parse("w1.58a8")
+_BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
+_USUAL, _WITHOUT_NORM = Scheme.parse("w1.58a8"), Scheme.parse("w1.58a8-nonorm")
 
 
 def catalogue() -> Catalogue:
-    """Every contestant of the project, then those of installed packages, which are imported when they are used."""
+    """The project's own, the peers, and those of installed packages, which are imported when they are used."""
     found, doubts = installed(_BY_NAME)
+    peers: dict[str, Params] = {peer.name: dict(peer.facts()) for peer in PEERS}
     own = {name: one.summary for name, one in _BY_NAME.items()}
-    return Catalogue(own | {name: one.summary for name, one in found.items()}, _why_not, find, doubts)
+    return Catalogue(own | {name: one.summary for name, one in found.items()}, _why_not, find, doubts, peers)
 
 
 def find(name: str) -> Implementation:
@@ -73,6 +77,10 @@ class Broken(Implementation):
 
 
 def _why_not(name: str, device: str) -> str | None:
-    """Of the house's own. Whether another's runs here is only known once it is imported, when it is used."""
+    """Whether it runs here at all: a peer by a scheme without normalisation, which most of them lack.
+
+    Of what a package has brought that is only known once it is imported, when it is used.
+    """
     own = _BY_NAME.get(name)
-    return own.why_not(scheme=_USUAL, device=device, dtype=torch.float32) if own else None
+    scheme = _WITHOUT_NORM if isinstance(own, Peer) else _USUAL
+    return own.why_not(scheme=scheme, device=device, dtype=torch.float32) if own else None

@@ -16,8 +16,8 @@ from suites.workloads.catalogue import find
 from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.probe import probe
 from suites.workloads.problem import Problem, problem
-from suites.workloads.ring import ring_bytes, ring_of
-from suites.workloads.rotation import Rotation, Turn, raw_bytes, weights
+from suites.workloads.ring import GAINS, ring_bytes, ring_of
+from suites.workloads.rotation import Rotation, Turn, hidden_bytes, raw_bytes, weights
 
 OUTPUTS_HELD = 4
 """Earlier outputs whose memory a new one must not share."""
@@ -67,7 +67,8 @@ class Forward(Workload):
         if self.cache == "hot":
             rotation.remember_weights()
             return {}
-        layers, self._small_ring = ring_of(rotation.op, self._called_op)
+        gains = GAINS if self.implementation.homogeneous else 1
+        layers, self._small_ring = ring_of(rotation.op, self._called_op, gains)
         if self.cache == "cold":
             more = len(layers) - len(self._buffers)
             self._buffers += [torch.empty_like(self.problem.x) for _ in range(more)]
@@ -168,8 +169,8 @@ class Forward(Workload):
         return {**values, **self._error(metrics)} if any(metric.startswith("error") for metric in metrics) else values
 
     def _error(self, metrics: frozenset[str]) -> Mapping[str, float]:
-        """Of the scheme, so the same for all that follow the contract; what computes no scheme has none."""
-        if type(self.implementation).expected is not Implementation.expected:
+        """Of the function it promises: the same for all that follow the contract; what quantises nothing has none."""
+        if self.implementation.baseline:
             return {}
         return distance("error", self.problem.twin, self.problem.answers(self.implementation)[0], metrics)
 
@@ -180,8 +181,11 @@ def _rotation(call: Callable[[], object]) -> Rotation:
 
 
 def stored_bytes(op: nn.Module) -> int:
-    """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once."""
-    return storage_bytes(weights(op))
+    """Bytes of every storage behind the parameters and buffers of `op`, padding included, shared ones once.
+
+    And those that it says are hidden.
+    """
+    return storage_bytes(weights(op)) + hidden_bytes(op)
 
 
 def storage_bytes(tensors: Sequence[Tensor]) -> int:

@@ -1,6 +1,6 @@
 """The weights and inputs of a contest, made once and shared by its contestants."""
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -30,7 +30,7 @@ class Problem:
     scheme: Scheme
     weight: Tensor
     inputs: tuple[Tensor, ...]
-    _answers: dict[Callable[..., Tensor], tuple[Tensor, ...]] = field(default_factory=dict)
+    _answers: dict[Hashable, tuple[Tensor, ...]] = field(default_factory=dict)
 
     @property
     def x(self) -> Tensor:
@@ -54,12 +54,18 @@ class Problem:
         return layer
 
     def answers(self, implementation: Implementation) -> tuple[Tensor, ...]:
-        """What `implementation` promises for each input, `(M, N)` in float64. Those that inherit a promise share it."""
-        promise = type(implementation).expected
+        """What `implementation` promises for each input, `(M, N)` in float64. Those of one promise share it."""
+        promise = implementation.promise()
         if promise not in self._answers:
-            together = implementation.expected(self.layer(), torch.cat(self.inputs))
-            self._answers[promise] = together.reshape(len(self.inputs), len(self.x), len(self.weight)).unbind()
+            self._answers[promise] = self._promised(implementation)
         return self._answers[promise]
+
+    def _promised(self, implementation: Implementation) -> tuple[Tensor, ...]:
+        """Of all inputs together where that makes no difference: they then share the work on the weight."""
+        if not implementation.tokenwise:
+            return tuple(implementation.expected(self.layer(), x) for x in self.inputs)
+        together = implementation.expected(self.layer(), torch.cat(self.inputs))
+        return together.reshape(len(self.inputs), len(self.x), len(self.weight)).unbind()
 
     @cached_property
     def twin(self) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.throughput import cache_sizes
-from suites.workloads.rotation import Layer, weights
+from suites.workloads.rotation import Layer, hidden_bytes, weights
 
 CACHES = 2
 """A ring is so many times as large as all caches together that its threads can fill."""
@@ -20,13 +20,15 @@ MOST_LAYERS = 128
 MOST_SECONDS = 20.0
 """A ring may take so long to build, compilation included."""
 GAINS = 8
+"""Powers of two, from 1 on, that tell the weights of a ring apart."""
 
 
-def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list[Layer], str]:
+def ring_of(first: nn.Module, build: Callable[[float], nn.Module], gains: int = GAINS) -> tuple[list[Layer], str]:
     """A ring that begins with `first`, and a warning if it is smaller than it should be.
 
     `build` makes a layer, ready to be called, whose weight is the problem's times a power of two: such weights are
     distinct and their outputs known exactly without computing them, because every floating-point step scales with them.
+    Of what does not scale so, `gains` is 1, and the weights are equal copies.
     """
     wanted = int(CACHES * _cache_bytes(first))
     cap = int(psutil.virtual_memory().total * MEMORY_SHARE)
@@ -35,7 +37,7 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
     while len(layers) < 2 or ring_bytes(layers) < wanted:
         if len(layers) >= 2 and (limit := _limit(layers, cap, perf_counter() - begun)):
             break
-        gain = 2.0 ** (len(layers) % GAINS)
+        gain = 2.0 ** (len(layers) % gains)
         layers.append(Layer(build(gain), gain))
     return layers, limit and (
         f"its ring of weights is {ring_bytes(layers) >> 20} MiB and not {wanted >> 20}, {CACHES} times the caches,"
@@ -46,7 +48,8 @@ def ring_of(first: nn.Module, build: Callable[[float], nn.Module]) -> tuple[list
 def ring_bytes(layers: Sequence[Layer]) -> int:
     """Bytes behind the weights of all layers, shared ones once: layers that share their weights are no ring."""
     tensors = [tensor for layer in layers for tensor in weights(layer.op) if tensor.numel()]
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+    hidden = sum(hidden_bytes(layer.op) for layer in layers)
+    return hidden + sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
 
 def _cache_bytes(op: nn.Module) -> int:

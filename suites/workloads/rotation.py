@@ -114,6 +114,11 @@ def weights(op: nn.Module) -> list[Tensor]:
     return [*op.parameters(), *op.buffers()]
 
 
+def hidden_bytes(op: nn.Module) -> int:
+    """The bytes of weights that `op` says it keeps where there is no tensor: in memory of a library's own."""
+    return int(getattr(op, "hidden_bytes", 0))
+
+
 def raw_bytes(tensor: Tensor) -> Tensor:
     """All bytes of the memory behind `tensor`, what it does not show included, as uint8; the same memory."""
     return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())

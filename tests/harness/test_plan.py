@@ -1,8 +1,11 @@
 """From a request to contests: names, axes, keywords, devices and threads."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness import keyword
 from harness.errors import NothingMeasuredError, UsageError
@@ -47,6 +50,21 @@ def test_contestants_of_a_contest_differ_in_nothing_but_the_implementation() -> 
     assert all(len({case.contest for case in contest.cases}) == 1 for contest in contests)
     assert contests[0].seed != contests[1].seed
     assert [contest.seed for contest in plan()] == [contest.seed for contest in contests]
+
+
+def test_peers_take_part_where_the_suite_or_the_user_asks_for_them_and_records_say_what_they_are() -> None:
+    seen = replace(SEEN, implementations={"a": "", "b": "", "p": ""}, peers={"p": {"library": "lib", "version": "1"}})
+    suites = {"toy": SUITE, "open": dataclasses.replace(SUITE, implementations=("b",), peers=True)}
+
+    def contestants(suite: str, **options: object) -> list[str]:
+        request = Request(suites=(suite,), **options)  # type: ignore[arg-type]  # by name
+        contest = make_plan(request, Registry("toys", suites, ""), seen)[0]
+        assert all(("library" in contest.facts_of(case)) == (case.implementation == "p") for case in contest.cases)
+        return [case.implementation for case in contest.cases]
+
+    assert contestants("toy") == ["a", "b"]
+    assert contestants("open") == ["b", "p"]
+    assert contestants("toy", implementations=("p", "a")) == ["p", "a"]
 
 
 def test_auto_is_the_best_usable_device_and_zero_threads_are_all_cores() -> None:

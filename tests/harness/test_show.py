@@ -52,6 +52,19 @@ def test_what_show_prints_of_errors(tmp_path: Path, capsys: pytest.CaptureFixtur
     golden.check("show-error.txt", printed(capsys, str(run)))
 
 
+def test_whose_code_ran_is_told_once_a_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [
+        make_record(make_case("theirs", m=m), turn, {"latency": 1e-3}, facts={"library": "lib", "version": version})
+        for m in (1, 2)
+        for turn, version in enumerate(("1.0", "1.0", "1.1"))
+    ]
+    lines = printed(capsys, str(write_run(tmp_path, None, [*records, make_record()]))).splitlines()
+    assert [line.split() for line in lines if line.startswith("theirs") and "lib" in line] == [
+        ["theirs", "lib", "1.0"],
+        ["theirs", "lib", "1.1"],
+    ]
+
+
 def test_a_prediction_that_holds_is_not_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     perfect = make_record(make_case("eager"), 0, {"error_sqnr": math.inf}, facts={"predicted_sqnr": "inf"})
     near = make_record(make_case("eager", m=2), 0, {"error_sqnr": 8.2}, facts={"predicted_sqnr": 8.0})

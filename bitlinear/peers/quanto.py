@@ -1,0 +1,53 @@
+"""optimum-quanto's layers with quantised weights (https://github.com/huggingface/optimum-quanto)."""
+
+import torch
+from torch import Tensor, nn
+
+from bitlinear.layer import BitLinear
+from bitlinear.peer import PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+
+LARGEST_GROUP, SMALLEST_GROUP, STEP = 128, 32, 32
+
+
+class Quanto(WeightOnlyPeer):
+    """`quantize(model, weights=qint...)`, then `freeze(model)`. Dequantises the weight at every call.
+
+    For 2 and 4 bits it compiles a helper in C++ at its first call, once an installation.
+    """
+
+    package = "optimum-quanto"
+    works_in = torch.bfloat16
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.name = f"quanto-qint{bits}"
+        self.summary = f"optimum-quanto: weights qint{bits}, dequantised at every call"
+        steps = f"in {2**bits} equal steps from min to max per {LARGEST_GROUP} of a row"
+        self.contract = f"weights {'int8 per row, symmetric' if bits == 8 else steps}; activations as they are"
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """As `quantize` and `freeze` make it."""
+        from optimum import quanto
+
+        model = nn.Sequential(effective_linear(layer, self.works_in))
+        quanto.quantize(model, weights=getattr(quanto, f"qint{self.bits}"))
+        quanto.freeze(model)
+        return PeerOp(model[0], plain_tensors(model), works_in=self.works_in)
+
+    def declared_weight(self, layer: BitLinear) -> Tensor:
+        """`MaxOptimizer`'s and `AbsmaxOptimizer`'s formulas, in float32 up to the codes."""
+        w = effective_weight(layer).to(self.works_in)
+        if self.bits == 8:
+            scale = w.abs().amax(-1, keepdim=True) / 127
+            return (w / scale).round().clamp(-128, 127).double() * scale.double()
+        w = torch.unflatten(w, -1, (-1, group_size(layer.in_features)))
+        low, top = w.amin(-1, keepdim=True), (1 << self.bits) - 1
+        scale = (w.amax(-1, keepdim=True) - low) / top
+        codes = ((w - low) / scale).round().clamp(0, top)
+        return (codes.double() * scale.double() + low.double()).flatten(1)
+
+
+def group_size(in_features: int) -> int:
+    """Input features that share a scale: 128 or the next lower multiple of 32 that divides them, else the whole row."""
+    sizes = range(LARGEST_GROUP, SMALLEST_GROUP - 1, -STEP) if in_features > LARGEST_GROUP else ()
+    return next((size for size in sizes if in_features % size == 0), in_features)

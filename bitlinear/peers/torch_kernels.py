@@ -1,0 +1,136 @@
+"""torch's own low-bit kernels for CPUs, called as its libraries call them."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bitlinear.implementation import Tolerance, flip_allowance
+from bitlinear.layer import BitLinear
+from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
+from bitlinear.scheme import Scheme
+
+INT4_GROUP = 128
+"""Input features that share a scale. The kernel takes 32, 64, 128 and 256."""
+INT8_VECTOR = 16
+"""Input features that the int8 kernel for bfloat16 reads at once, whether they are there or not (torch 2.13)."""
+ENGINES = ("x86", "fbgemm")
+"""Of torch's quantised operators."""
+
+
+class TorchKernel(WeightOnlyPeer):
+    """A kernel that adds no bias. In bfloat16: its kernels for float32 are many times slower."""
+
+    package = "torch"
+    works_in = torch.bfloat16
+
+    def op(self, kernel: Callable[[Tensor], Tensor], stored: list[Tensor], layer: BitLinear) -> PeerOp:
+        """`kernel` and then the layer's bias."""
+        if layer.bias is None:
+            return PeerOp(kernel, stored, works_in=self.works_in)
+        bias = layer.bias.detach().to(self.works_in, copy=True)
+        return PeerOp(lambda x: kernel(x) + bias, [*stored, bias], works_in=self.works_in)
+
+
+class TorchInt8(TorchKernel):
+    """`_weight_int8pack_mm`."""
+
+    name = "torch-int8"
+    summary = "torch: _weight_int8pack_mm, int8 weights"
+    contract = "weights int8 per row, symmetric; activations as they are"
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """Codes `(N, K)` and scales `(N,)`.
+
+        Raises ValueError where the kernel would read beyond the weight: it then returns infinities, or crashes.
+        """
+        if layer.in_features % INT8_VECTOR:
+            raise ValueError(f"torch's kernel reads beyond weights whose rows are no multiple of {INT8_VECTOR}")
+        w = effective_weight(layer)
+        scale = (w.abs().amax(-1) / 127).clamp_min(torch.finfo(w.dtype).tiny)
+        codes = (w / scale[:, None]).round().to(torch.int8)
+        scale = scale.to(self.works_in)
+        return self.op(lambda x: torch._weight_int8pack_mm(x, codes, scale), [codes, scale], layer)
+
+    def declared_weight(self, layer: BitLinear) -> Tensor:
+        """Absmax over 127 codes either side."""
+        w = effective_weight(layer)
+        scale = w.abs().amax(-1, keepdim=True) / 127
+        return (w / scale).nan_to_num().round().double() * scale.double()
+
+
+class TorchInt4(TorchKernel):
+    """`_weight_int4pack_mm_for_cpu`, two weights a byte."""
+
+    name = "torch-int4"
+    summary = "torch: _weight_int4pack_mm_for_cpu, int4 weights"
+    contract = f"weights int4 per {INT4_GROUP} in a row, symmetric; activations as they are"
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """Codes 0 to 15 that stand for -8 to 7, and a scale and a zero for each group.
+
+        Raises ValueError where groups do not divide the input features.
+        """
+        if layer.in_features % INT4_GROUP:
+            raise ValueError(f"groups of {INT4_GROUP} do not divide {layer.in_features} input features")
+        w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
+        scale = (w.abs().amax(-1, keepdim=True) / 7).clamp_min(torch.finfo(w.dtype).tiny)
+        codes = ((w / scale).round() + 8).flatten(1).to(torch.int32)
+        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes, 1)
+        scale = scale[..., 0].T.to(self.works_in)
+        scales = torch.stack([scale, torch.zeros_like(scale)], -1).contiguous()  # (K / group, N, 2)
+        kernel = torch.ops.aten._weight_int4pack_mm_for_cpu
+        return self.op(lambda x: kernel(x, packed, INT4_GROUP, scales), [packed, scales], layer)
+
+    def declared_weight(self, layer: BitLinear) -> Tensor:
+        """Absmax over 7 codes either side."""
+        w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
+        scale = w.abs().amax(-1, keepdim=True) / 7
+        return ((w / scale).nan_to_num().round().double() * scale.double()).flatten(1)
+
+
+class TorchDynamic(Peer):
+    """`torch.ao.quantization.quantize_dynamic`, which torch announces to remove and torchao to replace."""
+
+    name = "torch-dynamic"
+    summary = "torch: quantize_dynamic, int8 weights and activations"
+    package = "torch"
+    contract = "weights int8 with one scale; activations in 128 steps, with one scale and zero for all tokens of a call"
+    tokenwise = False
+
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
+        """Also says that other engines than those of x86 round otherwise."""
+        if (engine := torch.backends.quantized.engine) not in ENGINES:
+            return f"{self.name} is described for the engines {' and '.join(ENGINES)}, and torch uses {engine} here"
+        return super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        """Its packed weight is no tensor: a byte a weight is counted for it."""
+        from torch.ao.quantization import quantize_dynamic
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it will be removed is said above
+            model = nn.Sequential(effective_linear(layer))
+            model = quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]  # torch's
+        return PeerOp(model[0], [], hidden_bytes=layer.weight.numel())
+
+    def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
+        """Float32, and codes at a tie; its step is up to two peaks / 127."""
+        flips = 2 * flip_allowance(Scheme(8, 8), in_features)
+        return super().tolerance(scheme, dtype, in_features).plus(flips, "codes at a tie of x / scale")
+
+    def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
+        """Scales and zero as torch's `MinMaxObserver` and `ChooseQuantizationParams` choose them.
+
+        Of the 256 codes of an activation 128 are used, so that sums of two products fit into 16 bits.
+        """
+        w = effective_weight(layer)
+        w_scale = w.abs().max() / 127.5
+        w_codes = (w * (1 / w_scale)).round().clamp(-128, 127)
+        low, high = float(x.min().clamp_max(0)), float(x.max().clamp_min(0))
+        scale = (high - low) / 127 or 0.1
+        zero = round(-low / scale if abs(low) < 127 * scale + high else 127 - high / scale)
+        codes = ((x * (1 / scale)).round() + zero).clamp(0, 127) - zero
+        y = codes.double() @ w_codes.double().T * (scale * w_scale.double())
+        return y if layer.bias is None else y + layer.bias.detach().double()

@@ -1,0 +1,153 @@
+"""Other people's libraries: what every adapter keeps to, by a made-up library, and each real one that is installed."""
+
+import sys
+from importlib import metadata
+
+import pytest
+import torch
+
+from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
+from bitlinear.contract import contract_forward, twin_forward
+from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers import PEERS
+from suites.workloads.rotation import hidden_bytes, weights
+
+WITHOUT_NORM = Scheme.parse("w1.58a8-nonorm")
+SHAPES = [(1, 256, 64), (5, 512, 96)]
+"""M, K, N that every library takes."""
+
+
+class Halved(WeightOnlyPeer):
+    """A library whose one operation halves the weight."""
+
+    name, summary, package, contract = "halved", "a made-up library", "made-up", "half of every weight"
+
+    def build(self, layer):
+        import made_up
+
+        linear = effective_linear(layer)
+        made_up.halve(linear)
+        return PeerOp(linear, plain_tensors(linear))
+
+    def declared_weight(self, layer):
+        return effective_weight(layer).double() / 2
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    """Installs the made-up library; without a module of its name its install is broken."""
+    about = tmp_path / "made_up-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: made-up\nVersion: 1.2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path / "made_up.py"
+    sys.modules.pop("made_up", None)
+
+
+def layer_of(k=256, n=64, scheme=WITHOUT_NORM, bias=True):
+    return BitLinear(
+        k, n, scheme.groups, weight_bits=scheme.weight_bits, activation_bits=scheme.activation_bits,
+        norm=scheme.norm, bias=bias,
+    )  # fmt: skip
+
+
+def why_not(peer, scheme=WITHOUT_NORM, device="cpu", dtype=torch.float32):
+    return peer.why_not(scheme=scheme, device=device, dtype=dtype)
+
+
+def test_a_missing_package_is_named_with_its_cure():
+    assert why_not(Halved()) == "halved needs the package made-up: pip install 'bitlinear-bench[peers]'"
+    assert Halved().facts()["version"] == "not installed"
+
+
+def test_a_broken_install_says_so_when_it_is_built_and_not_before(made_up):
+    assert why_not(Halved()) is None
+    with pytest.raises(ModuleNotFoundError, match="made_up"):
+        Halved().build(layer_of())
+
+
+def test_a_peer_is_judged_by_its_own_function_and_says_what_it_is(made_up):
+    made_up.write_text("def halve(linear):\n    linear.weight.data.mul_(0.5)\n")
+    peer, layer, x = Halved(), layer_of(bias=False), torch.randn(3, 256)
+    y = peer.build(layer)(x)
+    assert "made_up" in sys.modules
+    assert peer.disagreement(layer, x, peer.expected(layer, x), y) < 1e-6
+    assert peer.disagreement(layer, x, contract_forward(layer, x), y) > 0.2
+    assert peer.facts() == {
+        "library": "made-up",
+        "version": "1.2",
+        "computes": "its own function: half of every weight",
+    }
+    assert peer.promise() != Halved().promise()
+
+
+def test_why_not_knows_device_dtype_and_normalisation(made_up):
+    assert why_not(Halved(), device="cuda") == "halved runs on cpu, not on cuda"
+    assert why_not(Halved(), dtype=torch.float16) == "halved takes float32 and bfloat16 here"
+    assert "as in w1.58a8-nonorm" in why_not(Halved(), scheme=Scheme.parse("w1.58a8"))
+
+
+def test_one_who_follows_the_contract_shares_its_promise(made_up):
+    class Follower(Peer):
+        name, summary, package, contract = "follower", "another", "made-up", "the contract"
+
+        def build(self, layer):
+            return IMPLEMENTATIONS[0].build(layer)
+
+    assert Follower().promise() == IMPLEMENTATIONS[3].promise()
+    assert Follower().facts()["computes"] == "the contract"
+
+
+def test_an_op_hands_its_library_two_dimensions_and_the_dtype_that_it_works_in():
+    seen = []
+
+    def call(x):
+        seen.append((x.shape, x.dtype))
+        return x[:, :2]
+
+    op = PeerOp(call, [torch.zeros(3), torch.ones(2)], works_in=torch.bfloat16)
+    for shape in ((4,), (3, 4), (2, 3, 4), (0, 4)):
+        y = op(torch.ones(shape))
+        assert (y.shape, y.dtype) == ((*shape[:-1], 2), torch.float32)
+    assert seen == [(torch.Size([m, 4]), torch.bfloat16) for m in (1, 3, 6, 0)]
+    assert [buffer.numel() for buffer in op.buffers()] == [3, 2]
+    assert not list(op.parameters())
+
+
+def test_the_effective_weight_is_that_of_the_contract():
+    layer, x = layer_of(bias=True), torch.randn(3, 256)
+    exact = layer_of(scheme=Scheme(16, 16, norm=False))
+    exact.weight, exact.bias = effective_linear(layer).weight, layer.bias
+    layer.scheme = Scheme(1.58, 16, norm=False)
+    torch.testing.assert_close(twin_forward(exact, x), contract_forward(layer, x))
+    assert effective_weight(layer).unique().numel() == 3
+
+
+def test_names_are_unique_and_facts_are_lines():
+    everybody = [*IMPLEMENTATIONS, *PEERS]
+    assert len({one.name for one in everybody}) == len(everybody)
+    assert all(text and "\n" not in text for peer in PEERS for text in (peer.summary, *peer.facts().values()))
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+@pytest.mark.parametrize(("m", "k", "n"), SHAPES)
+def test_every_library_computes_what_is_declared_of_it(peer, m, k, n):
+    if reason := why_not(peer):
+        pytest.skip(reason)
+    torch.manual_seed(m)
+    layer, x = layer_of(k, n, bias=m > 1), torch.randn(m, k)
+    before = x.clone()
+    with torch.inference_mode():
+        op = peer.build(layer)
+        y, again = op(x), op(x)
+        expected = peer.expected(layer, x)
+    tolerance = peer.tolerance(layer.scheme, x.dtype, k)
+    assert peer.disagreement(layer, x, expected, y) <= tolerance.relative, tolerance.reason
+    assert y.dtype == x.dtype
+    assert torch.equal(x, before)
+    assert y.untyped_storage().data_ptr() != again.untyped_storage().data_ptr()
+    assert all(type(tensor) in (torch.Tensor, torch.nn.Parameter) for tensor in weights(op))
+    stored = sum(tensor.nbytes for tensor in weights(op)) + hidden_bytes(op)
+    assert stored >= k * n / 8, "less than a bit a weight: something is not counted"
+    assert metadata.version(peer.package) == peer.facts()["version"]
+    assert peer.disagreement(layer, x, expected, 1.05 * y) > tolerance.relative, "the tolerance accepts anything"
