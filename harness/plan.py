@@ -112,7 +112,8 @@ def _device(name: str, description: Description) -> str:
 def _invited(suite: Suite, description: Description) -> tuple[str, ...]:
     """Who takes part where the user names nobody."""
     everybody = description.implementations
-    residents = suite.implementations or tuple(name for name in everybody if name not in description.peers)
+    unasked = {*description.peers, *suite.left_out}
+    residents = suite.implementations or tuple(name for name in everybody if name not in unasked)
     return (*residents, *description.peers) if suite.peers else residents
 
 

@@ -32,9 +32,13 @@ typedef struct {
     int32_t type, threads;
 } call;
 
+#ifndef FEW_TOKENS
+#define FEW_TOKENS 3 /* so many are multiplied with weights that are not unpacked first */
+#endif
+#ifndef BLOCK_BYTES
+#define BLOCK_BYTES (384 * 1024) /* activation codes worked on at a time: they are to stay in a core's cache */
+#endif
 enum {
-    FEW_TOKENS = 3,           /* so many are multiplied with weights that are not unpacked first */
-    BLOCK_BYTES = 384 * 1024, /* activation codes worked on at a time: they are to stay in a core's cache */
     WORTH_A_THREAD = 1 << 16, /* products */
     STACK_BYTES = 1 << 15
 };

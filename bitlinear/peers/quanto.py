@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.torch_kernels import INT8_VECTOR
 
 LARGEST_GROUP, SMALLEST_GROUP, STEP = 128, 32, 32
 
@@ -26,7 +27,9 @@ class Quanto(WeightOnlyPeer):
         self.contract = f"weights {'int8 per row, symmetric' if bits == 8 else steps}; activations as they are"
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """As `quantize` and `freeze` make it."""
+        """As `quantize` and `freeze` make it. Raises ValueError where torch's kernel under it would read beyond rows."""
+        if self.bits == 8 and layer.in_features % 4 == 0 and layer.in_features % INT8_VECTOR:
+            raise ValueError(f"goes to torch's kernel, which reads beyond rows of no multiple of {INT8_VECTOR}")
         from optimum import quanto
 
         model = nn.Sequential(effective_linear(layer, self.works_in))

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from bitlinear import BitLinear, Scheme, triton_linear
+from bitlinear.conformance.subject import DTYPES
 from bitlinear.contract import accumulators
 from bitlinear.implementations.eager import Eager
 from bitlinear.implementations.triton import Triton, interpreted
 from bitlinear.quantize import activation_codes, normalise
-from tests.bitlinear.test_conformance import DTYPES, assert_conforms
+from tests.bitlinear.test_conformance import assert_conforms
 
 DEVICE = "cpu" if interpreted() else "cuda"
 SHAPES = [(10, 5), (100, 33), (17, 1), (1, 33), (640, 5)]

@@ -52,9 +52,10 @@ def test_contestants_of_a_contest_differ_in_nothing_but_the_implementation() -> 
     assert [contest.seed for contest in plan()] == [contest.seed for contest in contests]
 
 
-def test_peers_take_part_where_the_suite_or_the_user_asks_for_them_and_records_say_what_they_are() -> None:
+def test_peers_and_those_left_out_take_part_where_they_are_asked_for_and_records_say_what_peers_are() -> None:
     seen = replace(SEEN, implementations={"a": "", "b": "", "p": ""}, peers={"p": {"library": "lib", "version": "1"}})
     suites = {"toy": SUITE, "open": dataclasses.replace(SUITE, implementations=("b",), peers=True)}
+    suites["closed"] = dataclasses.replace(SUITE, left_out=("b",))
 
     def contestants(suite: str, **options: object) -> list[str]:
         request = Request(suites=(suite,), **options)  # type: ignore[arg-type]  # by name
@@ -64,6 +65,8 @@ def test_peers_take_part_where_the_suite_or_the_user_asks_for_them_and_records_s
 
     assert contestants("toy") == ["a", "b"]
     assert contestants("open") == ["b", "p"]
+    assert contestants("closed") == ["a"]
+    assert contestants("closed", implementations=("b",)) == ["b"]
     assert contestants("toy", implementations=("p", "a")) == ["p", "a"]
 
 
