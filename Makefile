@@ -7,7 +7,7 @@ OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
 BASELINE := results/baselines/quick
 BIN := .venv/bin
 
-.PHONY: help bench test test-slow lint types browser baseline clean
+.PHONY: help bench test test-slow lint types browser emulator baseline clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -36,6 +36,12 @@ browser:  ## install the Chromium that tests of the report drive (Debian; elsewh
 	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$sudo apt-get -qq update; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium chromium-driver
+
+emulator:  ## install what runs the ARM kernels of `native` in the tests (Debian)
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$sudo apt-get -qq update; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
 
 # The threads are fixed because bytes allocated in a forward depend on them; one round, because exact metrics have no noise.
 # Measured outside the baseline's own folder, so that replacing it does not make the recorded revision dirty.

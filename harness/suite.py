@@ -51,6 +51,8 @@ class Suite:
     """Contestants by default; empty means the whole catalogue, less its peers."""
     peers: bool = False
     """Whether the catalogue's peers take part by default, beside `implementations`."""
+    left_out: tuple[str, ...] = ()
+    """Of the whole catalogue those that only take part when they are named."""
     baseline: str = ""
     """The contestant whose ratios decide when a contest is precise enough; the first of the contest if it is absent."""
     probed_by: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ typedef struct {
 } call;
 
 #ifndef FEW_TOKENS
-#define FEW_TOKENS 3 /* so many are multiplied with weights that are not unpacked first */
+#define FEW_TOKENS 6 /* so many are multiplied with weights that are not unpacked first */
 #endif
 #ifndef BLOCK_BYTES
 #define BLOCK_BYTES (384 * 1024) /* activation codes worked on at a time: they are to stay in a core's cache */

@@ -27,7 +27,7 @@ class Quanto(WeightOnlyPeer):
         self.contract = f"weights {'int8 per row, symmetric' if bits == 8 else steps}; activations as they are"
 
     def build(self, layer: BitLinear) -> nn.Module:
-        """As `quantize` and `freeze` make it. Raises ValueError where torch's kernel under it would read beyond rows."""
+        """As `quantize` and `freeze` make it. Raises ValueError where the kernel under it would read beyond rows."""
         if self.bits == 8 and layer.in_features % 4 == 0 and layer.in_features % INT8_VECTOR:
             raise ValueError(f"goes to torch's kernel, which reads beyond rows of no multiple of {INT8_VECTOR}")
         from optimum import quanto
