@@ -20,13 +20,8 @@ ALWAYS __m512i add_products(__m512i lanes, __m512i weights, __m512i four) {
     return lanes;
 }
 
-#ifndef AHEAD
-#define AHEAD 4096 /* bytes that weights are fetched ahead of use: a page, which the processor does not look beyond */
-#endif
-
 ALWAYS void dot_chunk(const uint8_t *weights, const int8_t *codes, __m512i lanes[8], const int bits) {
     __m512i chunk = _mm512_loadu_si512(weights);
-    _mm_prefetch(weights + AHEAD, _MM_HINT_T0);
     for (int p = 0; p < 8 / bits; p++) {
         __m512i mask = _mm512_set1_epi8((char)(((1 << bits) - 1) << (p * bits)));
         lanes[p] = add_products(lanes[p], bits == 8 ? chunk : _mm512_and_si512(chunk, mask), broadcast(codes + 4 * p));

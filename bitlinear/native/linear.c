@@ -36,7 +36,7 @@ typedef struct {
 #define FEW_TOKENS 6 /* so many are multiplied with weights that are not unpacked first */
 #endif
 #ifndef BLOCK_BYTES
-#define BLOCK_BYTES (384 * 1024) /* activation codes worked on at a time: they are to stay in a core's cache */
+#define BLOCK_BYTES (1024 * 1024) /* activation codes worked on at a time: about a core's cache */
 #endif
 enum {
     WORTH_A_THREAD = 1 << 16, /* products */
