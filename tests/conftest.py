@@ -1,6 +1,10 @@
 """Settings of the tools that the tests use."""
 
+import os
+
 from hypothesis import settings
+
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: tables would be as wide as the terminal of whoever runs the tests
 
 # A deadline in milliseconds fails on a busy machine, and tells nothing of the code.
 settings.register_profile("no-deadline", deadline=None)

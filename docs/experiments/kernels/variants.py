@@ -1,8 +1,8 @@
 """Variants of the kernels side by side: `python variants.py NxK M SCHEME hot|stream FLAGS...`.
 
-Every FLAGS are compiler flags of one variant, such as "" (as it is), "-DBLOCK_BYTES=131072" or "-DFEW_TOKENS=1 -O2". All variants
-work on the same weights, in turns, on two threads. `stream` goes through copies of them that are together larger than
-any cache. Prints medians in microseconds, bytes of weights a second, and the ratio to the first variant.
+Every FLAGS are compiler flags of one variant, such as "" (as it is), "-DBLOCK_BYTES=131072" or "-DFEW_TOKENS=1 -O2".
+All variants work on the same weights, in turns, on two threads. `stream` goes through copies of them that are together
+larger than any cache. Prints medians in microseconds, bytes of weights a second, and the ratio to the first variant.
 """
 
 import itertools
