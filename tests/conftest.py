@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: tables would be as wide as the terminal of whoever runs the tests
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would be as wide as somebody's terminal
 
 # A deadline in milliseconds fails on a busy machine, and tells nothing of the code.
 settings.register_profile("no-deadline", deadline=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitlinear.native.build import library_file
+from bitlinear.native.build import BuildError, library_file
 from bitlinear.scheme import Scheme, largest_code
 
 PATHS = ("avx512", "avx2", "neon", "plain")
@@ -45,7 +45,7 @@ class Library:
     """The compiled functions, bound to one path."""
 
     def __init__(self, file: Path, path: str) -> None:
-        functions = ctypes.CDLL(str(file))
+        functions = _loaded(file)
         self._forward = functions.bitlinear_forward
         self._forward.argtypes = [POINTER(Layer), c_void_p, POINTER(_Team), *6 * [c_void_p], c_int64, c_int32, c_int32]
         self._forward.restype = c_int64
@@ -82,7 +82,7 @@ class Library:
 def library() -> Library:
     """The library with the best path of this processor, or the one that BITLINEAR_NATIVE_PATH names.
 
-    Raises BuildError where it cannot be compiled, ValueError where the named path cannot run.
+    Raises BuildError where it cannot be compiled or loaded, ValueError where the named path cannot run.
     """
     forced, available = os.environ.get(FORCED, ""), available_paths()
     if forced and forced not in available:
@@ -91,9 +91,19 @@ def library() -> Library:
 
 
 def available_paths() -> tuple[str, ...]:
-    """The paths of PATHS that this processor has. Raises BuildError where the library cannot be compiled."""
-    functions = ctypes.CDLL(str(library_file()))
+    """The paths of PATHS that this processor has. Raises BuildError where the library cannot be compiled or loaded."""
+    functions = _loaded(library_file())
     return tuple(path for path in PATHS if _address_of(functions, path))
+
+
+def _loaded(file: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(file))
+    except OSError as error:
+        raise BuildError(
+            f"the compiled kernels cannot be loaded: {error}; remove them, or set XDG_CACHE_HOME to a folder from which "
+            f"programs may run"
+        ) from error
 
 
 def _address_of(functions: ctypes.CDLL, path: str) -> int | None:
