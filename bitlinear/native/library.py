@@ -101,8 +101,8 @@ def _loaded(file: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(file))
     except OSError as error:
         raise BuildError(
-            f"the compiled kernels cannot be loaded: {error}; remove them, or set XDG_CACHE_HOME to a folder from which "
-            f"programs may run"
+            f"the compiled kernels cannot be loaded: {error}; remove them, or set XDG_CACHE_HOME to a folder from "
+            f"which programs may run"
         ) from error
 
 

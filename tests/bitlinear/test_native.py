@@ -234,6 +234,12 @@ def test_what_is_missing_is_said(variable, words):
     assert words in done.stdout.decode()
 
 
+def test_what_cannot_be_loaded_is_said(tmp_path):
+    (tmp_path / "native.so").write_bytes(b"not a library")
+    with pytest.raises(BuildError, match="cannot be loaded"):
+        Library(tmp_path / "native.so", "plain")
+
+
 def driver(folder, compiler, *flags):
     """The test program, linked with the sources of all paths of the compiler's machine."""
     machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout
