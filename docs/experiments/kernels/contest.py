@@ -1,11 +1,13 @@
 """Contestants with schemes of their own, in turns: `python contest.py NxK M hot|stream NAME/SCHEME...`.
 
-`stream` goes through copies of the layer that are together larger than any cache. Prints medians in microseconds, bytes
-of weights a second, and the ratio to the first.
+`stream` goes through copies of the layer that are together larger than any cache. The name `read` stands for reading as
+many bytes as the scheme's weights have, by a reduction of torch's. Prints medians in microseconds, bytes of weights a
+second, and the ratio to the first.
 """
 
 import copy
 import itertools
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -21,10 +23,26 @@ from suites.workloads.forward import stored_bytes
 RING_BYTES = 96 << 20
 
 
+class Read(nn.Module):
+    """Reads its weight, half of it on each of two threads, and does nothing else with it."""
+
+    weight: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(2, size // 8, dtype=torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The largest number of either half."""
+        return self.weight.amax(1)
+
+
 def build(shape: str, spelling: str) -> nn.Module:
     """The op of NAME/SCHEME."""
     name, _, scheme = spelling.partition("/")
     (n, k), parsed = map(int, shape.split("x")), Scheme.parse(scheme)
+    if name == "read":
+        return Read(n * k * math.ceil(parsed.weight_bits) // 8)
     torch.manual_seed(0)
     return find(name).build(BitLinear(k, n, parsed.groups, weight_bits=parsed.weight_bits, norm=parsed.norm))
 
