@@ -1,4 +1,4 @@
-"""quick: the suite of the README and of CI. All metrics, decode and prefill, in about a minute and a half."""
+"""quick: the suite of the README and of CI. All metrics, decode and prefill, in under two minutes."""
 
 from harness.model import Budget
 from harness.suite import Suite
