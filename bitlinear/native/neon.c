@@ -40,13 +40,6 @@ ALWAYS void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes, const 
                 vst1q_s8((int8_t *)bytes, plane_of(vld1q_u8(packed + CHUNK * c + QUARTER * q), p, bits));
 }
 
-#define FOR_BITS(bits)                                                                                        \
-    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
-        dot(weights, codes, chunks, sums, bits);                                                              \
-    }                                                                                                         \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
-        unpack(packed, chunks, bytes, bits);                                                                  \
-    }
 FOR_BITS(1)
 FOR_BITS(2)
 FOR_BITS(4)

@@ -18,13 +18,6 @@ static inline void unpack(const uint8_t *packed, int64_t chunks, uint8_t *bytes,
             for (int i = 0; i < CHUNK; i++) *bytes++ = code_at(packed, bits, plane, CHUNK * c + i);
 }
 
-#define FOR_BITS(bits)                                                                                        \
-    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
-        dot(weights, codes, chunks, sums, bits);                                                              \
-    }                                                                                                         \
-    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
-        unpack(packed, chunks, bytes, bits);                                                                  \
-    }
 FOR_BITS(1)
 FOR_BITS(2)
 FOR_BITS(4)

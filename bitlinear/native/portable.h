@@ -122,4 +122,13 @@ static void store(const float y[][2][TILE], int tokens, int64_t count, const flo
             store_token(y[m][0], bias, type, count, to);
 }
 
+/* `dot` and `unpack` of a path, which take the number of bits, for a constant one: `dot_2`, `unpack_2`. */
+#define FOR_BITS(bits)                                                                                        \
+    static void dot_##bits(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE]) { \
+        dot(weights, codes, chunks, sums, bits);                                                              \
+    }                                                                                                         \
+    static void unpack_##bits(const uint8_t *packed, int64_t chunks, uint8_t *bytes) {                        \
+        unpack(packed, chunks, bytes, bits);                                                                  \
+    }
+
 #endif
