@@ -22,15 +22,20 @@ class Pair:
     """None unless both sides were measured."""
 
 
-def match(baseline: Mapping[str, Result], candidate: Mapping[str, Result], metrics: Collection[str]) -> list[Pair]:
-    """Every case and metric of either run, by case name, limited to `metrics`."""
+def match(
+    baseline: Mapping[str, Result], candidate: Mapping[str, Result], metrics: Collection[str], *, paired: bool = False
+) -> list[Pair]:
+    """Every case and metric of either run, by case name, limited to `metrics`.
+
+    `paired` says that both sides took turns in the same rounds.
+    """
     pairs = []
     for name in {**baseline, **candidate}:
         sides = [side for side in (baseline.get(name), candidate.get(name)) if side is not None]
         measured = {metric.name for side in sides for metric in side.metrics}
         for metric in METRICS.values():
             if metric.name in measured and metric.name in metrics:
-                comparison = _compare(metric, baseline.get(name), candidate.get(name))
+                comparison = _compare(metric, baseline.get(name), candidate.get(name), paired)
                 pairs.append(Pair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
     return pairs
 
@@ -58,10 +63,12 @@ def in_one_run(baseline: Result, candidate: Result) -> Comparison:
     return paired_ratio(latency, baseline.rounds(latency), candidate.rounds(latency), looked_at=candidate.looked_at)
 
 
-def _compare(metric: Metric, baseline: Result | None, candidate: Result | None) -> Comparison | None:
+def _compare(metric: Metric, baseline: Result | None, candidate: Result | None, paired: bool) -> Comparison | None:
     if baseline is None or candidate is None or metric not in baseline.metrics or metric not in candidate.metrics:
         return None
     base, head = baseline.rounds(metric), candidate.rounds(metric)
     if metric.assume == "exact":
         return exact_ratio(metric, base, head)
+    if paired:
+        return paired_ratio(metric, base, head, looked_at=True, apart=True)
     return unpaired_ratio(metric, base, head, looked_at=baseline.looked_at or candidate.looked_at)

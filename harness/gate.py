@@ -1,4 +1,4 @@
-"""From comparisons to verdicts: does the candidate regress against the baseline, and what is the exit code.
+"""From two runs to verdicts: does the candidate regress against the baseline, and what is the exit code.
 
 Nothing that was not measured, cannot be compared or is not a number ever counts as a pass.
 """
@@ -12,21 +12,24 @@ from typing import Literal, TypeAlias
 from harness.compare import Pair, match
 from harness.environment import differences
 from harness.metric import KINDS, Metric
-from harness.model import Comparison, Verdict, Word
-from harness.quantity import amount, change, distinct_amounts, slower
+from harness.model import Comparison
+from harness.quantity import amount, change, distinct_amounts
 from harness.results import Result, results
-from harness.stats import ONE_ROUND, rounds_needed, within_tolerance
+from harness.rules import Rules
+from harness.stats import within_tolerance
 from harness.store import StoredRun
-
-MARGIN = 0.05
-_MOST_ROUNDS = 60
-"""More than anybody would wait for."""
+from harness.timing_verdict import judge_mean, judge_timings, moved
+from harness.verdict import Verdict, Word
+from harness.wording import full_precision
 
 Policy: TypeAlias = Literal["pr", "release"]
 """Under `release` an inconclusive row fails the gate; under `pr` it is shown."""
 
 Judged: TypeAlias = tuple[Word, str]
 """A word and its reason."""
+
+SENTINEL = "sentinel"
+"""The fact of a case that cannot differ between two revisions."""
 
 
 @dataclass(frozen=True)
@@ -35,67 +38,136 @@ class Judgement:
 
     pairs: Sequence[Pair]
     verdicts: Sequence[Verdict | None]
-    """One a pair; None for metrics that are shown and never judged."""
+    """One a pair; None for metrics that are shown and never judged, and for latencies of sentinels."""
     differing: Sequence[str]
     """Why latencies may not be compared; empty when they may be."""
-    margin: float
+    rules: Rules
+    geometric_mean: Verdict | None = None
+    """Of the latencies of all cases; None where fewer than two were compared."""
+    sentinels: tuple[Verdict, ...] = ()
+    """Cases whose code cannot differ: `regressed` means that one has moved, by either direction."""
 
     @property
     def judged(self) -> list[Verdict]:
-        """The verdicts alone."""
-        return [verdict for verdict in self.verdicts if verdict is not None]
+        """The verdicts alone, with that on the geometric mean."""
+        return [verdict for verdict in (*self.verdicts, self.geometric_mean) if verdict is not None]
+
+    @property
+    def invalid(self) -> str:
+        """Why the environment gives no verdict on latencies; empty when it does."""
+        return _invalid(self.sentinels)
 
 
 def judge_runs(
-    baseline: StoredRun, candidate: StoredRun, metrics: Collection[str], margin: float = MARGIN
+    baseline: StoredRun, candidate: StoredRun, metrics: Collection[str], rules: Rules | None = None
 ) -> Judgement:
-    """Hold two runs side by side, limited to `metrics`, and judge every row."""
-    pairs = match(_results(baseline), _results(candidate), metrics)
+    """Hold two runs side by side, limited to `metrics`, and judge every row.
+
+    Runs of one pair, whose sides took turns in the same rounds, are judged by the differences within rounds.
+    """
+    paired = bool(baseline.run.pair) and baseline.run.pair == candidate.run.pair
+    pairs = match(_results(baseline), _results(candidate), metrics, paired=paired)
     differing = differences(baseline.run.environment, candidate.run.environment)
-    verdicts = [None if pair.metric.informative else judge(pair, differing, margin) for pair in pairs]
-    return Judgement(pairs, verdicts, differing, margin)
+    rounds = [record.round + 1 for record in (*baseline.records, *candidate.records)]
+    return judge(pairs, differing, rules or Rules(), max(rounds, default=0) if paired else None)
+
+
+def judge(pairs: Sequence[Pair], differing: Sequence[str], rules: Rules, reached: int | None = None) -> Judgement:
+    """The verdicts on all pairs.
+
+    `differing` says why latencies of the two machines may not be compared; it is empty when they may be. `reached` is
+    the number of rounds of a gate whose sides took turns, and None for runs that were measured each by itself.
+    """
+    at_once = {(pair.case.name, pair.metric.name): _at_once(pair, differing, rules) for pair in pairs}
+    timed = [
+        pair for pair in pairs if at_once[pair.case.name, pair.metric.name] is None and not pair.metric.informative
+    ]
+    cases = [pair for pair in timed if not is_sentinel(pair)]
+    watched = [pair for pair in timed if is_sentinel(pair) and pair.metric.name == "latency"]
+    sentinels = moved(watched, rules, reached)
+    invalid = _invalid(sentinels)
+    judged: dict[tuple[str, str], Verdict] = {}
+    mean = None
+    if invalid:
+        judged = {
+            (pair.case.name, pair.metric.name): Verdict(
+                pair.case, pair.metric.name, "incomparable", invalid, pair.comparison
+            )
+            for pair in cases
+        }
+    else:
+        for metric in {pair.metric.name: None for pair in cases}:
+            family = [pair for pair in cases if pair.metric.name == metric]
+            judged |= {(name, metric): verdict for name, verdict in judge_timings(family, rules, reached).items()}
+        mean = judge_mean([pair for pair in cases if pair.metric.name == "latency"], rules, reached)
+    verdicts = [judged.get(key) or verdict for key, verdict in at_once.items()]
+    return Judgement(pairs, verdicts, differing, rules, mean, sentinels)
+
+
+def is_sentinel(pair: Pair) -> bool:
+    """Whether the case is torch's own code, which no change of a contestant can make slower or faster."""
+    sides = [side for side in (pair.baseline, pair.candidate) if side is not None]
+    return full_precision(pair.case.implementation) or any(SENTINEL in side.facts for side in sides)
+
+
+def exit_code(judgement: Judgement, policy: Policy) -> int:
+    """0 only when something was judged ok or improved, and nothing worse: 1 regressed, 4 a sentinel moved, 5 not
+    measured or nothing judged, 2 incomparable, 3 inconclusive (under `pr`, only when nothing of that metric passed), in
+    this order.
+    """
+    words = Counter(verdict.word for verdict in judgement.judged)
+    inconclusive = {verdict.metric for verdict in judgement.judged if verdict.word == "inconclusive"}
+    passed = {verdict.metric for verdict in judgement.judged if verdict.word in ("ok", "improved")}
+    if words["regressed"]:
+        return 1
+    if judgement.invalid:
+        return 4
+    if words["not_measured"]:
+        return 5
+    if words["incomparable"]:
+        return 2
+    if inconclusive and (policy == "release" or not inconclusive <= passed):
+        return 3
+    return 0 if passed else 5
+
+
+def detectable(judgement: Judgement) -> float:
+    """The slowdown that would have been found in nine of ten repetitions in every latency judged; NaN without any."""
+    known = [one.detectable for one in judgement.verdicts if one and not math.isnan(one.detectable)]
+    return max(known, default=math.nan)
+
+
+def _invalid(sentinels: Sequence[Verdict]) -> str:
+    found = [verdict for verdict in sentinels if verdict.word == "regressed"]
+    if not found:
+        return ""
+    change_of = found[0].reason.partition(";")[0]
+    return (
+        f"the environment is invalid: {found[0].case.implementation}, whose code is the same on both sides, is"
+        f" {change_of}; end what else runs, see `bitbench env --check`, and gate again"
+    )
 
 
 def _results(stored: StoredRun) -> dict[str, Result]:
     return results(stored.records, stored.run.aims)
 
 
-def judge(pair: Pair, differing: Sequence[str], margin: float = MARGIN) -> Verdict:
-    """The verdict on one metric of one case.
-
-    `differing` says why latencies of the two machines may not be compared; it is empty when they may be. `margin` is
-    the slowdown that is tolerated: 0.05 is 5 %.
-    """
-    word, reason = _unmeasured(pair) or _compared(pair, differing, margin)
-    return Verdict(pair.case, pair.metric.name, word, reason, pair.comparison)
-
-
-def exit_code(verdicts: Sequence[Verdict], policy: Policy) -> int:
-    """0 only when something was judged ok or improved, and nothing worse: 1 regressed, 5 not measured or nothing
-    judged, 2 incomparable, 3 inconclusive (under `pr`, only when there is nothing else), in this order.
-    """
-    words = Counter(verdict.word for verdict in verdicts)
-    passed = words["ok"] + words["improved"]
-    if words["regressed"]:
-        return 1
-    if words["not_measured"]:
-        return 5
-    if words["incomparable"]:
-        return 2
-    if words["inconclusive"] and (policy == "release" or not passed):
-        return 3
-    return 0 if passed else 5
+def _at_once(pair: Pair, differing: Sequence[str], rules: Rules) -> Verdict | None:
+    """The verdict that takes no statistics; None where there is none, or where the rounds decide."""
+    if pair.metric.informative:
+        return None
+    found = _unmeasured(pair) or _incomparable(pair, differing)
+    if found is None and pair.metric.assume == "exact":
+        found = _exact(rules.metric(pair.metric), _comparison(pair))
+    if found is None and math.isnan(_comparison(pair).ratio):
+        found = "not_measured", "; ".join(_comparison(pair).warnings) or "not a number"
+    return Verdict(pair.case, pair.metric.name, *found, pair.comparison) if found else None
 
 
-def detectable(verdicts: Sequence[Verdict], margin: float = MARGIN) -> float:
-    """The slowdown that every latency judged here would have shown: the margin on top of the widest interval.
-
-    A true slowdown of this size is called in about half of all repetitions. NaN when no interval is known.
-    """
-    timed = [verdict for verdict in verdicts if verdict.metric == "latency" and verdict.word != "incomparable"]
-    ratios = [verdict.comparison for verdict in timed if verdict.comparison]
-    widths = [ratio.hi / ratio.ratio for ratio in ratios if math.isfinite(ratio.hi)]
-    return (1 + margin) * max(widths) - 1 if widths else math.nan
+def _comparison(pair: Pair) -> Comparison:
+    if pair.comparison is None:
+        raise ValueError(f"{pair.case.name}, {pair.metric.name}: measured on both sides and never compared")
+    return pair.comparison
 
 
 def _unmeasured(pair: Pair) -> Judged | None:
@@ -121,44 +193,10 @@ def _absence(result: Result | None, side: str) -> str:
     return f"{result.end.outcome.replace('_', ' ')} in round {result.end.round + 1} of the {side}: {result.end.reason}"
 
 
-def _compared(pair: Pair, differing: Sequence[str], margin: float) -> Judged:
-    ratio = pair.comparison
-    if ratio is None:
-        raise ValueError(f"{pair.case.name}, {pair.metric.name}: measured on both sides and never compared")
+def _incomparable(pair: Pair, differing: Sequence[str]) -> Judged | None:
     if differing and pair.metric.name not in KINDS["portable"]:
         return "incomparable", f"not like machines ({'; '.join(differing)}); measure both on one machine"
-    if pair.metric.assume == "exact":
-        return _exact(pair.metric, ratio)
-    return _sampled(pair.metric, ratio, margin)
-
-
-def _sampled(metric: Metric, ratio: Comparison, margin: float) -> Judged:
-    """The interval of the ratio against the margin; see `judge`."""
-    if math.isnan(ratio.ratio):
-        return "not_measured", "; ".join(ratio.warnings) or "not a number"
-    lo, hi = (
-        (ratio.lo, ratio.hi) if metric.better == "lower" else (1 / ratio.hi, 1 / ratio.lo if ratio.lo else math.inf)
-    )
-    words = slower(ratio) if metric.unit == "s" else change(ratio, metric)
-    if math.isnan(lo) or math.isnan(hi):
-        return "inconclusive", f"{words}; {ONE_ROUND}"
-    if lo > 1 + margin:
-        return "regressed", f"{words}; the margin is {_percent(margin)}"
-    if hi < 1 / (1 + margin):
-        return "improved", words
-    if hi <= 1 + margin:
-        return "ok", words
-    return "inconclusive", f"{words} reaches beyond the margin of {_percent(margin)}; {_cure(ratio, margin)}"
-
-
-def _cure(ratio: Comparison, margin: float) -> str:
-    """How many rounds would bring the interval down to the distance between the ratio and the margin."""
-    n = min(ratio.baseline.n, ratio.candidate.n)
-    distance = abs(math.log1p(margin) - math.log(ratio.ratio))
-    needed = rounds_needed(n, math.log(ratio.hi / ratio.ratio), distance)
-    if needed <= _MOST_ROUNDS:
-        return f"use --rounds {needed}"
-    return "more rounds will not settle it: quieten the machine or choose another --margin"
+    return None
 
 
 def _exact(metric: Metric, ratio: Comparison) -> Judged:
@@ -172,7 +210,3 @@ def _exact(metric: Metric, ratio: Comparison) -> Judged:
     word: Word = "improved" if (after < before) == (metric.better == "lower") else "regressed"
     one, other = distinct_amounts(before, after, metric.unit)
     return word, f"{one} became {other} ({change(ratio, metric)})"
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:g} %"

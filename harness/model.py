@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 Value: TypeAlias = int | float | str
@@ -24,7 +24,6 @@ Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 """What is outside these bounds, or is not a number, is refused when it is read."""
 
 Outcome = Literal["measured", "skipped", "failed", "crashed", "timed_out"]
-Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]
 
 
 def normalise_value(value: object) -> Value:
@@ -250,6 +249,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     revision: Revision
     argv: tuple[str, ...] = ()
+    pair: str = ""
+    """The gate that it is a side of; both sides of one took turns in the same rounds. Empty for a run by itself."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -277,13 +278,3 @@ class Comparison(msgspec.Struct, frozen=True):
     paired: bool
     """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
     warnings: tuple[str, ...] = ()
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """The judgement on one metric of one case, with its reason in words."""
-
-    case: Case
-    metric: str
-    word: Word
-    reason: str
-    comparison: Comparison | None = None

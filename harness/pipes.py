@@ -8,9 +8,9 @@ from typing import BinaryIO, TypeAlias
 
 from harness.limit import MemoryLimit
 from harness.line import decode, encode
-from harness.protocol import Answer, Description, Question
+from harness.protocol import Answer, Question, Reply
 
-Respond: TypeAlias = Callable[[Question], Answer | Description]
+Respond: TypeAlias = Callable[[Question], Reply]
 
 
 def serve(respond: Respond, requests: BinaryIO, replies: BinaryIO, memory: MemoryLimit) -> None:

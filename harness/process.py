@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -16,7 +17,8 @@ from harness.errors import InvalidEnvironmentError
 from harness.limit import met
 from harness.line import LineError, decode, encode
 from harness.model import Outcome
-from harness.protocol import Answer, Describe, Description, Question
+from harness.protocol import Answer, Describe, Description, Loaded, Question, Whence
+from harness.start import BEGIN, OWN, Sources
 
 START_LIMIT = 120.0
 """Seconds that a worker may take to import torch and describe itself."""
@@ -38,6 +40,9 @@ SUSPENSION = 0.5
 
 WORKER = "harness.worker"
 
+STOP, CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
+"""None where processes cannot be stopped."""
+
 Reply = TypeVar("Reply")
 
 
@@ -53,7 +58,8 @@ class WorkerLostError(Exception):
 class WorkerProcess:
     """A real worker. The controller sleeps in `ask` while it computes.
 
-    `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run.
+    `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run, and
+    `sources` where its contestants come from: by default the current folder.
     """
 
     def __init__(
@@ -62,16 +68,19 @@ class WorkerProcess:
         environment: Mapping[str, str] | None = None,
         memory_limit: float = 0.0,
         program: str = WORKER,
+        sources: Sources | None = None,
     ) -> None:
         self._memory_limit = memory_limit
         self._asked = 0
         self._reply = b""
         self._hung_up = False
+        self._resting = False
         self._said = b""
         self._output = 0
+        places = encode(sources or Sources((str(Path.cwd()),))).decode()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", program, module, str(int(memory_limit))],
+                [sys.executable, "-P", "-c", BEGIN, str(OWN), places, program, module, str(int(memory_limit))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -99,6 +108,10 @@ class WorkerProcess:
                 f"the worker does not start: {lost.reason}; try: {sys.executable} -c 'import torch'"
             ) from lost
 
+    def loaded(self, root: str, instead_of: str) -> Loaded:
+        """What it has loaded from below `root`, and from `instead_of`. Raises WorkerLostError as `ask`."""
+        return self._exchange(Whence(root, instead_of), Loaded, START_LIMIT)
+
     def ask(self, question: Question, limit: float) -> Answer:
         """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds.
 
@@ -111,7 +124,23 @@ class WorkerProcess:
         doubt = f"the machine was suspended for {asleep:.0f} s meanwhile: measure this case again"
         return msgspec.structs.replace(answer, warnings=(*answer.warnings, doubt))
 
+    def rest(self) -> None:
+        """Stop it and all that it started until it is asked again, so that it takes nothing from whoever computes.
+
+        Without that, threads of a parallel region that has ended would spin for milliseconds, ready for the next one.
+        """
+        if STOP is not None and CONTINUE is not None and not self._resting and self._process.poll() is None:
+            os.killpg(self._process.pid, STOP)
+            self._resting = True
+
+    def _wake(self) -> None:
+        if self._resting and CONTINUE is not None:
+            with contextlib.suppress(ProcessLookupError):  # somebody else has ended it meanwhile
+                os.killpg(self._process.pid, CONTINUE)
+        self._resting = False
+
     def _exchange(self, question: Question, kind: type[Reply], limit: float) -> Reply:
+        self._wake()
         self._listen(0)
         self._said, self._output = b"", 0
         self._asked += 1

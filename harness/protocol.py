@@ -17,6 +17,13 @@ class Find(msgspec.Struct, frozen=True, tag="find"):
     implementation: str
 
 
+class Whence(msgspec.Struct, frozen=True, tag="whence"):
+    """Say which files below `root` you have loaded, and which of `instead_of`, of which you should have none."""
+
+    root: str
+    instead_of: str
+
+
 class Ceilings(msgspec.Struct, frozen=True, tag="ceilings"):
     """Measure how fast this machine reads memory and multiplies matrices, with `threads` threads on `device`.
 
@@ -77,7 +84,7 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     """Forget every prepared case."""
 
 
-Question: TypeAlias = Describe | Find | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
+Question: TypeAlias = Describe | Find | Whence | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -105,3 +112,15 @@ class Description(msgspec.Struct, frozen=True):
     """What is wrong with the list of implementations, in sentences for the user."""
     peers: dict[str, Params] = {}
     """Of `implementations` those that are other people's libraries, with what is known of each."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The reply to `Whence`."""
+
+    files: dict[str, str]
+    """Paths below the root, each with the SHA-256 of the file."""
+    strays: tuple[str, ...] = ()
+    """Paths of what came from elsewhere in the checkout that this process stands for."""
+
+
+Reply: TypeAlias = Answer | Description | Loaded

@@ -24,7 +24,12 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "noise": {name: [value] for name, value in noise.items()}} if isinstance(noise, dict) else line
 
 
-MIGRATIONS: dict[int, Lift] = {1: _noise_by_block}
+def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
+    """Schema 3 only added fields."""
+    return line
+
+
+MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved}
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 

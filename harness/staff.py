@@ -1,7 +1,8 @@
 """Hiring workers for a run, and asking the first one what the machine is and what it can do."""
 
+import random
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness import ceiling_cache
 from harness.ceiling import from_answer
@@ -11,21 +12,37 @@ from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Ceilings as MeasureCeilings
 from harness.protocol import Find
-from harness.scout import Worker
+from harness.start import Sources
 from harness.suite import Registry
 
 CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""
+PADDING, BALLAST = 4096, 1 << 22
+"""Bytes that the environment of a shuffled worker is longer, and that it allocates first, at most."""
 IMPORT_LIMIT = 120.0
 """Seconds that importing an implementation of the user's may take."""
 
 
 class Staff:
-    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one."""
+    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one.
 
-    def __init__(self, registry: Registry, memory_limit: float) -> None:
+    With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
+    so that where stack and heap lie is luck that every worker draws anew.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        memory_limit: float,
+        sources: Sources | None = None,
+        shuffle: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._module = registry.module
         self._memory_limit = memory_limit
+        self._sources = sources
+        self._shuffle = random.SystemRandom() if shuffle else None
+        self._environment = dict(environment or {})
         self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
@@ -33,9 +50,13 @@ class Staff:
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-        return WorkerProcess(self._module, environment, self._memory_limit)
+        if self._shuffle is not None:
+            environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
+            environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
+        environment |= self._environment
+        return WorkerProcess(self._module, environment, self._memory_limit, sources=self._sources)
 
-    def hire(self) -> Worker:
+    def hire(self) -> WorkerProcess:
         """A fresh worker; the one that described the machine serves first."""
         worker, self._first = self._first or self._start(), None
         return worker

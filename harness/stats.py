@@ -6,7 +6,7 @@ treating them as independent makes intervals several times too short. Logs, beca
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Protocol, TypeAlias
 
@@ -42,6 +42,12 @@ def round_value(values: Sequence[float]) -> float:
     return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
 
 
+def round_logs(rounds: Mapping[int, Measurement]) -> dict[int, float]:
+    """The log of the one value that stands for each round, by round; those that have none are left out."""
+    logs = {number: _log(round_value(taken.values)) for number, taken in rounds.items()}
+    return {number: log for number, log in logs.items() if not math.isnan(log)}
+
+
 class Taken(Protocol):
     """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
 
@@ -54,15 +60,19 @@ class Taken(Protocol):
         """One a value, or none at all."""
 
 
-def log_ratio(baseline: Taken, candidate: Taken) -> float:
+def log_ratio(baseline: Taken, candidate: Taken, *, apart: bool = False) -> float:
     """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
 
     A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
     other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
     quarter, blocks that something shorter has spoilt. Where there are too few blocks to leave one out, it is the ratio
     of the medians of all samples. docs/measurement.md says how this was chosen.
+
+    `apart` says that the sides ran in two processes. The first samples after one has given way to the other then find
+    threads asleep and caches full of the other's data, so that a block's lowest sample takes the place of its mean
+    (docs/gate.md).
     """
-    base, head = _by_block(baseline), _by_block(candidate)
+    base, head = (_by_block(side, min if apart else statistics.fmean) for side in (baseline, candidate))
     common = base.keys() & head.keys()
     if len(common) < FEW:
         return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
@@ -77,12 +87,12 @@ def midmean(values: Sequence[float]) -> float:
     return statistics.fmean(sorted(values)[cut : len(values) - cut])
 
 
-def _by_block(measurement: Taken) -> dict[int, float]:
-    """Mean of the logs of each block's values, by block."""
+def _by_block(measurement: Taken, of_block: Callable[[Sequence[float]], float]) -> dict[int, float]:
+    """What stands for the logs of each block's values, by block."""
     logs: dict[int, list[float]] = {}
     for block, value in zip(measurement.blocks, measurement.values, strict=False):  # old records have no blocks
         logs.setdefault(block, []).append(_log(value))
-    return {block: statistics.fmean(values) for block, values in logs.items()}
+    return {block: of_block(values) for block, values in logs.items()}
 
 
 def summarise(
@@ -106,14 +116,20 @@ def summarise(
 
 
 def paired_ratio(
-    metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE, *, looked_at: bool = False
+    metric: Metric,
+    baseline: Rounds,
+    candidate: Rounds,
+    confidence: float = CONFIDENCE,
+    *,
+    looked_at: bool = False,
+    apart: bool = False,
 ) -> Comparison:
     """Candidate over baseline from the rounds that have both: Student's t on the logs of the rounds' ratios.
 
-    What a round does to both sides alike cancels.
+    What a round does to both sides alike cancels. `apart` says that the sides ran in two processes.
     """
     common = sorted(baseline.keys() & candidate.keys())
-    logs, warnings = _usable([log_ratio(baseline[r], candidate[r]) for r in common], metric)
+    logs, warnings = _usable([log_ratio(baseline[r], candidate[r], apart=apart) for r in common], metric)
     if not common:
         warnings.append(NO_COMMON_ROUND)
     ratio, lo, hi = _interval(logs, _level(confidence, looked_at))
@@ -132,7 +148,7 @@ def unpaired_ratio(
     shift = statistics.fmean(head) - statistics.fmean(base) if base and head else math.nan
     interval = (_exp(shift), math.nan, math.nan)
     if len(base) > 1 and len(head) > 1:
-        interval = _around(shift, *_welch(base, head), _level(confidence, looked_at))
+        interval = _around(shift, *welch(base, head), _level(confidence, looked_at))
     return _comparison(metric, baseline, candidate, interval, confidence, [*warnings, *more], paired=False)
 
 
@@ -142,9 +158,9 @@ def rounds_needed(n: int, half_width: float, target: float, confidence: float = 
     `half_width` is what `n` rounds a side gave; `unpaired_ratio` has two sides, `paired_ratio` one. Supposes that the
     noise stays as it is; 1000 means that many or more.
     """
-    noise = half_width * math.sqrt(n) / _student(sides * (n - 1), confidence)
+    noise = half_width * math.sqrt(n) / student(sides * (n - 1), confidence)
     candidates = range(n + 1, 1000)
-    return next((k for k in candidates if noise * _student(sides * (k - 1), confidence) <= target * math.sqrt(k)), 1000)
+    return next((k for k in candidates if noise * student(sides * (k - 1), confidence) <= target * math.sqrt(k)), 1000)
 
 
 def exact_ratio(metric: Metric, baseline: Rounds, candidate: Rounds) -> Comparison:
@@ -201,31 +217,32 @@ def _usable(logs: Iterable[float], metric: Metric) -> tuple[list[float], list[st
 def _interval(logs: Sequence[float], confidence: float) -> tuple[float, float, float]:
     if len(logs) < 2:
         return _exp(logs[0]) if logs else math.nan, math.nan, math.nan
-    error = math.sqrt(_variance(logs) / len(logs))
+    error = math.sqrt(variance(logs) / len(logs))
     return _around(statistics.fmean(logs), error, len(logs) - 1, confidence)
 
 
-def _variance(values: Sequence[float]) -> float:
-    """Of a sample. `statistics.variance` computes in fractions, which takes a hundred times as long."""
+def variance(values: Sequence[float]) -> float:
+    """Of a sample of two or more. `statistics.variance` computes in fractions, which takes a hundred times as long."""
     mean = statistics.fmean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def _welch(base: Sequence[float], head: Sequence[float]) -> tuple[float, float]:
-    """Standard error of the difference of means, and its degrees of freedom."""
-    parts = [_variance(side) / len(side) for side in (base, head)]
+def welch(base: Sequence[float], head: Sequence[float]) -> tuple[float, float]:
+    """Standard error of the difference of means, and its degrees of freedom (Satterthwaite)."""
+    parts = [variance(side) / len(side) for side in (base, head)]
     weight = sum(part**2 / (len(side) - 1) for part, side in zip(parts, (base, head), strict=True))
     freedom = sum(parts) ** 2 / weight if weight else len(base) + len(head) - 2.0
     return math.sqrt(sum(parts)), freedom
 
 
 def _around(centre: float, error: float, freedom: float, confidence: float) -> tuple[float, float, float]:
-    half = _student(freedom, confidence) * error
+    half = student(freedom, confidence) * error
     return _exp(centre), _exp(centre - half), _exp(centre + half)
 
 
 @cache
-def _student(freedom: float, confidence: float) -> float:
+def student(freedom: float, confidence: float) -> float:
+    """Student's quantile of a two-sided interval: how many standard errors it reaches to either side."""
     from scipy.special import stdtrit  # late: a quarter of a second, and not needed for exact metrics
 
     return float(stdtrit(freedom, 0.5 + confidence / 2))

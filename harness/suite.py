@@ -1,8 +1,8 @@
 """Suites: axes that expand to cases, and the workload that turns one case into something callable.
 
 A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`, and may name in `GUARDED` the
-packages that no contestant is to change. Its declarations import no torch; the two references that do
-("module:function") are followed in the worker only.
+packages that no contestant is to change, and in `SENTINELS` suites that are part of every gate. Its declarations import
+no torch; the two references that do ("module:function") are followed in the worker only.
 """
 
 import importlib
@@ -193,6 +193,8 @@ class Registry:
     """"module:function" of `() -> Catalogue`; imported in the worker only."""
     guarded: tuple[str, ...] = ()
     """Packages whose functions no contestant is to replace, the contestants' own among them."""
+    sentinels: tuple[str, ...] = ()
+    """Suites of cases that no change of a contestant can move; they ride along in every gate."""
 
     @classmethod
     def load(cls, module: str) -> "Registry":
@@ -200,7 +202,8 @@ class Registry:
         try:
             package = importlib.import_module(module)
             suites = {suite.name: suite for suite in package.SUITES}
-            return cls(module, suites, package.CATALOGUE, getattr(package, "GUARDED", ()))
+            guarded, sentinels = (getattr(package, name, ()) for name in ("GUARDED", "SENTINELS"))
+            return cls(module, suites, package.CATALOGUE, guarded, sentinels)
         except (ImportError, AttributeError) as error:
             raise UsageError(
                 f"{module!r} is not a package of suites ({error}); it must define SUITES and CATALOGUE"

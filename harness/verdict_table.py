@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from harness.compare import Pair
 from harness.gate import Judgement, Policy, detectable, exit_code
-from harness.model import Case, Summary, Verdict, Word
+from harness.model import Case, Summary
 from harness.quantity import change, with_spread
 from harness.result_table import describe_run
 from harness.results import Result, varying
 from harness.store import StoredRun
 from harness.table import Block, Cell, Column, Table
+from harness.verdict import EVERYTHING, Verdict, Word
 
 _WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 """The gravest first."""
@@ -21,6 +22,7 @@ _MEANING = {
     1: "regressed",
     2: "incomparable",
     3: "inconclusive",
+    4: "the environment is invalid",
     5: "not everything was measured and judged",
 }
 
@@ -46,22 +48,36 @@ def comparison_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgem
         for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True)
     ]
     blocks: list[Block] = [_sides(baseline, candidate), Table(naming.shared, columns, _without_repeats(rows))]
-    return [*blocks, _counts(judgement), *_doubts(baseline, candidate, judgement)]
+    mean = judgement.geometric_mean
+    told = [f"geometric mean of the latencies: {mean.reason} ({_spaced(mean.word)})"] if mean else []
+    return [*blocks, "\n".join([_counts(judgement), *told]), *_doubts(baseline, candidate, judgement)]
 
 
 def gate_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgement, policy: Policy) -> list[Block]:
     """For people: the verdict in one line, then the rows that are not simply ok, the gravest first."""
-    code = exit_code(judgement.judged, policy)
-    limit = detectable(judgement.judged, judgement.margin)
-    rules = f"margin {100 * judgement.margin:g} %, policy {policy}"
-    if math.isfinite(limit):
-        rules += f"; a slowdown of {100 * limit:.1f} % would have shown in every latency"
-    head = f"{_MEANING[code]} (exit code {code}): {_counts(judgement)}\n{rules}\n{_sides(baseline, candidate)}"
+    head = f"{headline(judgement, policy)}\n{rules_line(judgement, policy)}\n{_sides(baseline, candidate)}"
     naming = _Naming(judgement.pairs)
     rows = _folded([verdict for verdict in judgement.judged if verdict.word != "ok"], naming)
     columns = tuple(Column(heading) for heading in ("verdict", "implementation", "case", "metric", "reason"))
     tables: list[Block] = [Table(naming.shared, columns, rows)] if rows else []
     return [head, *tables, *_doubts(baseline, candidate, judgement)]
+
+
+def headline(judgement: Judgement, policy: Policy) -> str:
+    """The verdict in one line."""
+    code = exit_code(judgement, policy)
+    return f"{_MEANING[code]} (exit code {code}): {_counts(judgement)}"
+
+
+def rules_line(judgement: Judgement, policy: Policy) -> str:
+    """What was tolerated, what would have been found, and what became of all cases together."""
+    words = [f"margin {100 * judgement.rules.margin:g} %, policy {policy}"]
+    limit, mean = detectable(judgement), judgement.geometric_mean
+    if math.isfinite(limit):
+        words.append(f"a slowdown of {100 * limit:.1f} % would have been found in every latency")
+    if mean is not None:
+        words.append(f"geometric mean of the latencies: {mean.reason.partition(';')[0]}")
+    return "; ".join(words)
 
 
 def tidy(judgement: Judgement) -> Table:
@@ -71,7 +87,7 @@ def tidy(judgement: Judgement) -> Table:
     rows = []
     for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True):
         row: list[Cell] = [pair.case.name, pair.metric.name, pair.metric.unit]
-        row += [verdict.word, verdict.reason] if verdict else ["", "informative: shown, never judged"]
+        row += [verdict.word, verdict.reason] if verdict else ["", "shown, never judged"]
         row += [*_numbers(pair.baseline, pair), *_numbers(pair.candidate, pair)]
         ratio = pair.comparison
         rows.append([*row, *((ratio.ratio, ratio.lo, ratio.hi) if ratio else (None, None, None))])
@@ -83,9 +99,12 @@ def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
     return {
         "baseline": baseline.run,
         "candidate": candidate.run,
-        "margin": judgement.margin,
+        "rules": judgement.rules,
         "differing": judgement.differing,
+        "invalid": judgement.invalid,
         "counts": Counter(verdict.word for verdict in judgement.judged),
+        "geometric_mean": judgement.geometric_mean,
+        "sentinels": judgement.sentinels,
         "warnings": warnings(baseline, candidate, judgement),
         "rows": tidy(judgement).as_dicts(),
     }
@@ -113,6 +132,8 @@ class _Naming:
 
     def point(self, case: Case) -> str:
         """What distinguishes the case, apart from its implementation."""
+        if case == EVERYTHING:
+            return EVERYTHING.suite
         words = [f"{name}={case.params[name]}" for name in self._differing if name in case.params]
         return " ".join([case.suite, *words] if len(self._suites) > 1 else words)
 

@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -20,9 +20,10 @@ import torch
 from harness.compilation import Compilation
 from harness.device import DEVICES, Device
 from harness.environment import torch_side
-from harness.guard import Findings, Guard
+from harness.guard import Guard
 from harness.layout import Layout
 from harness.limit import MemoryLimit
+from harness.loaded import loaded
 from harness.measure import Clock, visit
 from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
@@ -41,12 +42,17 @@ from harness.protocol import (
     Probe,
     Question,
     Release,
+    Reply,
     Time,
+    Whence,
 )
-from harness.suite import Catalogue, Check, Registry, Workload, follow
+from harness.reply import judged, of_whom, one_line, singles, with_findings
+from harness.suite import Catalogue, Registry, Workload, follow
 from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1
+BALLAST = "BITBENCH_BALLAST"
+"""Names the bytes that a worker takes before anything else, so that two workers differ in where things lie."""
 
 Result = TypeVar("Result")
 
@@ -79,16 +85,19 @@ class Worker:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
+        self._ballast = bytes(int(os.environ.get(BALLAST, "0")))  # kept, so that what is allocated later lies elsewhere
         self.lookout = Lookout()
         self.canary = canary()
         self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
 
-    def answer(self, question: Question) -> Answer | Description:
+    def answer(self, question: Question) -> Reply:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
         match question:
             case Describe():
                 return self.describe()
+            case Whence(root, instead_of):
+                return loaded(root, instead_of)
             case Look():
                 return self.look()
             case Ceilings(device, threads):
@@ -100,7 +109,7 @@ class Worker:
         answer = self._of_contestants(question)
         if os.getpid() != self._process:
             os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
-        return _with_findings(answer, self._guard.end(thorough=builds))
+        return with_findings(answer, self._guard.end(thorough=builds))
 
     def _of_contestants(self, question: Question) -> Answer:
         try:
@@ -121,7 +130,7 @@ class Worker:
                 case Time(case, iterations, samples):
                     return self.time(case, iterations, samples)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a contestant may raise anything; it becomes its row
-            return Answer("failed", _one_line(error))
+            return Answer("failed", one_line(error))
         raise TypeError(f"no contestant answers {question!r}")
 
     def describe(self) -> Description:
@@ -156,8 +165,8 @@ class Worker:
             known, doubts = compilation.values(), compilation.first_doubts()
             self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
             known |= {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
-            values = {"prepare": (build,), "first_call": (first,), **_singles(known)}
-            return Answer(values=values, warnings=(*workload.notes(call), *_of(case, doubts)))
+            values = {"prepare": (build,), "first_call": (first,), **singles(known)}
+            return Answer(values=values, warnings=(*workload.notes(call), *of_whom(case, doubts)))
 
     def probe(self, case: Case, seed: int) -> Answer:
         """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
@@ -166,15 +175,15 @@ class Worker:
         workload = self._workload(case, seed)
         torch.manual_seed(seed)
         with workload.context():
-            return _judged(workload.probe())
+            return judged(workload.probe())
 
     def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
         """Judge the output."""
         ready = self.prepared[case]
         compilation = Compilation()
         with ready.workload.context():
-            answer = _judged(ready.workload.check(ready.call, metrics))
-        return msgspec.structs.replace(answer, warnings=(*answer.warnings, *_of(case, compilation.later_doubts())))
+            answer = judged(ready.workload.check(ready.call, metrics))
+        return msgspec.structs.replace(answer, warnings=(*answer.warnings, *of_whom(case, compilation.later_doubts())))
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
@@ -195,7 +204,7 @@ class Worker:
         values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
         told = surplus(resident, declared, stored) if declared is not None else ""
         known = {name: value for name, value in values.items() if value is not None}
-        return Answer(values=_singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
+        return Answer(values=singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit, and the judgement on its last output."""
@@ -205,7 +214,7 @@ class Worker:
             ready.workload.refresh(ready.call)
             compilation = Compilation()
             values, output = visit(ready.clock, ready.call, iterations, samples)
-            doubts = (*ready.device.doubts(), *_of(case, compilation.later_doubts()))
+            doubts = (*ready.device.doubts(), *of_whom(case, compilation.later_doubts()))
             wrong = ready.workload.inspect(ready.call, output)
         ready.layout.timed += sum(values) * iterations
         if wrong:
@@ -223,7 +232,7 @@ class Worker:
         """What the machine can do at most."""
         _use_threads(threads)
         found = msgspec.structs.asdict(measure(device, torch.get_num_threads()))
-        return Answer(values=_singles({name: value for name, value in found.items() if name != "device"}))
+        return Answer(values=singles({name: value for name, value in found.items() if name != "device"}))
 
     def _catalogue(self) -> Catalogue:
         catalogue: Catalogue = follow(self.registry.catalogue)()
@@ -236,27 +245,6 @@ class Worker:
         return workload
 
 
-def _of(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
-    """The doubts, with the name of whom they are about."""
-    return tuple(f"{case.implementation}: {doubt}" for doubt in doubts)
-
-
-def _judged(check: Check) -> Answer:
-    values, warnings = _singles(check.values), (check.warning,) if check.warning else ()
-    if check.wrong:
-        return Answer("failed", check.wrong, values, warnings=warnings)
-    return Answer(values=values, warnings=warnings)
-
-
-def _with_findings(answer: Answer, findings: Findings) -> Answer:
-    """What tampers gets no number, even if its output is right. Whatever failed already keeps its own reason."""
-    faults = ", ".join(findings.faults)
-    warnings = answer.warnings + findings.doubts
-    if faults and answer.outcome == "measured":
-        return Answer("failed", f"not to be trusted: it {faults}", warnings=warnings)
-    return msgspec.structs.replace(answer, warnings=warnings + ((f"it also {faults}",) if faults else ()))
-
-
 def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]:
     device.synchronise()
     start = perf_counter()
@@ -265,18 +253,9 @@ def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]
     return result, perf_counter() - start
 
 
-def _singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
-    return {name: (float(value),) for name, value in values.items()}
-
-
 def _use_threads(threads: int) -> None:
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
 
 
 def settle_collector() -> None:

@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, latency, memory, overhead, peers, quick, same, scaling, training
+from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
 
 SUITES = (
     quick.SUITE,
@@ -10,9 +10,12 @@ SUITES = (
     error.SUITE,
     training.SUITE,
     scaling.SUITE,
+    gate.SUITE,
+    sentinel.SUITE,
     same.SUITE,
     overhead.COMMANDS,
     overhead.SHARES,
 )
 CATALOGUE = "suites.workloads.catalogue:catalogue"
+SENTINELS = ("sentinel",)
 GUARDED = ("bitlinear", "suites")

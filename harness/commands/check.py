@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 import click
 import msgspec
 
-from harness.commands.spelling import parse_duration
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
 from harness.plan import check_names, make_plan
 from harness.progress import watcher
 from harness.run import Controller
+from harness.spelling import parse_duration
 from harness.staff import Staff
 from harness.suite import Registry
 from harness.table import Block, Column, Table, pretty_json, render

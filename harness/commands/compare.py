@@ -17,15 +17,18 @@ from harness.verdict_table import comparison_page, content, tidy
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @options.metrics
+@options.rules_file
 @options.margin
 @options.table_format
-def command(base: Path, head: Path, metrics: tuple[str, ...], margin: float, form: Format) -> None:
+def command(
+    base: Path, head: Path, metrics: tuple[str, ...], rules: Path | None, margin: float | None, form: Format
+) -> None:
     """Print every row of the stored runs BASE and HEAD side by side, with its change and its verdict.
 
     The exit code does not judge: it is 0 when something was compared and 5 when nothing was. `bitbench gate` judges.
     """
     baseline, candidate = load(base), load(head)
-    judgement = judge_runs(baseline, candidate, select_metrics(metrics), margin / 100)
+    judgement = judge_runs(baseline, candidate, select_metrics(metrics), options.rules_of(rules, margin))
     if not judgement.pairs:
         raise NothingMeasuredError(f"neither {base} nor {head} measured any of the metrics asked for")
     if form == "csv":

@@ -1,23 +1,48 @@
-"""`bitbench gate`: judge a run against a baseline; the exit code is the verdict."""
+"""`bitbench gate`: two revisions, measured now, or two stored runs; the exit code is the verdict."""
 
+import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import get_args
 
 import click
 
+from harness.checkout import HERE, Checkouts
 from harness.commands import options
 from harness.errors import UsageError
-from harness.gate import Policy, exit_code, judge_runs
+from harness.gate import Judgement, Policy, exit_code, judge_runs
+from harness.gate_progress import Narrator
+from harness.gate_session import Session
 from harness.metric import METRICS, select_metrics
-from harness.store import load
+from harness.model import Request
+from harness.plan import check_names
+from harness.rules import Rules
+from harness.spelling import parse_axes, parse_duration
+from harness.store import StoredRun, load
+from harness.suite import DEFAULT_MODULE, Registry
 from harness.table import Format, pretty_json, render
 from harness.verdict_table import content, gate_page, tidy
 
+SUITE = "gate"
+"""What a live gate measures that is told nothing else."""
+
 
 @click.command("gate")
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("head", type=click.Path(path_type=Path))
+@click.argument("what", nargs=-1, metavar="[BASE_RUN HEAD_RUN | SUITE...]")
+@click.option("--base", metavar="REV", help="Measure this revision of the repository here, and --head, now.")
+@click.option("--head", default=HERE, show_default=True, metavar="REV", help="`.` is the working tree as it is.")
+@click.option("--build", default="", metavar="COMMAND", help="Run in either checkout before anything is measured.")
+@click.option("--impl", "implementations", metavar="A,B", help="Only these implementations, or package.module:object.")
+@click.option("--axis", "axes", multiple=True, metavar="NAME=V,V", help="Replace an axis; may be given several times.")
+@click.option("-k", "keyword", default="", metavar="EXPR", help="Only cases with such names: 'm=1 and not fp16'.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
+@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="End after this long; 0 is no limit.")
+@click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="The gate's directory.")
 @options.metrics
+@options.rules_file
 @options.margin
 @click.option(
     "--policy",
@@ -27,23 +52,107 @@ from harness.verdict_table import content, gate_page, tidy
     help="pr: an inconclusive row is shown and does not fail; release: it fails with exit code 3.",
 )
 @options.table_format
-def command(base: Path, head: Path, metrics: tuple[str, ...], margin: float, policy: Policy, form: Format) -> int:
-    """Judge the stored run HEAD against the stored run BASE.
+def command(
+    what: tuple[str, ...],
+    base: str | None,
+    rules: Path | None,
+    margin: float | None,
+    metrics: tuple[str, ...],
+    policy: Policy,
+    form: Format,
+    **live: object,
+) -> int:
+    """Did a change make it slower, bigger or less accurate?
 
-    Exit codes, the first that applies: 1 something regressed or is wrong, 5 something in BASE was not measured in
-    HEAD or nothing was judged, 2 latencies come from machines that are not alike (--metric exact gates the rest),
-    3 inconclusive, 0 all judged rows are ok or improved.
+    With --base, measure that revision and the working tree turn by turn, by the suites named or by `gate`. Without,
+    judge the stored run HEAD_RUN against BASE_RUN.
+
+    Exit codes, the first that applies: 1 something regressed or is wrong, 4 code that cannot differ has moved, 5
+    something of base was not measured in head or nothing was judged, 2 latencies come from machines that are not alike
+    (--metric exact gates the rest), 3 inconclusive, 0 all judged rows are ok or improved.
     """
-    chosen = select_metrics(metrics)
-    if all(METRICS[name].informative for name in chosen):
+    chosen = _judged_metrics(metrics)
+    tolerated = options.rules_of(rules, margin)
+    if base is None:
+        baseline, candidate = (load(path) for path in _two_runs(what))
+        judgement = judge_runs(baseline, candidate, chosen, tolerated)
+        return _tell(baseline, candidate, judgement, policy, form, ())
+    return _live(what, base, live, chosen, tolerated, policy, form)
+
+
+def _live(
+    suites: tuple[str, ...],
+    base: str,
+    live: dict[str, object],
+    metrics: Collection[str],
+    rules: Rules,
+    policy: Policy,
+    form: Format,
+) -> int:
+    registry = Registry.load(DEFAULT_MODULE)
+    request = _request(suites, live, metrics)
+    check_names(request, registry)
+    session = Session(registry, request, rules, metrics, ("bitbench", *sys.argv[1:]))
+    place = live["out"] if isinstance(live["out"], Path) else None
+    with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
+        outcome = session.of_checkouts(checkouts, place, Narrator(lambda line: click.echo(line, err=True)))
+    code = _tell(outcome.base, outcome.head, outcome.judgement, policy, form, outcome.notes)
+    if form in ("text", "markdown"):
+        click.echo(outcome.directory)
+    return code
+
+
+def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
+    from harness.commands.run import available_memory
+
+    named = str(live["implementations"] or "")
+    budget = str(live["budget"])
+    return Request(
+        suites=tuple(dict.fromkeys(suites)) or (SUITE,),
+        implementations=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
+        axes=parse_axes(live["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
+        keyword=str(live["keyword"]),
+        device=str(live["device"]),
+        threads=int(str(live["threads"] or 0)),
+        metrics=tuple(sorted(metrics)),
+        budget=0.0 if budget == "0" else parse_duration(budget),
+        case_limit=parse_duration(str(live["case_limit"])),
+        memory_limit=available_memory(),
+        seed=int(str(live["seed"])),
+    )
+
+
+def _judged_metrics(names: Collection[str]) -> frozenset[str]:
+    chosen = frozenset(select_metrics(names))
+    judged = frozenset(name for name in chosen if not METRICS[name].informative)
+    if not judged:
         raise UsageError(f"--metric {', '.join(sorted(chosen))}: shown, never judged; name a metric that is judged")
-    baseline, candidate = load(base), load(head)
-    judgement = judge_runs(baseline, candidate, chosen, margin / 100)
-    code = exit_code(judgement.judged, policy)
+    return chosen if names else judged
+
+
+def _two_runs(what: tuple[str, ...]) -> tuple[Path, Path]:
+    if len(what) != 2:
+        given = f"{len(what)} words" if what else "nothing"
+        raise UsageError(
+            f"given {given}: give two stored runs, BASE_RUN and HEAD_RUN, or --base REV to measure two revisions now"
+        )
+    return Path(what[0]), Path(what[1])
+
+
+def _tell(
+    baseline: StoredRun,
+    candidate: StoredRun,
+    judgement: Judgement,
+    policy: Policy,
+    form: Format,
+    notes: tuple[str, ...],
+) -> int:
+    code = exit_code(judgement, policy)
     if form == "csv":
         click.echo(tidy(judgement).csv())
     elif form == "json":
         click.echo(pretty_json({"exit_code": code, "policy": policy, **content(baseline, candidate, judgement)}))
     else:
-        click.echo(render(gate_page(baseline, candidate, judgement, policy), form))
+        page = gate_page(baseline, candidate, judgement, policy)
+        click.echo(render([*page, "\n".join(notes)] if notes else page, form))
     return code

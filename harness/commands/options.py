@@ -1,7 +1,11 @@
 """Options that several commands share."""
 
-import click
+from pathlib import Path
 
+import click
+import msgspec
+
+from harness.rules import Rules, read
 from harness.table import FORMATS
 
 table_format = click.option(
@@ -14,11 +18,23 @@ metrics = click.option(
     metavar="NAME",
     help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
 )
+rules_file = click.option(
+    "--rules",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Margins, tolerances and their reasons; default gate.toml, if it is here.",
+)
 margin = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
-    default=5.0,
-    show_default=True,
+    default=None,
     metavar="PERCENT",
-    help="Slowdown that is tolerated.",
+    help="Slowdown of a case that is tolerated; default 3, or what the rules say.",
 )
+
+
+def rules_of(path: Path | None, margin: float | None) -> Rules:
+    """The rules of a file, with the margin of the command line if there is one. Raises UsageError as `rules.read`."""
+    rules = read(path)
+    return rules if margin is None else msgspec.structs.replace(rules, margin=margin / 100)

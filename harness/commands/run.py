@@ -9,7 +9,6 @@ import click
 
 from harness import ceiling_cache, store
 from harness.commands import options as shared
-from harness.commands.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
@@ -19,6 +18,7 @@ from harness.model import Environment, Record, Request, Revision, Run
 from harness.plan import Contest, aim_of, check_names, make_plan
 from harness.progress import watcher
 from harness.run import Controller
+from harness.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.voiding import RULE

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from harness import cli
 from harness.commands.run import _without_paths
-from harness.commands.spelling import parse_axes, parse_duration, parse_share, parse_size
 from harness.errors import BitbenchError, UsageError
+from harness.spelling import parse_axes, parse_duration, parse_share, parse_size
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from harness import cli
 from harness.compare import Pair, match
 from harness.errors import UsageError
-from harness.gate import detectable, exit_code, judge
+from harness.gate import Judgement, detectable, exit_code, judge
 from harness.metric import METRICS
-from harness.model import Environment, Record, Verdict, Word
+from harness.model import Environment, Record
 from harness.results import results
+from harness.rules import Rules
+from harness.verdict import Verdict, Word
 from tests.harness import golden
 from tests.harness.factories import make_case, make_environment, make_record, make_records, make_run, write_run
 
@@ -29,8 +31,16 @@ def pair_of(base: Sequence[Record], head: Sequence[Record]) -> Pair:
     return pair
 
 
+RULES = Rules(margin=0.05)
+
+
+def verdict_on(pair: Pair, differing: Sequence[str] = (), rules: Rules = RULES) -> Verdict:
+    (verdict,) = judge([pair], differing, rules).judged
+    return verdict
+
+
 def word(metric: str, base: Sequence[float], head: Sequence[float]) -> str:
-    return judge(pair_of(rounds(metric, base), rounds(metric, head)), ()).word
+    return verdict_on(pair_of(rounds(metric, base), rounds(metric, head))).word
 
 
 STEADY = (1.00, 1.01, 0.99)
@@ -117,7 +127,7 @@ WRONG_LATER = [*MEASURED, make_record(WRONG[0].case, 1, {"agreement_sqnr": 3.0},
     ],
 )
 def test_what_is_missing_never_passes(base: list[Record], head: list[Record], expected: Word, reason: str) -> None:
-    verdict = judge(pair_of(base, head), ())
+    verdict = verdict_on(pair_of(base, head))
     assert (verdict.word, verdict.reason) == (expected, reason)
 
 
@@ -127,19 +137,21 @@ def test_what_neither_side_measured_is_no_row() -> None:
 
 def test_unlike_machines_are_incomparable_and_exact_metrics_are_not() -> None:
     latency = pair_of(rounds("latency", STEADY), rounds("latency", STEADY))
-    verdict = judge(latency, ("cpu_model: A vs B",))
+    verdict = verdict_on(latency, ("cpu_model: A vs B",))
     assert verdict.word == "incomparable"
     assert "cpu_model: A vs B" in verdict.reason
-    assert judge(pair_of(MEASURED, MEASURED), ("cpu_model: A vs B",)).word == "ok"
+    assert verdict_on(pair_of(MEASURED, MEASURED), ("cpu_model: A vs B",)).word == "ok"
 
 
 def test_an_inconclusive_row_says_what_to_do() -> None:
-    noisy = judge(pair_of(rounds("latency", NOISY), rounds("latency", [1.04 * v for v in NOISY])), ())
-    assert "reaches beyond the margin of 5 %" in noisy.reason
+    noisy = verdict_on(pair_of(rounds("latency", NOISY), rounds("latency", [1.04 * v for v in NOISY])))
+    assert "the margin is 5 %, and that is within what is known" in noisy.reason
     assert "quieten the machine" in noisy.reason
-    near = judge(pair_of(rounds("latency", STEADY), rounds("latency", [1.04 * v for v in STEADY])), (), 0.045)
-    assert "use --rounds " in near.reason
-    assert "use --rounds 3 or more" in judge(pair_of(rounds("latency", [1.0]), rounds("latency", [1.0])), ()).reason
+    near = verdict_on(pair_of(rounds("latency", STEADY), rounds("latency", [1.03 * v for v in STEADY])))
+    assert f"about {near.needed} rounds would settle it" in near.reason
+    assert near.detectable > 0.05
+    alone = verdict_on(pair_of(rounds("latency", [1.0]), rounds("latency", [1.0])))
+    assert "use --rounds 3 or more" in alone.reason
 
 
 @given(
@@ -150,13 +162,18 @@ def test_an_inconclusive_row_says_what_to_do() -> None:
 def test_a_regression_of_one_side_is_never_one_of_the_other(
     base: list[float], head: list[float], margin: float
 ) -> None:
-    there = judge(pair_of(rounds("latency", base), rounds("latency", head)), (), margin).word
-    back = judge(pair_of(rounds("latency", head), rounds("latency", base)), (), margin).word
-    assert (there == "regressed") == (back == "improved")
+    rules = Rules(margin=margin, floor=0.0)
+    there = verdict_on(pair_of(rounds("latency", base), rounds("latency", head)), (), rules).word
+    back = verdict_on(pair_of(rounds("latency", head), rounds("latency", base)), (), rules).word
+    assert there != "regressed" or back == "improved"
+    assert {there, back} != {"regressed"}
+    assert {there, back} != {"ok", "regressed"}
 
 
-def verdicts(*words: Word) -> list[Verdict]:
-    return [Verdict(make_case(), "latency", word, "because") for word in words]
+def judged(*words: Word, sentinel: Word = "ok") -> Judgement:
+    verdicts = [Verdict(make_case(), "latency", word, "because") for word in words]
+    watched = Verdict(make_case("linear-fp32"), "latency", sentinel, "8.0 % slower [7.1, 8.9]; and so on")
+    return Judgement((), verdicts, (), RULES, sentinels=(watched,))
 
 
 @pytest.mark.parametrize(
@@ -175,19 +192,27 @@ def verdicts(*words: Word) -> list[Verdict]:
     ],
 )
 def test_exit_codes(words: tuple[Word, ...], release: int, pr: int) -> None:
-    assert (exit_code(verdicts(*words), "release"), exit_code(verdicts(*words), "pr")) == (release, pr)
+    assert (exit_code(judged(*words), "release"), exit_code(judged(*words), "pr")) == (release, pr)
+
+
+def test_a_sentinel_that_moved_leaves_only_what_is_exact() -> None:
+    assert exit_code(judged("ok", sentinel="regressed"), "pr") == 4
+    assert exit_code(judged("ok", "not_measured", sentinel="regressed"), "pr") == 4
+    assert exit_code(judged("ok", "regressed", sentinel="regressed"), "pr") == 1
+    assert "linear-fp32, whose code is the same on both sides, is 8.0 % slower" in judged(sentinel="regressed").invalid
+    assert not judged("ok", sentinel="inconclusive").invalid
 
 
 @given(st.lists(st.sampled_from(["new", "inconclusive", "incomparable", "not_measured"])))
 def test_nothing_judged_well_is_never_0(words: list[Word]) -> None:
-    assert exit_code(verdicts(*words), "pr") != 0
+    assert exit_code(judged(*words), "pr") != 0
 
 
-def test_the_detectable_slowdown_is_the_margin_beyond_the_widest_interval() -> None:
-    verdict = judge(pair_of(rounds("latency", STEADY), rounds("latency", STEADY)), ())
-    assert verdict.comparison is not None
-    assert detectable([verdict]) == pytest.approx(1.05 * verdict.comparison.hi - 1)
-    assert math.isnan(detectable([]))
+def test_the_detectable_slowdown_is_that_of_the_noisiest_latency() -> None:
+    pairs = [pair_of(rounds("latency", values), rounds("latency", values)) for values in (STEADY, NOISY)]
+    judgements = [judge([pair], (), RULES) for pair in pairs]
+    assert 0.05 < detectable(judgements[0]) < detectable(judgements[1])
+    assert math.isnan(detectable(judged()))
 
 
 def write(directory: Path, environment: Environment | None = None, **changes: object) -> str:
@@ -236,18 +261,21 @@ def test_the_policy_decides_on_inconclusive_rows(tmp_path: Path, capsys: pytest.
     )
     assert printed(capsys, base, head)[0] == 3
     assert printed(capsys, base, head, "--policy", "pr")[0] == 0
-    assert printed(capsys, base, head, "--margin", "99")[0] == 0
+    lax = tmp_path / "lax.toml"
+    lax.write_text('margin = "99%"\ngeometric-mean = "99%"\n')
+    assert printed(capsys, base, head, "--rules", str(lax))[0] == 0
 
 
 def test_gate_json_holds_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base, head = write(tmp_path / "base"), write(tmp_path / "head", slowdown={"int8": 2.0})
     code, out = printed(capsys, base, head, "--format", "json")
     content = msgspec.json.decode(out)
-    assert (code, content["exit_code"], content["policy"], content["margin"]) == (1, 1, "release", 0.05)
+    assert (code, content["exit_code"], content["policy"], content["rules"]["margin"]) == (1, 1, "release", 0.03)
     worst = [row for row in content["rows"] if row["verdict"] == "regressed"]
     assert {row["metric"] for row in worst} == {"latency"}
-    assert all(row["ratio_lo"] > 1.05 and "implementation=int8" in row["case"] for row in worst)
-    assert sum(content["counts"].values()) == sum(bool(row["verdict"]) for row in content["rows"])
+    assert all(row["ratio_lo"] > 1.03 and "implementation=int8" in row["case"] for row in worst)
+    assert sum(content["counts"].values()) == sum(bool(row["verdict"]) for row in content["rows"]) + 1
+    assert content["geometric_mean"]["word"] in content["counts"]
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

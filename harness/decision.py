@@ -1,0 +1,170 @@
+"""The gate's decision: rounds in, verdicts out, look by look. Pure, and the same live and when a run is read back.
+
+A family of cases is looked at after planned numbers of rounds. At each look a case that is open is accused when a t
+test on its rounds says that it is slower than its limit, by Holm's procedure over the family (Holm 1979, "A simple
+sequentially rejective multiple test procedure"), and acquitted when a t test says that it is not. The levels are split
+evenly over the looks, which holds whatever the looks have in common (Bonferroni). An accused case is red only when the
+rounds that were taken after the accusation, by fresh processes, alone say the same; until then it goes on.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.rules import Rules
+from harness.shift import Shift
+from harness.stats import CONFIDENCE, LOOKED_AT
+from harness.verdict import Look, State
+
+FRESH = 3
+"""Rounds after the accusation that a confirmation takes at least."""
+CONFIRMING = 5
+"""Rounds that are added after the last look for cases that were accused at it."""
+
+ONCE = (1 - CONFIDENCE) / 2
+"""The level of a single look, one-sided."""
+
+Rounds = Mapping[int, float]
+"""The log ratio of head to base by round; rounds that say nothing are left out."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a case fared, look by look."""
+
+    limit: float
+    looks: tuple[Look, ...] = ()
+    shift: Shift | None = None
+    """At the last look."""
+
+    @property
+    def state(self) -> State:
+        """After the last look: open, accused, regressed or ok."""
+        return self.looks[-1].state if self.looks else "open"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether more rounds can change nothing."""
+        return self.state in ("regressed", "ok")
+
+    @property
+    def accused_at(self) -> int:
+        """Rounds at the look at which it was accused, if it is."""
+        accused = 0
+        for look in self.looks:
+            accused = (accused or look.rounds) if look.state == "accused" else 0
+        return accused
+
+
+def planned(rules: Rules, reached: int) -> tuple[int, ...]:
+    """The looks at rounds of which there are `reached`: those planned, and one at the end that confirms."""
+    return tuple(look for look in (*rules.looks, rules.looks[-1] + CONFIRMING) if look <= reached)
+
+
+def deliberate(
+    taken: Mapping[str, Rounds], limits: Mapping[str, float], rules: Rules, reached: int
+) -> dict[str, Course]:
+    """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
+    courses = {name: Course(limits[name]) for name in taken}
+    for rounds in planned(rules, reached):
+        shifts = {
+            name: Shift.paired([log for number, log in taken[name].items() if number < rounds])
+            for name, course in courses.items()
+            if not course.is_settled
+        }
+        courses |= _looked_at(courses, shifts, taken, rules, rounds)
+    return courses
+
+
+def _looked_at(
+    courses: Mapping[str, Course],
+    shifts: Mapping[str, Shift | None],
+    taken: Mapping[str, Rounds],
+    rules: Rules,
+    rounds: int,
+) -> dict[str, Course]:
+    """The courses that go on, one look later."""
+    deciding = rounds <= rules.looks[-1]
+    known = {name: shift for name, shift in shifts.items() if shift is not None}
+    confirmed = {name: _confirmed(courses[name], taken[name], rules, rounds) for name in known}
+    open_cases = {name: known[name] for name, fresh in confirmed.items() if fresh is None or fresh == "refuted"}
+    above = {name: shift.above(courses[name].limit) for name, shift in known.items()}
+    levels = _holm({name: above[name] for name in open_cases}, len(courses), rules.red_level)
+    later = {}
+    for name, shift in known.items():
+        below = shift.below(courses[name].limit)
+        level = levels.get(name, 0.0)
+        state: State
+        if confirmed[name] == "confirmed":
+            state = "regressed"
+        elif confirmed[name] == "waiting" or (deciding and above[name] <= level):
+            state = "accused"
+        elif deciding and below <= rules.ok_level:
+            state = "ok"
+        else:
+            state = "open"
+        look = Look(rounds, shift.mean, shift.half_width(LOOKED_AT), above[name], level, below, rules.ok_level, state)
+        later[name] = Course(courses[name].limit, (*courses[name].looks, look), shift)
+    return later
+
+
+def _confirmed(course: Course, taken: Rounds, rules: Rules, rounds: int) -> str | None:
+    """What the rounds since the accusation say, if there was one: confirmed, refuted, or waiting for more of them."""
+    if not course.accused_at:
+        return None
+    fresh = [log for number, log in taken.items() if course.accused_at <= number < rounds]
+    shift = Shift.paired(fresh) if len(fresh) >= FRESH else None
+    if shift is None:
+        return "waiting"
+    return "confirmed" if shift.above(course.limit) <= rules.unconfirmed else "refuted"
+
+
+def _holm(chances: Mapping[str, float], family: int, level: float) -> dict[str, float]:
+    """The level that each case's chance is held against; those after the first that fails are held against its own."""
+    levels = {}
+    passed = 0
+    for name in sorted(chances, key=lambda one: chances[one]):
+        levels[name] = level / (family - passed)
+        if chances[name] <= levels[name] and passed == len(levels) - 1:
+            passed += 1
+    return levels
+
+
+def judged_once(shifts: Mapping[str, Shift], limits: Mapping[str, float]) -> dict[str, Course]:
+    """The courses of cases whose rounds are looked at once, as of stored runs: nothing can be confirmed any more.
+
+    The levels are those of the interval that is shown, so that what is red or ok is seen to be.
+    """
+    above = {name: shift.above(limits[name]) for name, shift in shifts.items()}
+    levels = _holm(above, len(shifts), ONCE)
+    courses = {}
+    for name, shift in shifts.items():
+        below = shift.below(limits[name])
+        state: State = "regressed" if above[name] <= levels[name] else "ok" if below <= ONCE else "open"
+        width = shift.half_width(CONFIDENCE)
+        look = Look(shift.rounds, shift.mean, width, above[name], levels[name], below, ONCE, state)
+        courses[name] = Course(limits[name], (look,), shift)
+    return courses
+
+
+def improved(courses: Mapping[str, Course], rules: Rules) -> set[str]:
+    """The cases that are faster by more than their limit (Benjamini and Hochberg 1995): of those that are called so a
+    share of at most `rules.false_improved` is expected not to be.
+    """
+    chances = {
+        name: course.shift.below(-course.limit) for name, course in courses.items() if course.shift and course.looks
+    }
+    ordered = sorted(chances, key=lambda name: chances[name])
+    last = max(
+        (rank for rank, name in enumerate(ordered, 1) if chances[name] <= rules.false_improved * rank / len(courses)),
+        default=0,
+    )
+    return {name for name in ordered[:last] if courses[name].state != "regressed"}
+
+
+def mean_of(taken: Iterable[Rounds]) -> Rounds:
+    """The logs of the geometric mean by round, of the rounds that all have."""
+    everyone = list(taken)
+    if not everyone:
+        return {}
+    common = set(everyone[0]).intersection(*everyone[1:])
+    return {number: sum(rounds[number] for rounds in everyone) / len(everyone) for number in sorted(common)}

@@ -1,0 +1,174 @@
+"""One live gate from beginning to end: two staffs of workers, two runs on the disk, one judgement."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness import store
+from harness.checkout import Checkout, Checkouts, locks_among
+from harness.environment import combine, machine
+from harness.errors import InvalidEnvironmentError, UsageError
+from harness.gate import Judgement
+from harness.live_gate import LiveGate, Watcher, broken, plan_duels
+from harness.measure import ORDER
+from harness.model import Aim, Budget, Record, Request, Revision, Run
+from harness.paired_run import SIDES, Leave, PairedController, Resting, Side
+from harness.process import WorkerProcess
+from harness.protocol import Loaded
+from harness.rules import Rules
+from harness.staff import Staff
+from harness.start import Sources
+from harness.store import StoredRun
+from harness.suite import Registry
+from harness.voiding import RULE
+
+GATES = Path("results", "gates")
+"""Where gates lie that are given no directory."""
+BUDGET = Budget(rounds=0, seconds=1.0)
+"""Seconds that both sides of a case are timed in one round, and the length of a sample."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a gate has found, and where it lies."""
+
+    directory: Path
+    base: StoredRun
+    head: StoredRun
+    judgement: Judgement
+    notes: tuple[str, ...]
+    """What is the same on both sides, and what differs besides the code."""
+
+
+@dataclass
+class Session:
+    """A gate that is to be held."""
+
+    registry: Registry
+    request: Request
+    rules: Rules
+    metrics: Collection[str]
+    argv: Sequence[str] = ()
+    budget: Budget = BUDGET
+    loaded: dict[Side, Loaded] = field(default_factory=dict)
+
+    def of_checkouts(self, checkouts: Checkouts, directory: Path | None, watcher: Watcher) -> Outcome:
+        """Gate two checkouts of a repository.
+
+        Raises UsageError when base cannot be measured at all, BrokenHeadError when head cannot, NothingMeasuredError
+        when no case is left, StoreError when the runs cannot be written.
+        """
+        sides: dict[Side, Checkout] = {"base": checkouts.base, "head": checkouts.head}
+        staffs: dict[Side, Staff] = {}
+        try:
+            for side, checkout in sides.items():
+                sources = Sources(checkout.folders(checkouts.below), str(checkouts.repository))
+                staffs[side] = self._hire(side, sources)
+
+            def ask(number: int, side: Side, worker: Resting) -> None:
+                if number == 0 and isinstance(worker, WorkerProcess):
+                    self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
+
+            revisions = {side: checkout.revision for side, checkout in sides.items()}
+            outcome = self.of_staffs(staffs, revisions, directory, watcher, ask)
+        finally:
+            for staff in staffs.values():
+                staff.close()
+        notes = _notes(self.loaded, checkouts.changed)
+        return Outcome(outcome.directory, outcome.base, outcome.head, outcome.judgement, notes)
+
+    def _hire(self, side: Side, sources: Sources) -> Staff:
+        try:
+            return Staff(self.registry, self.request.memory_limit, sources, shuffle=True)
+        except InvalidEnvironmentError as error:
+            raise broken(side, str(error)) from error
+
+    def _take_in(self, side: Side, loaded: Loaded) -> None:
+        if loaded.strays:
+            raise UsageError(
+                f"{side} imported {loaded.strays[0]}, which is not in its own checkout, so both sides would be measured"
+                " alike: uninstall that copy, or give the folder of the package as the current one"
+            )
+        self.loaded[side] = loaded
+
+    def of_staffs(
+        self,
+        staffs: Mapping[Side, Staff],
+        revisions: Mapping[Side, Revision],
+        directory: Path | None,
+        watcher: Watcher,
+        before_leaving: Leave | None = None,
+    ) -> Outcome:
+        """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory."""
+        duels = plan_duels(self.registry, self.request, {side: staffs[side].description for side in SIDES})
+        controller = PairedController(
+            lambda side: staffs[side].hire(),
+            self.budget,
+            self.request.case_limit,
+            self.request.seed,
+            before_leaving=before_leaving,
+        )
+        gate = LiveGate(duels, controller, self.rules, self.metrics, self.request.budget)
+        runs = self._headers(staffs, revisions)
+        place = _place(directory, runs["head"].pair)
+        with store.create(place / "base", runs["base"]) as base, store.create(place / "head", runs["head"]) as head:
+            writers = {"base": base, "head": head}
+
+            def keep(records: Mapping[Side, Record]) -> None:
+                for side, record in records.items():
+                    writers[side].append(record)
+
+            judgement = gate.run(watcher, keep)
+        return Outcome(place, store.load(place / "base"), store.load(place / "head"), judgement, ())
+
+    def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
+        started = datetime.now(UTC)
+        commit = revisions["head"].commit[:7]
+        name = f"{started:%Y%m%dT%H%M%SZ}-gate{f'-{commit}' if commit else ''}"
+        name += "-dirty" if revisions["head"].dirty else ""
+        here = combine(machine(), staffs["base"].description.environment)
+        rounds = self.rules.looks[-1]
+        return {
+            side: Run(
+                id=f"{name}-{side}",
+                started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+                request=self.request,
+                order=ORDER,
+                rules=(*self.rules.in_words(), RULE),
+                aims={suite: Aim(rounds=rounds) for suite in (*self.request.suites, *self.registry.sentinels)},
+                environment=here,
+                revision=revisions[side],
+                argv=tuple(self.argv),
+                pair=name,
+            )
+            for side in SIDES
+        }
+
+
+def _place(directory: Path | None, name: str) -> Path:
+    """The directory of a gate: the given one, or one that bears its name, with a number where that is taken."""
+    if directory is not None:
+        return directory
+    number = 1
+    while (GATES / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return GATES / (name if number == 1 else f"{name}-{number}")
+
+
+def _notes(loaded: Mapping[Side, Loaded], changed: Sequence[str]) -> tuple[str, ...]:
+    """What is the same on both sides, and what differs besides the code."""
+    notes = []
+    if set(loaded) == set(SIDES):
+        base, head = loaded["base"].files, loaded["head"].files
+        if base == head:
+            notes.append(f"both sides loaded the same {len(base)} files, binaries included: nothing that ran differs")
+        else:
+            differing = sorted(name for name in {**base, **head} if base.get(name) != head.get(name))
+            shown = ", ".join(differing[:4]) + (f" and {len(differing) - 4} more" if len(differing) > 4 else "")
+            notes.append(f"of what ran {len(differing)} files differ: {shown}")
+    if not changed:
+        notes.append("both revisions have the same files")
+    if locks := locks_among(changed):
+        notes.append(f"{', '.join(locks)} differs: both sides were measured with what is installed here")
+    return tuple(notes)

@@ -1,0 +1,200 @@
+"""A live gate: which cases two revisions share, who goes on after a look, and when it is over."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from harness.compare import match
+from harness.decision import CONFIRMING
+from harness.errors import BitbenchError, NothingMeasuredError, UsageError
+from harness.gate import SENTINEL, Judgement, judge
+from harness.model import Case, Record, Request
+from harness.paired_run import SIDES, Duel, PairedController, Side
+from harness.plan import Contest, make_plan
+from harness.protocol import Description
+from harness.results import results
+from harness.rules import Rules
+from harness.suite import Registry
+from harness.verdict import Verdict
+
+
+class BrokenHeadError(BitbenchError):
+    """The candidate cannot be measured at all: that is worse than slow."""
+
+    exit_code = 1
+
+
+class Watcher(Protocol):
+    """Who watches a gate."""
+
+    def fought(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
+        """A duel has been measured in round `number`: `done` of the round's `of`."""
+
+    def looked(self, rounds: int, judgement: Judgement, going_on: int) -> None:
+        """After `rounds` rounds the gate has looked at them; so many cases go on."""
+
+
+def plan_duels(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[Duel]:
+    """Every case of either side, and the sentinels last.
+
+    Raises UsageError for a name or value that neither side knows, and NothingMeasuredError when no case is left.
+    """
+    found: dict[Side, dict[str, tuple[Case, Contest]]] = {}
+    for side in SIDES:
+        asked = _known(registry, request, descriptions[side], descriptions.values())
+        contests = make_plan(asked, registry, descriptions[side]) if asked else []
+        found[side] = {case.name: (case, contest) for contest in contests for case in contest.cases}
+    duels = []
+    for name in {**found["base"], **found["head"]}:
+        known = {side: found[side][name] for side in SIDES if name in found[side]}
+        case = next(iter(known.values()))[0]
+        duels.append(Duel(case, {side: contest for side, (_, contest) in known.items()}))
+    return [*duels, *_sentinels(registry, request, descriptions)]
+
+
+def _sentinels(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[Duel]:
+    suites = tuple(name for name in registry.sentinels if name not in request.suites)
+    asked = Request(suites=suites, device=request.device, threads=request.threads, seed=request.seed)
+    if not suites:
+        return []
+    planned = {
+        side: {case: contest for contest in make_plan(asked, registry, descriptions[side]) for case in contest.cases}
+        for side in SIDES
+    }
+    return [Duel(case, {side: planned[side][case] for side in SIDES}) for case in planned["base"]]
+
+
+def _known(registry: Registry, request: Request, here: Description, everybody: Iterable[Description]) -> Request | None:
+    """The request less the implementations that only the other side has; None if it asked for nobody else."""
+    declared = [name for suite in request.suites for name in registry.suite(suite).implementations]
+    elsewhere = {name for one in everybody for name in one.implementations} - {*here.implementations, *declared}
+    names = tuple(name for name in request.implementations if name not in elsewhere)
+    if request.implementations and not names:
+        return None
+    return msgspec.structs.replace(request, implementations=names)
+
+
+class LiveGate:
+    """Measures duels round by round until every case is decided, or the rounds or the time are over."""
+
+    def __init__(
+        self,
+        duels: Sequence[Duel],
+        controller: PairedController,
+        rules: Rules,
+        metrics: Collection[str],
+        budget: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`budget` is in seconds; 0 means no limit."""
+        if not [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]:
+            raise NothingMeasuredError("no case is left to be gated; `bitbench list` shows the suites")
+        self.duels = duels
+        self.controller = controller
+        self.rules = rules
+        self.metrics = metrics
+        self.now = now
+        self.records: dict[Side, list[Record]] = {side: [] for side in SIDES}
+        self.reached = 0
+        self._start = now()
+        self._deadline = self._start + budget if budget else math.inf
+        self._spent = 0.0
+        self._fought = 0
+        self._over: set[Case] = set()
+        """Cases that came to an end on a side: there is nothing left to compare."""
+
+    def run(self, watcher: Watcher, keep: Callable[[Mapping[Side, Record]], None]) -> Judgement:
+        """Give every pair of records to `keep` as it is made; the judgement at the end."""
+        waiting: Sequence[Duel] = self.duels
+        while waiting and self.now() < self._deadline and self._has_time_for(waiting):
+            if not self._rounds(waiting, watcher, keep):
+                break
+            judgement = self.judge()
+            waiting = self._going_on(judgement)
+            watcher.looked(self.reached, judgement, len(waiting))
+        return self.judge()
+
+    def judge(self) -> Judgement:
+        """What the rounds so far say."""
+        base, head = (results(self.records[side]) for side in SIDES)
+        pairs = match(base, head, self.metrics, paired=True)
+        return judge(pairs, (), self.rules, self.reached)
+
+    def _rounds(self, waiting: Sequence[Duel], watcher: Watcher, keep: Callable[[Mapping[Side, Record]], None]) -> bool:
+        """Measure until the next look; False when the time was over before."""
+        for number in range(self.reached, self._next_look()):
+            duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
+            began = self.now()
+            for done, records in enumerate(self.controller.round(number, duels), start=1):
+                keep(records)
+                for side, record in records.items():
+                    self.records[side].append(record)
+                    if record.outcome != "measured":
+                        self._over.add(record.case)
+                watcher.fought(number, done, len(duels), records)
+                if self.now() >= self._deadline:
+                    return False
+            self._spent += self.now() - began
+            self._fought += len(duels)
+            self.reached = number + 1
+            if number == 0:
+                self._reject_broken_sides()
+        return True
+
+    def _next_look(self) -> int:
+        later = [look for look in self.rules.looks if look > self.reached]
+        return later[0] if later else self.rules.looks[-1] + CONFIRMING
+
+    def _has_time_for(self, waiting: Sequence[Duel]) -> bool:
+        """Whether the rounds until the next look will probably be over in time; always before the first."""
+        if not self._fought:
+            return True
+        turns = sum(duel.is_timed and duel.case not in self._over for duel in waiting) * (
+            self._next_look() - self.reached
+        )
+        return self.now() + turns * self._spent / self._fought <= self._deadline
+
+    def _going_on(self, judgement: Judgement) -> list[Duel]:
+        """The duels that another look can change. Sentinels ride along."""
+        if judgement.invalid or self.reached >= self.rules.looks[-1] + CONFIRMING:
+            return []
+        mean = judgement.geometric_mean
+        everybody = mean is not None and self._is_open(mean)
+        open_cases = {one.case.name for one in judgement.verdicts if one and one.looks and self._is_open(one)}
+        accused = {one.case.name for one in judgement.sentinels if one.looks and one.looks[-1].state == "accused"}
+        timed = [duel for duel in self.duels if duel.is_timed and duel.case not in self._over]
+        cases = [duel for duel in timed if everybody or duel.case.name in open_cases]
+        if not cases and not accused:
+            return []
+        watched = _sentinel_suites(self.duels)
+        return [duel for duel in timed if duel in cases or duel.case.suite in watched]
+
+    def _is_open(self, verdict: Verdict) -> bool:
+        """Whether another look may settle it; after the last planned one only what is accused."""
+        state = verdict.looks[-1].state if verdict.looks else "open"
+        return state == "accused" or (state == "open" and self.reached < self.rules.looks[-1])
+
+    def _reject_broken_sides(self) -> None:
+        """After the first round: raise where a side could not run a single case that the other could."""
+        watched = _sentinel_suites(self.duels)
+        for side, other in zip(SIDES, reversed(SIDES), strict=True):
+            mine = [record for record in self.records[side] if record.case.suite not in watched]
+            theirs = [record for record in self.records[other] if record.case.suite not in watched]
+            ended = [record for record in mine if record.outcome not in ("measured", "skipped")]
+            if mine and len(ended) == len(mine) and any(record.outcome == "measured" for record in theirs):
+                raise broken(side, f"no case of it can be measured: {ended[0].reason}")
+
+
+def broken(side: Side, reason: str) -> BitbenchError:
+    """The error that ends a gate of which one side cannot be measured at all."""
+    if side == "head":
+        return BrokenHeadError(f"head is broken: {reason}")
+    return UsageError(f"base is broken: {reason}; give another --base")
+
+
+def _sentinel_suites(duels: Iterable[Duel]) -> set[str]:
+    """The suites whose cases no change can move."""
+    return {duel.case.suite for duel in duels for contest in duel.contests.values() if SENTINEL in contest.facts}

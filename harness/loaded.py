@@ -1,0 +1,46 @@
+"""The files of a checkout that a process has loaded, each with a digest: what was measured, whatever git says."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.protocol import Loaded
+from harness.start import OWN, within
+
+MAPS = Path("/proc/self/maps")
+LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
+
+
+def loaded(root: str, instead_of: str) -> Loaded:
+    """Modules and libraries below `root`, by their paths in it; and those that came from `instead_of` all the same.
+
+    The referee's own packages are neither: they are the same for both sides.
+    """
+    files = dict.fromkeys((*_modules(), *_libraries()))
+    own = {str(path) for name in ("harness", "suites") for path in (OWN / name,)}
+    ours = {file for file in files if any(file.startswith(folder + "/") for folder in own)}
+    mine = {file: Path(file).resolve().relative_to(Path(root).resolve()) for file in files if within(file, root)}
+    strays = sorted(file for file in files if file not in ours and file not in mine and within(file, instead_of))
+    return Loaded({str(path): _digest(file) for file, path in sorted(mine.items())}, tuple(strays))
+
+
+def _modules() -> Iterator[str]:
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            yield file
+
+
+def _libraries() -> Iterator[str]:
+    """What is mapped into this process; nothing where the system does not tell."""
+    if not MAPS.exists():
+        return
+    for line in MAPS.read_text(errors="replace").splitlines():
+        path = line.partition("/")[2]
+        if path.endswith(LIBRARIES):
+            yield f"/{path}"
+
+
+def _digest(file: str) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -1,0 +1,43 @@
+"""What a worker's replies are made of."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from harness.guard import Findings
+from harness.model import Case
+from harness.protocol import Answer
+from harness.suite import Check
+
+
+def of_whom(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
+    """The doubts, with the name of whom they are about."""
+    return tuple(f"{case.implementation}: {doubt}" for doubt in doubts)
+
+
+def judged(check: Check) -> Answer:
+    """The reply to a check: what it measured, and whether it failed."""
+    values, warnings = singles(check.values), (check.warning,) if check.warning else ()
+    if check.wrong:
+        return Answer("failed", check.wrong, values, warnings=warnings)
+    return Answer(values=values, warnings=warnings)
+
+
+def with_findings(answer: Answer, findings: Findings) -> Answer:
+    """What tampers gets no number, even if its output is right. Whatever failed already keeps its own reason."""
+    faults = ", ".join(findings.faults)
+    warnings = answer.warnings + findings.doubts
+    if faults and answer.outcome == "measured":
+        return Answer("failed", f"not to be trusted: it {faults}", warnings=warnings)
+    return msgspec.structs.replace(answer, warnings=warnings + ((f"it also {faults}",) if faults else ()))
+
+
+def singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
+    """As raw values, of which there is one each."""
+    return {name: (float(value),) for name, value in values.items()}
+
+
+def one_line(error: BaseException) -> str:
+    """The exception as the reason of a record."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__

@@ -1,0 +1,192 @@
+"""What a gate tolerates and how sure it must be: the defaults, `gate.toml`, and what the command line says."""
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness import keyword
+from harness.errors import UsageError
+from harness.metric import METRICS, Metric
+from harness.model import Case
+from harness.spelling import parse_duration, parse_share
+from harness.stats import LOOKS
+
+FILE = Path("gate.toml")
+"""Read where the gate is run, if it is there and no other is named."""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """Another margin for the latency of some cases, with the reason that a reviewer read."""
+
+    match: str
+    """An expression as of `bitbench run -k`."""
+    margin: float
+    reason: str
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares are of 1: 0.03 is 3 %."""
+
+    margin: float = 0.03
+    """The slowdown of a case that is tolerated."""
+    geometric_mean: float = 0.01
+    """The slowdown of the geometric mean of all cases that is tolerated."""
+    floor: float = 1e-6
+    """Seconds that a call may take longer, however short it is: below, a margin would be lost in the clock."""
+    false_red: float = 0.05
+    """At most this share of gates calls any case slower that is just within its margin, before confirmation."""
+    false_ok: float = 0.05
+    """At most this share of the cases that are just beyond their margin is called ok."""
+    unconfirmed: float = 0.05
+    """The level of the test that fresh rounds alone must pass before a case is red."""
+    false_improved: float = 0.05
+    """Expected share of false ones among the cases that are called improved."""
+    looks: tuple[int, ...] = LOOKS
+    """Numbers of rounds after which the rounds are looked at; the undecided go on until the last."""
+    tolerances: dict[str, float] = {}
+    """By exact metric: another absolute tolerance than its own."""
+    allowances: tuple[Allowance, ...] = ()
+
+    def limit(self, case: Case, seconds: float) -> float:
+        """The log ratio that is tolerated of a case whose call took `seconds` before."""
+        margin = self.margin
+        for allowance in self.allowances:
+            if keyword.parse(allowance.match)(case.name):
+                margin = allowance.margin
+        return max(math.log1p(margin), math.log1p(self.floor / seconds) if seconds > 0 else 0.0)
+
+    def reason(self, case: Case) -> str:
+        """Why the case has a margin of its own; empty where it has none."""
+        matching = (a.reason for a in reversed(self.allowances) if keyword.parse(a.match)(case.name))
+        return next(matching, "")
+
+    def metric(self, metric: Metric) -> Metric:
+        """The metric with the tolerance that it has here."""
+        if metric.name not in self.tolerances:
+            return metric
+        return msgspec.structs.replace(metric, tolerance=self.tolerances[metric.name], relative_tolerance=0.0)
+
+    @property
+    def red_level(self) -> float:
+        """Of one look, for all cases together: the error budget is split evenly over the looks (Bonferroni)."""
+        return self.false_red / len(self.looks)
+
+    @property
+    def ok_level(self) -> float:
+        """Of one look, for each case."""
+        return self.false_ok / len(self.looks)
+
+    def in_words(self) -> tuple[str, ...]:
+        """The rules, as a gate declares them before it measures."""
+        planned, fresh = ", ".join(map(str, self.looks)), _percent(self.unconfirmed)
+        return (
+            f"one value a round, a fresh pair of processes: the log ratio of head to base; looks after {planned}",
+            f"red: slower than {_percent(self.margin)} and {self.floor * 1e6:g} us by a t test, Holm over the cases,"
+            f" {_percent(self.false_red)} split over the looks, and again at {fresh} by the rounds after that alone",
+            f"ok: not slower than that, at {_percent(self.false_ok)} a case split over the looks",
+            f"geometric mean of all cases: the same, against {_percent(self.geometric_mean)}",
+            *(f"{a.match}: {_percent(a.margin)}, because {a.reason}" for a in self.allowances),
+        )
+
+
+def read(path: Path | None) -> Rules:
+    """The rules in the file at `path`, in gate.toml here if there is one, or the defaults.
+
+    Raises UsageError, in one line, for what is no such file.
+    """
+    if path is None and not FILE.exists():
+        return Rules()
+    where = path or FILE
+    try:
+        content = tomllib.loads(where.read_text())
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {where}: {error.strerror}; name a file of rules, or leave --rules out"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where} is not TOML: {error}") from error
+    try:
+        return _rules(content)
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _rules(content: Mapping[str, Any]) -> Rules:
+    """Raises ValueError or UsageError that says which entry is wrong."""
+    known: dict[str, Callable[[Any], object]] = {
+        "margin": _share,
+        "geometric-mean": _share,
+        "floor": _seconds,
+        "rounds": _looks,
+        "tolerances": _tolerances,
+        "allowances": _allowances,
+    }
+    for key in content:
+        if key not in known:
+            raise ValueError(f"unknown entry {key!r}; it may have: {', '.join(known)}")
+    parsed = {key.replace("-", "_"): known[key](value) for key, value in content.items()}
+    if "rounds" in parsed:
+        parsed["looks"] = parsed.pop("rounds")
+    return Rules(**parsed)  # type: ignore[arg-type]  # each by the parser of its name
+
+
+def _share(value: Any) -> float:
+    return parse_share(str(value))
+
+
+def _seconds(value: Any) -> float:
+    text = str(value).strip()
+    size = next((unit for unit in ("ns", "us", "ms") if text.endswith(unit)), "")
+    return parse_duration(text.removesuffix(size).strip()) * {"": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[size]
+
+
+def looks_up_to(rounds: int) -> tuple[int, ...]:
+    """The planned looks of a gate of at most `rounds` rounds."""
+    return (*(look for look in LOOKS if look < rounds), rounds)
+
+
+def _looks(value: Any) -> tuple[int, ...]:
+    if type(value) is not int or not LOOKS[0] <= value <= 100:
+        raise ValueError(f"rounds = {value!r}; give a whole number from {LOOKS[0]} to 100")
+    return looks_up_to(value)
+
+
+def _tolerances(value: Any) -> dict[str, float]:
+    exact = [metric.name for metric in METRICS.values() if metric.assume == "exact" and not metric.informative]
+    for name, tolerance in _table("tolerances", value).items():
+        if name not in exact:
+            raise ValueError(f"tolerances: {name!r} is no exact metric; choose from: {', '.join(exact)}")
+        if type(tolerance) not in (int, float) or not 0 <= tolerance < math.inf:
+            raise ValueError(f"tolerances: {name} = {tolerance!r}; give a number in the metric's unit, 0 or more")
+    return {name: float(tolerance) for name, tolerance in value.items()}
+
+
+def _allowances(value: Any) -> tuple[Allowance, ...]:
+    if not isinstance(value, list):
+        raise ValueError("allowances are tables: write [[allowances]], then match, margin and reason")
+    return tuple(_allowance(entry) for entry in value)
+
+
+def _allowance(entry: Any) -> Allowance:
+    fields = _table("allowances", entry)
+    if set(fields) != {"match", "margin", "reason"}:
+        raise ValueError(f"an allowance has match, margin and reason, and not {', '.join(fields) or 'nothing'}")
+    match, reason = str(fields["match"]), str(fields["reason"]).strip()
+    keyword.parse(match)
+    if not match.strip() or not reason:
+        raise ValueError("an allowance says in match which cases it is for, and in reason why: neither may be empty")
+    return Allowance(match, _share(fields["margin"]), reason)
+
+
+def _table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} = {value!r} is no table of names and values")
+    return value
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:g} %"

@@ -1,0 +1,65 @@
+"""How a worker begins: the referee's own packages are bound first, then the contestants' folders get on the path.
+
+So a folder called `harness` beside a contestant hides nothing, and two workers of two revisions differ in nothing but
+the contestants' code: both are measured by one harness and one declaration of the suites.
+"""
+
+import importlib.machinery
+import json
+import runpy
+import sys
+import types
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+
+import msgspec
+
+OWN = Path(__file__).parent.parent
+"""The folder that this package lies in: a checkout, or where it was installed."""
+BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.start import main; main()"
+"""What the interpreter is told: nothing is imported from the current folder before this has run."""
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where a worker's contestants come from."""
+
+    folders: tuple[str, ...]
+    """The first places that are searched for anything but the referee's own packages."""
+    instead_of: str = ""
+    """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
+
+
+class Own(MetaPathFinder):
+    """Finds top-level packages of the referee in its own folder, whatever else is called so."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self.packages = frozenset(packages)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The package, if it is the referee's and is there."""
+        if path is not None or fullname not in self.packages:
+            return None
+        return importlib.machinery.PathFinder.find_spec(fullname, [str(OWN)], target)
+
+
+def within(path: str, folder: str) -> bool:
+    """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
+    if not folder or not Path(path).is_absolute():
+        return False
+    resolved = Path(path).resolve()
+    return resolved.is_relative_to(Path(folder).resolve()) and not INSTALLED & set(resolved.parts)
+
+
+def main() -> None:
+    """`SOURCES PROGRAM SUITES_MODULE ...`: run PROGRAM as if it were called by its name."""
+    sys.path.pop(0)
+    sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
+    program, module = sys.argv[2:4]
+    sys.meta_path.insert(0, Own(("harness", module.partition(".")[0])))
+    sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]
+    sys.argv[1:] = sys.argv[3:]
+    runpy.run_module(program, run_name="__main__", alter_sys=True)

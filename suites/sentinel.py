@@ -1,0 +1,24 @@
+"""sentinel: torch's own linear layer. It rides along in every gate: no change of a contestant can move it."""
+
+from harness.model import Budget, Params
+from harness.suite import Suite
+from suites import axes
+
+
+def facts(params: Params) -> Params:
+    """What marks the case as one that cannot differ."""
+    m, k, n = (int(params[name]) for name in ("m", "k", "n"))
+    return {"sentinel": 1, "operations": 2 * m * n * k}
+
+
+SUITE = Suite(
+    name="sentinel",
+    summary="torch's own nn.Linear, which no change of a contestant can move; part of every gate",
+    axes=(axes.products("1x1024x1024", "64x1024x1024"), axes.DEVICE, axes.threads()),
+    metrics=("latency",),
+    budget=Budget(rounds=4, seconds=1.0),
+    workload="suites.workloads.sentinel:stock",
+    resolve=axes.resolve_product,
+    facts=facts,
+    implementations=("nn.Linear",),
+)
