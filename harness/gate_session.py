@@ -1,11 +1,12 @@
 """One live gate from beginning to end: two staffs of workers, two runs on the disk, one judgement."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import store
+from harness import resolution, store
 from harness.checkout import Checkout, Checkouts, locks_among
 from harness.environment import combine, machine
 from harness.errors import InvalidEnvironmentError, UsageError
@@ -39,6 +40,9 @@ class Outcome:
     judgement: Judgement
     notes: tuple[str, ...]
     """What is the same on both sides, and what differs besides the code."""
+    rounds: int
+    seconds: float
+    """Wall time of the measurement."""
 
 
 @dataclass
@@ -75,8 +79,7 @@ class Session:
         finally:
             for staff in staffs.values():
                 staff.close()
-        notes = _notes(self.loaded, checkouts.changed)
-        return Outcome(outcome.directory, outcome.base, outcome.head, outcome.judgement, notes)
+        return replace(outcome, notes=(*_notes(self.loaded, checkouts.changed), *outcome.notes))
 
     def _hire(self, side: Side, sources: Sources) -> Staff:
         try:
@@ -101,6 +104,7 @@ class Session:
         before_leaving: Leave | None = None,
     ) -> Outcome:
         """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory."""
+        began = time.monotonic()
         duels = plan_duels(self.registry, self.request, {side: staffs[side].description for side in SIDES})
         controller = PairedController(
             lambda side: staffs[side].hire(),
@@ -120,7 +124,11 @@ class Session:
                     writers[side].append(record)
 
             judgement = gate.run(watcher, keep)
-        return Outcome(place, store.load(place / "base"), store.load(place / "head"), judgement, ())
+        base_run, head_run = store.load(place / "base"), store.load(place / "head")
+        names = [duel.case.name for duel in duels]
+        doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
+        notes = (doubt,) if doubt else ()
+        return Outcome(place, base_run, head_run, judgement, notes, gate.reached, time.monotonic() - began)
 
     def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
         started = datetime.now(UTC)

@@ -136,6 +136,7 @@ class LiveGate:
                         self._over.add(record.case)
                 watcher.fought(number, done, len(duels), records)
                 if self.now() >= self._deadline:
+                    self.reached = number + 1  # as whoever reads the records will see it
                     return False
             self._spent += self.now() - began
             self._fought += len(duels)

@@ -1,8 +1,12 @@
 """`bitbench selftest`: the harness measured against contestants whose cost is known."""
 
+from pathlib import Path
+from typing import get_args
+
 import click
 
 from harness.commands import options
+from harness.injection import Kind
 from harness.metric import METRICS
 from harness.model import Record, Request
 from harness.plan import make_plan
@@ -43,6 +47,48 @@ def metrics(form: Format) -> int:
     else:
         click.echo(render([_table(findings, human=True), WORDS[code]], form))
     return code
+
+
+@command.command("gate")
+@click.option("--aa", "same", type=click.IntRange(0), default=0, metavar="N", help="So many gates of the same code.")
+@click.option("--inject", "shares", multiple=True, metavar="P", help="Gates of a slowdown by P, as in 5%, in one case.")
+@click.option("--times", type=click.IntRange(1), default=5, show_default=True, help="Gates for each --inject.")
+@click.option(
+    "--with",
+    "kind",
+    type=click.Choice(get_args(Kind)),
+    default="spin",
+    show_default=True,
+    help="Spin for a share of each call, or do that share of more work.",
+)
+@click.option("--everywhere", is_flag=True, help="Inject into every case and not into one at random.")
+@click.option("-k", "keyword", default="", metavar="EXPR", help="Only such cases; for injections six by default.")
+@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="Of each gate.")
+@options.rules_file
+@options.margin
+@options.table_format
+def gate(
+    same: int,
+    shares: tuple[str, ...],
+    times: int,
+    kind: Kind,
+    everywhere: bool,
+    keyword: str,
+    budget: str,
+    rules: Path | None,
+    margin: float | None,
+    form: Format,
+) -> int:
+    """Hold gates whose right answer is known, and print how often the gate was right.
+
+    What it learns of this machine's noise is kept: a gate whose margin is below what can be resolved here says so.
+    Exit codes: 0 no case was red that had not been slowed down and none called ok that had, else 1.
+    """
+    from harness.commands.selftest_gate import measure, tell
+
+    tolerated = options.rules_of(rules, margin)
+    _, trials = measure(same, shares, times, kind, everywhere, keyword, budget, tolerated)
+    return tell(trials, tolerated, form)
 
 
 def _measure() -> list[Record]:
