@@ -243,7 +243,7 @@ def _by_round(taken: np.ndarray, look: int) -> dict[str, Rounds]:
 
 
 def _chances(logs: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """p values of: at most `limit`, and: at least. NaN, which accuses and acquits nobody, where rounds are missing."""
+    """P values of: at most `limit`, and: at least. NaN, which accuses and acquits nobody, where rounds are missing."""
     rounds = logs.shape[-1]
     distance = (logs.mean(-1) - limit) / (logs.std(-1, ddof=1) / np.sqrt(rounds))
     return stdtr(rounds - 1, -distance), stdtr(rounds - 1, distance)
