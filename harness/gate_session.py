@@ -1,6 +1,7 @@
 """One live gate from beginning to end: two staffs of workers, two runs on the disk, one judgement."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.measure import ORDER
 from harness.model import Aim, Budget, Record, Request, Revision, Run
 from harness.paired_run import SIDES, Leave, PairedController, Resting, Side
-from harness.process import WorkerProcess
+from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Loaded
 from harness.rules import Rules
 from harness.staff import Staff
@@ -68,7 +69,8 @@ class Session:
 
             def ask(number: int, side: Side, worker: Resting) -> None:
                 if number == 0 and isinstance(worker, WorkerProcess):
-                    self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
+                    with suppress(WorkerLostError):  # its records are made: that it died since then costs a note
+                        self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
 
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             outcome = self.of_staffs(staffs, revisions, directory, watcher, ask)
