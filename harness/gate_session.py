@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.measure import ORDER
 from harness.model import Aim, Budget, Record, Request, Revision, Run
 from harness.paired_run import SIDES, Leave, PairedController, Resting, Side
-from harness.process import WorkerProcess
+from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Loaded
 from harness.rules import Rules
 from harness.staff import Staff
@@ -72,7 +73,8 @@ class Session:
 
             def ask(number: int, side: Side, worker: Resting) -> None:
                 if number == 0 and isinstance(worker, WorkerProcess):
-                    self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
+                    with suppress(WorkerLostError):  # its records are made: that it died since then costs a note
+                        self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
 
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             outcome = self.of_staffs(staffs, revisions, directory, watcher, ask)

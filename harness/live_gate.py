@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Protocol
 
 import msgspec
@@ -107,7 +108,11 @@ class LiveGate:
         """Cases that came to an end on a side: there is nothing left to compare."""
 
     def run(self, watcher: Watcher, keep: Callable[[Mapping[Side, Record]], None]) -> Judgement:
-        """Give every pair of records to `keep` as it is made; the judgement at the end."""
+        """Give every pair of records to `keep` as it is made; the judgement at the end.
+
+        Raises BrokenHeadError or UsageError when a side cannot be measured at all, NothingMeasuredError when the time
+        is over before every case had a round.
+        """
         waiting: Sequence[Duel] = self.duels
         while waiting and self.now() < self._deadline and self._has_time_for(waiting):
             if not self._rounds(waiting, watcher, keep):
@@ -128,22 +133,34 @@ class LiveGate:
         for number in range(self.reached, self._next_look()):
             duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
             began = self.now()
-            for done, records in enumerate(self.controller.round(number, duels), start=1):
-                keep(records)
-                for side, record in records.items():
-                    self.records[side].append(record)
-                    if record.outcome != "measured":
-                        self._over.add(record.case)
-                watcher.fought(number, done, len(duels), records)
-                if self.now() >= self._deadline:
-                    self.reached = number + 1  # as whoever reads the records will see it
-                    return False
+            self.reached = number + 1  # also where the time ends within it: that is how it is read back
+            with closing(self.controller.round(number, duels)) as fought:
+                for done, records in enumerate(fought, start=1):
+                    self._take_in(records, keep)
+                    watcher.fought(number, done, len(duels), records)
+                    if self.now() >= self._deadline:
+                        self._require_all(number, done, len(duels))
+                        return False
             self._spent += self.now() - began
             self._fought += len(duels)
-            self.reached = number + 1
             if number == 0:
                 self._reject_broken_sides()
         return True
+
+    def _take_in(self, records: Mapping[Side, Record], keep: Callable[[Mapping[Side, Record]], None]) -> None:
+        keep(records)
+        for side, record in records.items():
+            self.records[side].append(record)
+            if record.outcome != "measured":
+                self._over.add(record.case)
+
+    def _require_all(self, number: int, done: int, of: int) -> None:
+        """Raise where the time is over before every case had its first round: what has no row could not fail."""
+        if number == 0 and done < of:
+            raise NothingMeasuredError(
+                f"the budget was spent after {done} of {of} cases, and the others were never measured;"
+                " raise --budget, or choose fewer cases"
+            )
 
     def _next_look(self) -> int:
         later = [look for look in self.rules.looks if look > self.reached]

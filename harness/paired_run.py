@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -65,7 +65,7 @@ class PairedController:
         self.iterations: dict[Case, int] = {}
         self._workers: dict[Side, Resting] = {}
 
-    def round(self, number: int, duels: Sequence[Duel]) -> Iterator[dict[Side, Record]]:
+    def round(self, number: int, duels: Sequence[Duel]) -> Generator[dict[Side, Record], None, None]:
         """The records of each duel in round `number`, in random order."""
         order = list(duels)
         rng = random.Random(f"{self.seed}/{number}")

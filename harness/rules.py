@@ -1,6 +1,7 @@
 """What a gate tolerates and how sure it must be: the defaults, `gate.toml`, and what the command line says."""
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +13,12 @@ from harness import keyword
 from harness.errors import UsageError
 from harness.metric import METRICS, Metric
 from harness.model import Case
-from harness.spelling import parse_duration, parse_share
+from harness.spelling import parse_share
 from harness.stats import LOOKS
 
 FILE = Path("gate.toml")
 """Read where the gate is run, if it is there and no other is named."""
+_FLOOR = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s)")
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -111,13 +113,13 @@ def read(path: Path | None) -> Rules:
         raise UsageError(f"{where} is not TOML: {error}") from error
     try:
         return _rules(content)
-    except (ValueError, UsageError) as error:
+    except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
 
 
 def _rules(content: Mapping[str, Any]) -> Rules:
-    """Raises ValueError or UsageError that says which entry is wrong."""
-    known: dict[str, Callable[[Any], object]] = {
+    """Raises ValueError that says which entry is wrong."""
+    known: dict[str, Callable[[str, Any], object]] = {
         "margin": _share,
         "geometric-mean": _share,
         "floor": _seconds,
@@ -128,20 +130,24 @@ def _rules(content: Mapping[str, Any]) -> Rules:
     for key in content:
         if key not in known:
             raise ValueError(f"unknown entry {key!r}; it may have: {', '.join(known)}")
-    parsed = {key.replace("-", "_"): known[key](value) for key, value in content.items()}
+    parsed = {key.replace("-", "_"): known[key](key, value) for key, value in content.items()}
     if "rounds" in parsed:
         parsed["looks"] = parsed.pop("rounds")
     return Rules(**parsed)  # type: ignore[arg-type]  # each by the parser of its name
 
 
-def _share(value: Any) -> float:
-    return parse_share(str(value))
+def _share(name: str, value: Any) -> float:
+    try:
+        return parse_share(str(value))
+    except UsageError:
+        raise ValueError(f'{name} = {value!r}; give a share above 0 and at most 1, as "3%" or 0.03') from None
 
 
-def _seconds(value: Any) -> float:
-    text = str(value).strip()
-    size = next((unit for unit in ("ns", "us", "ms") if text.endswith(unit)), "")
-    return parse_duration(text.removesuffix(size).strip()) * {"": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[size]
+def _seconds(name: str, value: Any) -> float:
+    match = _FLOOR.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(f'{name} = {value!r}; give a time with its unit, ns, us, ms or s, as "2us"; "0s" for no floor')
+    return float(match[1]) * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[match[2]]
 
 
 def looks_up_to(rounds: int) -> tuple[int, ...]:
@@ -149,37 +155,39 @@ def looks_up_to(rounds: int) -> tuple[int, ...]:
     return (*(look for look in LOOKS if look < rounds), rounds)
 
 
-def _looks(value: Any) -> tuple[int, ...]:
+def _looks(name: str, value: Any) -> tuple[int, ...]:
     if type(value) is not int or not LOOKS[0] <= value <= 100:
-        raise ValueError(f"rounds = {value!r}; give a whole number from {LOOKS[0]} to 100")
+        raise ValueError(f"{name} = {value!r}; give a whole number from {LOOKS[0]} to 100")
     return looks_up_to(value)
 
 
-def _tolerances(value: Any) -> dict[str, float]:
+def _tolerances(name: str, value: Any) -> dict[str, float]:
     exact = [metric.name for metric in METRICS.values() if metric.assume == "exact" and not metric.informative]
-    for name, tolerance in _table("tolerances", value).items():
-        if name not in exact:
-            raise ValueError(f"tolerances: {name!r} is no exact metric; choose from: {', '.join(exact)}")
+    for metric, tolerance in _table(name, value).items():
+        if metric not in exact:
+            raise ValueError(f"{name}: {metric!r} is no exact metric; choose from: {', '.join(exact)}")
         if type(tolerance) not in (int, float) or not 0 <= tolerance < math.inf:
-            raise ValueError(f"tolerances: {name} = {tolerance!r}; give a number in the metric's unit, 0 or more")
-    return {name: float(tolerance) for name, tolerance in value.items()}
+            raise ValueError(f"{name}: {metric} = {tolerance!r}; give a number in the metric's unit, 0 or more")
+    return {metric: float(tolerance) for metric, tolerance in value.items()}
 
 
-def _allowances(value: Any) -> tuple[Allowance, ...]:
+def _allowances(name: str, value: Any) -> tuple[Allowance, ...]:
     if not isinstance(value, list):
-        raise ValueError("allowances are tables: write [[allowances]], then match, margin and reason")
-    return tuple(_allowance(entry) for entry in value)
+        raise ValueError(f"{name} are tables: write [[{name}]], then match, margin and reason")
+    return tuple(_allowance(_table(name, entry)) for entry in value)
 
 
-def _allowance(entry: Any) -> Allowance:
-    fields = _table("allowances", entry)
+def _allowance(fields: Mapping[str, Any]) -> Allowance:
     if set(fields) != {"match", "margin", "reason"}:
         raise ValueError(f"an allowance has match, margin and reason, and not {', '.join(fields) or 'nothing'}")
-    match, reason = str(fields["match"]), str(fields["reason"]).strip()
-    keyword.parse(match)
-    if not match.strip() or not reason:
+    match, reason = (" ".join(str(fields[name]).split()) for name in ("match", "reason"))
+    if not match or not reason:
         raise ValueError("an allowance says in match which cases it is for, and in reason why: neither may be empty")
-    return Allowance(match, _share(fields["margin"]), reason)
+    try:
+        keyword.parse(match)
+    except UsageError as error:
+        raise ValueError(f"an allowance's match is written as after -k: {error}") from error
+    return Allowance(match, _share("margin of an allowance", fields["margin"]), reason)
 
 
 def _table(name: str, value: Any) -> Mapping[str, Any]:
