@@ -138,6 +138,15 @@ def test_a_page_fits_into_any_room(room: int) -> None:
         assert not text or text.startswith(MARKER)
 
 
+@pytest.mark.parametrize("sign", ["@", "|", "\N{GRINNING FACE}", "\n"])
+def test_a_page_is_always_written(sign: str) -> None:
+    long = sign * 100_000
+    row = Verdict(Case(long, long, {"m": 1}), long, "regressed", long)
+    text = page(made(*[row] * 20, headline=long, invalid=long, tolerated=long, notes=(long,) * 50))
+    assert text.startswith(MARKER)
+    assert len(text.encode()) < 60_000
+
+
 def test_names_break_nothing_and_mention_nobody() -> None:
     text = page(hostile())
     assert text.isprintable() or {c for c in text if not c.isprintable()} == {"\n"}
