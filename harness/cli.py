@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness.errors import BitbenchError
+from harness.errors import INTERNAL_ERROR, BitbenchError
 
 COMMANDS = {
     "list": "Suites with their axes, and implementations with one line each.",
@@ -24,8 +24,6 @@ COMMANDS = {
 }
 INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C."""
-INTERNAL_ERROR = 70
-"""EX_SOFTWARE of sysexits.h: a bug of ours, which must not be taken for one of the answers."""
 
 
 class LazyGroup(click.Group):

@@ -1,5 +1,8 @@
 """The tree of errors that end a command. Each is one clear line for a person and one exit code for a machine."""
 
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h: a bug of ours, which must not be taken for one of the answers."""
+
 
 class BitbenchError(Exception):
     """Base of all: `str(error)` says what was given, what is allowed and what to do next, in one line."""

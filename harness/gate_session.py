@@ -35,7 +35,8 @@ BUDGET = Budget(rounds=0, seconds=1.0)
 class Outcome:
     """What a gate has found, and where it lies."""
 
-    directory: Path
+    directory: Path | None
+    """None for runs that lie elsewhere."""
     base: StoredRun
     head: StoredRun
     judgement: Judgement

@@ -42,7 +42,7 @@ def decode(line: bytes, kind: type[T], lift: Lift | None = None) -> T:
         raise LineError("nested too deeply") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise LineError(str(error)) from error
-    if difference := _difference(msgspec.to_builtins(value), said, "$"):
+    if difference := _difference(msgspec.to_builtins(value, str_keys=True), said, "$"):
         raise LineError(difference)
     result: T = value
     return result

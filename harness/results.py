@@ -7,6 +7,7 @@ from functools import cached_property
 from harness.metric import METRICS, Metric
 from harness.model import Aim, Case, Measurement, Params, Record, Summary
 from harness.stats import LOOKS, summarise
+from harness.verdict import Verdict
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
 """Shape first, then what is computed, then where; other params follow by name."""
@@ -111,7 +112,7 @@ def contests(everything: Iterable[Result]) -> dict[str, list[Result]]:
     return by_contest
 
 
-def varying(everything: Iterable[Result]) -> tuple[Params, list[str]]:
+def varying(everything: Iterable[Result | Verdict]) -> tuple[Params, list[str]]:
     """Params that all the cases share, and the names of those that differ or are missing somewhere."""
     params = [result.case.params for result in everything]
     names = sorted({name for point in params for name in point}, key=_reading_order)

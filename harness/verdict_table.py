@@ -14,7 +14,7 @@ from harness.store import StoredRun
 from harness.table import Block, Cell, Column, Table
 from harness.verdict import EVERYTHING, Verdict, Word
 
-_WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
+WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 """The gravest first."""
 
 _MEANING = {
@@ -141,7 +141,7 @@ class _Naming:
 def _folded(verdicts: Sequence[Verdict], naming: _Naming) -> list[list[Cell]]:
     """The gravest first; one row for metrics of one case that share a reason, one for all that are incomparable."""
     groups: dict[tuple[Word, str, Case | None], list[Verdict]] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: _WORDS.index(verdict.word)):
+    for verdict in sorted(verdicts, key=lambda verdict: WORDS.index(verdict.word)):
         case = None if verdict.word == "incomparable" else verdict.case
         groups.setdefault((verdict.word, verdict.reason, case), []).append(verdict)
     rows: list[list[Cell]] = []
@@ -169,7 +169,7 @@ def _sides(baseline: StoredRun, candidate: StoredRun) -> str:
 
 def _counts(judgement: Judgement) -> str:
     counts = Counter(verdict.word for verdict in judgement.judged)
-    return ", ".join(f"{counts[word]} {_spaced(word)}" for word in _WORDS if counts[word]) or "no row to judge"
+    return ", ".join(f"{counts[word]} {_spaced(word)}" for word in WORDS if counts[word]) or "no row to judge"
 
 
 def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[Block]:

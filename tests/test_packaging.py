@@ -67,7 +67,15 @@ def test_the_wheel_says_what_it_is(archives: tuple[Path, Path]) -> None:
 def test_the_source_archive_stands_alone(archives: tuple[Path, Path]) -> None:
     with tarfile.open(archives[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt"} <= names
+    assert {
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Makefile",
+        "action.yml",
+        "constraints.txt",
+    } <= names
     assert {"tests/test_packaging.py", "tests/golden/index.json", "results/README.md", ".ci/run"} <= names
     assert not any(name.startswith("results/runs") or "__pycache__" in name for name in names)
 

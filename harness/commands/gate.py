@@ -10,15 +10,17 @@ import click
 from harness.checkout import HERE, Checkouts
 from harness.commands import options
 from harness.errors import UsageError
-from harness.gate import Judgement, Policy, exit_code, judge_runs
+from harness.gate import Policy, judge_runs
+from harness.gate_output import errors_told, write
+from harness.gate_output.verdict_file import told
 from harness.gate_progress import Narrator
-from harness.gate_session import Session
+from harness.gate_session import Outcome, Session
 from harness.metric import METRICS, select_metrics
 from harness.model import Request
 from harness.plan import check_names
 from harness.rules import Rules
 from harness.spelling import parse_axes, parse_duration
-from harness.store import StoredRun, load
+from harness.store import load
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.table import Format, pretty_json, render
 from harness.verdict_table import content, gate_page, tidy
@@ -40,7 +42,7 @@ SUITE = "gate"
 @click.option("--budget", default="5m", show_default=True, metavar="TIME", help="End after this long; 0 is no limit.")
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
 @click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="The gate's directory.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where runs and verdict are written.")
 @options.metrics
 @options.rules_file
 @options.margin
@@ -60,6 +62,7 @@ def command(
     metrics: tuple[str, ...],
     policy: Policy,
     form: Format,
+    out: Path | None,
     **live: object,
 ) -> int:
     """Did a change make it slower, bigger or less accurate?
@@ -71,35 +74,40 @@ def command(
     something of base was not measured in head or nothing was judged, 2 latencies come from machines that are not alike
     (--metric exact gates the rest), 3 inconclusive, 0 all judged rows are ok or improved.
     """
-    chosen = _judged_metrics(metrics)
-    tolerated = options.rules_of(rules, margin)
-    if base is None:
-        baseline, candidate = (load(path) for path in _two_runs(what))
-        judgement = judge_runs(baseline, candidate, chosen, tolerated)
-        return _tell(baseline, candidate, judgement, policy, form, ())
-    return _live(what, base, live, chosen, tolerated, policy, form)
+    with errors_told(out, policy):
+        chosen = _judged_metrics(metrics)
+        tolerated = options.rules_of(rules, margin)
+        if base is None:
+            outcome = _stored(what, out, chosen, tolerated)
+        else:
+            outcome = _live(what, base, out, live, chosen, tolerated)
+        verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
+        write(verdict, outcome.directory)
+    _print(outcome, verdict.exit_code, policy, form)
+    if base is not None and form in ("text", "markdown"):
+        click.echo(outcome.directory)
+    return verdict.exit_code
+
+
+def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
+    baseline, candidate = (load(path) for path in _two_runs(what))
+    return Outcome(out, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
 
 
 def _live(
     suites: tuple[str, ...],
     base: str,
+    out: Path | None,
     live: dict[str, object],
     metrics: Collection[str],
     rules: Rules,
-    policy: Policy,
-    form: Format,
-) -> int:
+) -> Outcome:
     registry = Registry.load(DEFAULT_MODULE)
     request = _request(suites, live, metrics)
     check_names(request, registry)
     session = Session(registry, request, rules, metrics, ("bitbench", *sys.argv[1:]))
-    place = live["out"] if isinstance(live["out"], Path) else None
     with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
-        outcome = session.of_checkouts(checkouts, place, Narrator(lambda line: click.echo(line, err=True)))
-    code = _tell(outcome.base, outcome.head, outcome.judgement, policy, form, outcome.notes)
-    if form in ("text", "markdown"):
-        click.echo(outcome.directory)
-    return code
+        return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
 
 def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
@@ -139,20 +147,12 @@ def _two_runs(what: tuple[str, ...]) -> tuple[Path, Path]:
     return Path(what[0]), Path(what[1])
 
 
-def _tell(
-    baseline: StoredRun,
-    candidate: StoredRun,
-    judgement: Judgement,
-    policy: Policy,
-    form: Format,
-    notes: tuple[str, ...],
-) -> int:
-    code = exit_code(judgement, policy)
+def _print(outcome: Outcome, code: int, policy: Policy, form: Format) -> None:
+    sides, judgement = (outcome.base, outcome.head), outcome.judgement
     if form == "csv":
         click.echo(tidy(judgement).csv())
     elif form == "json":
-        click.echo(pretty_json({"exit_code": code, "policy": policy, **content(baseline, candidate, judgement)}))
+        click.echo(pretty_json({"exit_code": code, "policy": policy, **content(*sides, judgement)}))
     else:
-        page = gate_page(baseline, candidate, judgement, policy)
-        click.echo(render([*page, "\n".join(notes)] if notes else page, form))
-    return code
+        page = gate_page(*sides, judgement, policy)
+        click.echo(render([*page, "\n".join(outcome.notes)] if outcome.notes else page, form))
