@@ -149,7 +149,9 @@ class Gate:
         return " ".join([*words, _cure(verdict)]).strip()
 
     def _measured(self, pair: Pair) -> str:
-        assert pair.comparison and pair.baseline and pair.candidate, "only what both sides measured is compared"
+        assert pair.comparison is not None, "only what both sides measured is told"
+        assert pair.baseline is not None, "only what both sides measured is told"
+        assert pair.candidate is not None, "only what both sides measured is told"
         sides = {"base": pair.baseline, "head": pair.candidate}
         summaries = (pair.comparison.baseline, pair.comparison.candidate)
         words = []
@@ -178,7 +180,7 @@ class Gate:
             ("Estimator", _FOUND[self.is_paired]),
             ("Margin", self._margin(verdict)),
             ("Looks", looks_table(verdict, self.is_paired)),
-            ("Levels", levels(verdict, rules, family, self.is_paired)),
+            ("Levels", levels(rules, family, self.is_paired)),
         ]
 
     def _margin(self, verdict: Verdict) -> str:
@@ -239,8 +241,8 @@ def _chosen(expression: str, cases: Sequence[Case]) -> list[str]:
     if len(found) > FEW:
         meant = [case for case in cases if case.name in found]
         raise UsageError(
-            f"{expression!r} means {len(found)} cases; narrow it to {FEW} or fewer, by words joined with `and` (m=1/ is not"
-            f" m=128): there {_there_is(meant)}"
+            f"{expression!r} means {len(found)} cases; narrow it to {FEW} or fewer, by words joined with `and` (m=1/ is"
+            f" not m=128): there {_there_is(meant)}"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""How a case fared in a gate, look by look, in words: what was found, what that had to be below, and what came of it."""
+"""How a case fared in a gate, look by look, in words: what was found, what it had to be below, and what came of it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ def looks_table(verdict: Verdict, is_paired: bool) -> Table:
     return Table("", (*(Column(heading, "right") for heading in headings), Column("then")), rows)
 
 
-def levels(verdict: Verdict, rules: Rules, family: int, is_paired: bool) -> str:
+def levels(rules: Rules, family: int, is_paired: bool) -> str:
     """What a p value is here, what it had to be below, and why."""
     p = (
         "p is the chance that rounds at least so slow (so quick) come from a case just within (beyond) its margin, by"
@@ -50,7 +50,7 @@ def levels(verdict: Verdict, rules: Rules, family: int, is_paired: bool) -> str:
         return f"{p}. Accused at most at {red}{_holm(family)}. Ok at most at the same, each case by itself."
     count = len(rules.looks)
     return (
-        f"{p}. Accused: {percent(rules.false_red)} of gates may accuse anybody wrongly, split evenly over {count} looks:"
+        f"{p}. Accused: {percent(rules.false_red)} of gates may accuse a case wrongly, split evenly over {count} looks:"
         f" {percent(rules.red_level)} a look{_holm(family)}. Ok: {percent(rules.false_ok)} a case, split alike:"
         f" {percent(rules.ok_level)} a look."
     )

@@ -3,7 +3,6 @@
 The same records always give the same bytes: nothing in the page depends on when or where it was made.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
-from harness import frames
+from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
 from harness.plots import PLOTS, svg
 from harness.report.page import Figure, render
@@ -50,7 +49,7 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None) 
     }
     page = render(views, inline, summary)
     with _explained(output):
-        _replace(output, page.encode())
+        whole_file.replace(output, page.encode())
     if figures:
         with _explained(figures):
             _save(figures, drawings)
@@ -85,16 +84,6 @@ def _save(directory: Path, drawings: dict[str, list[Drawing]]) -> None:
             if drawing.canvas is not None:
                 prefix = f"{run}-" if len(drawings) > 1 else ""
                 svg.save(drawing.canvas, directory, f"{prefix}{drawing.name}")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename, so that there is the whole file or the previous one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
