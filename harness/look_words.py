@@ -72,12 +72,11 @@ def course(verdict: Verdict, rules: Rules, reached: int | None) -> Iterator[str]
             yield _confirmation(verdict, before.accused_at, look, rules)
         if look.state == "accused" and not before.accused_at:
             yield (
-                f"After {look.rounds} rounds it was accused, as p = {chance(look.above)} is at most"
-                f" {chance(look.above_level)}."
+                f"After {look.rounds} rounds it was accused, as {_p(look.above)} is at most {chance(look.above_level)}."
             )
         elif look.state == "ok":
             after = f"After {look.rounds} rounds it was" if reached is not None else "It is"
-            yield f"{after} found ok, as p = {chance(look.below)} is at most {chance(look.below_level)}."
+            yield f"{after} found ok, as {_p(look.below)} is at most {chance(look.below_level)}."
     yield _ending(verdict, rules, reached)
 
 
@@ -89,8 +88,8 @@ def _confirmation(verdict: Verdict, accused_at: int, look: Look, rules: Rules) -
     p = shift.above(math.log1p(verdict.margin))
     confirmed = p <= rules.unconfirmed
     return (
-        f"The {len(fresh)} rounds after the accusation, by fresh processes, alone say {signed(shift.mean)} with p ="
-        f" {chance(p)}: {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}, so that it is"
+        f"The {len(fresh)} rounds after the accusation, by fresh processes, alone say {signed(shift.mean)} with {_p(p)}:"
+        f" {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}, so that it is"
         f" {'confirmed' if confirmed else 'not confirmed, and the accusation was dropped'}."
     )
 
@@ -132,3 +131,8 @@ def percent(share: float) -> str:
 def chance(p: float) -> str:
     """A p value or a level with two significant digits."""
     return f"{p:.2g}" if p >= 1e-4 else "<0.0001" if p > 0 else "0"
+
+
+def _p(value: float) -> str:
+    """`p = 0.012`, `p < 0.0001`."""
+    return f"p = {chance(value)}".replace("= <", "< ")

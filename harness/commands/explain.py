@@ -15,6 +15,7 @@ from harness.result_table import describe_run
 from harness.rules import Rules
 from harness.store import StoredRun, load
 from harness.table import Block, Table, pretty_json, render
+from harness.voiding import RULE
 
 Form = Literal["text", "markdown", "json"]
 
@@ -64,11 +65,10 @@ def _sides(runs: tuple[Path, ...], gate: Path | None) -> tuple[StoredRun, Stored
 
 def _other_rules(head: StoredRun, rules: Rules) -> list[str]:
     """What to know where the gate declared other rules than these."""
-    words = rules.in_words()
-    if not head.run.pair or set(words) <= set(head.run.rules):
+    declared = [line for line in head.run.rules if line not in (*rules.in_words(), RULE)]
+    if not declared:
         return []
-    declared = [line for line in head.run.rules if line not in words]
-    return [f"warning: the gate was held by other rules ({'; '.join(declared)}): give them by --rules or --margin"]
+    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(declared)}"]
 
 
 def _page(found: list[Explanation]) -> list[Block]:
