@@ -17,6 +17,8 @@ COMMANDS = {
     "show": "Print the result table of a run.",
     "compare": "Compare two stored runs row by row.",
     "gate": "Judge a run against a baseline; the exit code is the verdict.",
+    "explain": "Tell in words why the verdict on a case is what it is.",
+    "baseline": "Accept a run as the baseline that changes are gated against.",
     "report": "Write one self-contained HTML file from runs.",
     "check": "Ask one implementation for every property that it must have.",
     "env": "Print what machine and software this is, or what makes it noisy.",

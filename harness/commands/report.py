@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from harness.commands import options
 from harness.errors import NothingMeasuredError
+from harness.gate_directory import is_gate, sides
 from harness.store import FILE_NAME, StoredRun, load
 
 
@@ -12,17 +14,23 @@ from harness.store import FILE_NAME, StoredRun, load
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The HTML file to write.")
 @click.option("--figures", type=click.Path(path_type=Path), help="Also save each figure here, as SVG and PNG.")
-def command(runs: tuple[Path, ...], output: Path, figures: Path | None) -> None:
+@options.rules_file
+@options.margin
+def command(
+    runs: tuple[Path, ...], output: Path, figures: Path | None, rules: Path | None, margin: float | None
+) -> None:
     """Write one HTML file about RUN..., readable offline: answers, tables, figures, method and data.
 
-    Prints the file's path.
+    The directory of a gate stands for its two runs, which are judged by the rules. Prints the file's path.
     """
-    stored = [_without_path(path) for path in runs]
+    tolerated = options.rules_of(rules, margin)
+    each = [path for run in runs for path in (sides(run) if is_gate(run) else (run,))]
+    stored = [_without_path(path) for path in each]
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
     from harness.report import write  # late: pandas and seaborn take two seconds to import
 
-    write(stored, output, figures)
+    write(stored, output, figures, tolerated)
     click.echo(output)
 
 

@@ -1,9 +1,8 @@
 """The report: runs in, one self-contained HTML file out. Imports pandas and seaborn, so import it late.
 
-The same records always give the same bytes: nothing in the page depends on when or where it was made.
+The same records and rules always give the same bytes: nothing in the page depends on when or where it was made.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,14 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
-from harness import frames
+from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
 from harness.plots import PLOTS, svg
+from harness.plots.forest import forest
+from harness.report.gates import GatePart, gates_of
 from harness.report.page import Figure, render
 from harness.result_table import View
+from harness.rules import Rules
 from harness.store import StoredRun
 
 _DRAWN_RUNS = 3
@@ -33,8 +35,10 @@ class Drawing:
     missing: str = ""
 
 
-def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None) -> None:
+def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, rules: Rules | None = None) -> None:
     """Write the report of `runs` to `output`, and every figure as SVG and PNG into the directory `figures`.
+
+    Runs that are the two sides of a gate are judged by `rules`.
 
     Raises StoreError when a file cannot be written, and UsageError when a run is given twice.
     """
@@ -48,9 +52,16 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None) 
         name: [_inline(f"run{number}-{drawing.name}", drawing) for drawing in some]
         for number, (name, some) in enumerate(drawings.items(), start=1)
     }
-    page = render(views, inline, summary)
+    gates = gates_of(runs, rules or Rules())
+    forests = [_forest(gate) for gate in gates]
+    drawings |= {gate.name: [drawing] for gate, drawing in zip(gates, forests, strict=True)}
+    inline |= {
+        gate.name: [_inline(f"gate{number}-{drawing.name}", drawing)]
+        for number, (gate, drawing) in enumerate(zip(gates, forests, strict=True), start=1)
+    }
+    page = render(views, inline, summary, gates)
     with _explained(output):
-        _replace(output, page.encode())
+        whole_file.replace(output, page.encode())
     if figures:
         with _explained(figures):
             _save(figures, drawings)
@@ -65,6 +76,12 @@ def _draw(view: View, summary: pd.DataFrame, wanted: bool) -> list[Drawing]:
         except NothingMeasuredError as error:
             drawings.append(Drawing(name, None, str(error)))
     return drawings
+
+
+def _forest(gate: GatePart) -> Drawing:
+    if not gate.is_drawn:
+        return Drawing("gate", None, "no latency was measured on both sides")
+    return Drawing("gate", forest(gate.cases, gate.sentinels, gate.mean))
 
 
 _TOO_MANY = f"only the first {_DRAWN_RUNS} runs of a page have figures"
@@ -85,16 +102,6 @@ def _save(directory: Path, drawings: dict[str, list[Drawing]]) -> None:
             if drawing.canvas is not None:
                 prefix = f"{run}-" if len(drawings) > 1 else ""
                 svg.save(drawing.canvas, directory, f"{prefix}{drawing.name}")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename, so that there is the whole file or the previous one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from harness.environment import differences
 from harness.report import rivals, schemes
 from harness.report.answers import Answer, Card, headlines
+from harness.report.gates import GatePart
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, environment_rows, origins_sheet, results_sheet
 from harness.result_table import View, describe_machine, describe_run, warnings
 from harness.results import Result, contests
@@ -67,8 +68,15 @@ class RunPart:
     figures: Sequence[Figure]
 
 
-def render(views: Sequence[View], figures: Mapping[str, Sequence[Figure]], summary: pd.DataFrame) -> str:
-    """The page for runs, `figures` by run id, and the frame that becomes its data file."""
+def render(
+    views: Sequence[View],
+    figures: Mapping[str, Sequence[Figure]],
+    summary: pd.DataFrame,
+    gates: Sequence[GatePart] = (),
+) -> str:
+    """The page for runs and the gates between them, `figures` by name of run or gate, and the frame that becomes its
+    data file.
+    """
     package = files("harness.report")
     style, script = (package.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
     environment = jinja2.Environment(
@@ -81,6 +89,7 @@ def render(views: Sequence[View], figures: Mapping[str, Sequence[Figure]], summa
     return template.render(
         title=f"BitLinear: {', '.join(suites)}",
         runs=runs,
+        gates=[(gate, figures.get(gate.name, ())) for gate in gates],
         environment=environment_rows([view.stored.run.environment for view in views]),
         unlike=_unlike(views),
         data=_data(summary),

@@ -17,8 +17,11 @@ from harness import frames
 from harness.cli import main
 from harness.errors import StoreError
 from harness.metric import METRICS
+from harness.plots.forest import forest
 from harness.report import page, rivals, schemes
+from harness.report.gates import gates_of
 from harness.result_table import View
+from harness.rules import Rules
 from harness.store import FILE_NAME, StoredRun, load
 from tests.harness.factories import (
     make_case,
@@ -29,6 +32,7 @@ from tests.harness.factories import (
     make_run,
     write_run,
 )
+from tests.harness.pairs import steady, write_gate
 
 ONE_SHAPE = {"shapes": ((2560, 2560),), "tokens": (1,), "samples": 3}
 
@@ -284,3 +288,79 @@ def test_help_is_light_and_the_report_never_imports_torch(tmp_path):
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert load(run).run.id in (tmp_path / "report.html").read_text("utf-8")
+
+
+EVIL = "<script>alert(1)</script> $x^2$ & 'q'"
+
+
+def gate_report(folder, ratios, *arguments, **changes):
+    gate = write_gate(folder / "gate", ratios, **changes)
+    assert main(["report", str(gate), "-o", str(folder / "report.html"), *arguments]) == 0
+    return (folder / "report.html").read_text("utf-8")
+
+
+def test_a_gate_has_its_verdict_its_figure_and_its_table(tmp_path):
+    ratios = {"slow": steady(1.2, 9), EVIL: steady(1.0, 9)}
+    text = gate_report(tmp_path, ratios, sentinel=steady(1.0, 9), head_bytes=641)
+    seen = Page(text)
+
+    assert "regressed (exit code 1): 5 regressed" in seen.text  # a latency, the mean, and the bytes of all three
+    section = text[text.index('<section id="gate">') : text.index('<section id="answers">')]
+    drawing = section[section.index("<svg") : section.index("</svg>")]
+    for words in (
+        "regressed",
+        "+20.0 % [+19.6, +20.4]",
+        "geometric mean",
+        "the same code on both sides:",
+        "linear-fp32",
+    ):
+        assert words in drawing
+    assert "currentColor" in drawing
+    assert "alert(1)&lt;/script&gt; $x^2$ &amp; " in drawing
+    assert len(seen.all("script")) == 1
+    table = re.findall(r"<tr.*", section[section.index("<tbody>") :])
+    assert len(table) == 2 + 3 + 1 + 1
+    assert re.search(r"slow<td class=\"w\">regressed.*<td>\+20\.0<td>\+19\.6<td>\+20\.4<td>3\.00", table[0])
+    assert "weight_bytes" in table[2]
+    assert "linear-fp32" in table[-2]
+    assert "geometric mean" in table[-1]
+
+
+def test_a_gate_is_judged_by_the_rules_and_reported_the_same_again(tmp_path):
+    ratios = {"slow": steady(1.2, 9), "same": steady(1.0, 9)}
+    first, again, lax = (tmp_path / name for name in ("first", "again", "lax"))
+    assert gate_report(first, ratios) == gate_report(again, ratios)
+    assert "ok (exit code 0)" in gate_report(lax, {"slow": ratios["slow"]}, "--margin", "50")
+
+
+def test_a_gate_on_a_machine_that_moved_says_so(tmp_path):
+    text = Page(gate_report(tmp_path, {"a": [1.0] * 9, "b": steady(1.0, 9)}, sentinel=steady(1.2, 9))).text
+    assert "the environment is invalid (exit code 4)" in text
+    assert "linear-fp32, whose code is the same on both sides, is 20.0 % slower" in text
+
+
+def test_a_gate_of_many_cases_draws_the_gravest(tmp_path):
+    ratios = {f"same{number}": steady(1.0, 4) for number in range(64)} | {"last": steady(0.5, 4)}
+    gate = write_gate(tmp_path, ratios)
+    (part,) = gates_of([load(gate / "head"), load(gate / "base")], Rules())
+
+    assert [change.word for change in part.cases[:2]] == ["improved", "ok"]
+    figure = forest(part.cases, part.sentinels, part.mean)
+    assert "Drawn: 60 of 65 cases, the gravest first." in figure.get_label()
+    assert len(figure.axes[0].get_yticklabels()) == 60 + 2
+
+
+def test_what_a_gate_lacks_is_left_out_or_said(tmp_path):
+    for name, rounds in (("one", 1), ("two", 2)):
+        text = Page(gate_report(tmp_path / name, {"new": steady(1.0, rounds)})).text
+        assert "not everything was measured and judged (exit code 5)" in text
+        assert "geometric mean" not in text
+    run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE))
+    assert main(["report", str(run), str(tmp_path / "one" / "gate" / "head"), "-o", str(tmp_path / "r.html")]) == 0
+    assert 'id="gate"' not in (tmp_path / "r.html").read_text("utf-8")
+    exact = write_gate(tmp_path / "exact", {"a": []})
+    for side in ("base", "head"):
+        stored = msgspec.structs.replace(load(exact / side).run)
+        write_run(exact / side, stored, [make_record(values={"weight_bytes": 640})])
+    assert main(["report", str(exact), "-o", str(tmp_path / "exact.html")]) == 0
+    assert "no latency was measured on both sides" in (tmp_path / "exact.html").read_text("utf-8")

@@ -1,0 +1,100 @@
+"""`bitbench explain`: why the verdict on a case is what it is."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from harness.commands import options
+from harness.errors import UsageError
+from harness.explanation import Explanation, Gate
+from harness.gate import judge_runs
+from harness.gate_directory import load_sides, newest
+from harness.metric import METRICS
+from harness.result_table import describe_run
+from harness.rules import Rules
+from harness.store import StoredRun, load
+from harness.table import Block, Table, pretty_json, render
+from harness.voiding import RULE
+
+Form = Literal["text", "markdown", "json"]
+
+
+@click.command("explain")
+@click.argument("case")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[BASE_RUN HEAD_RUN]")
+@click.option("--gate", type=click.Path(path_type=Path), metavar="DIR", help="A gate; default the newest.")
+@options.rules_file
+@options.margin
+@click.option(
+    "--format", "form", type=click.Choice(("text", "markdown", "json")), default="text", show_default=True,
+    help="How to print.",
+)  # fmt: skip
+def command(
+    case: str, runs: tuple[Path, ...], gate: Path | None, rules: Path | None, margin: float | None, form: Form
+) -> None:
+    """Tell in words why the verdict on CASE is what it is.
+
+    CASE is a full name, an expression as of -k that few cases match, or `mean` for the geometric mean of all. Give the
+    rules that the gate was held by: the verdict is found anew from what it measured.
+    """
+    base, head, where = _sides(runs, gate)
+    tolerated = options.rules_of(rules, margin)
+    judged = frozenset(name for name, metric in METRICS.items() if not metric.informative)
+    paired = bool(base.run.pair) and base.run.pair == head.run.pair
+    found = Gate(judge_runs(base, head, judged, tolerated), paired).explain(case)
+    other_rules = _other_rules(head, tolerated)
+    if form == "json":
+        click.echo(pretty_json(_content(base, head, tolerated, other_rules, found)))
+        return
+    top = [*where, f"base: {describe_run(base.run)}", f"head: {describe_run(head.run)}", *other_rules]
+    click.echo(render(["\n".join(top), *_page(found)], form))
+
+
+def _sides(runs: tuple[Path, ...], gate: Path | None) -> tuple[StoredRun, StoredRun, list[str]]:
+    """Base and head, and a line that says where they lie if that was not said."""
+    if runs and gate:
+        raise UsageError("two runs and --gate: give one or the other")
+    if len(runs) not in (0, 2):
+        raise UsageError(f"given {len(runs)} run: give BASE_RUN and HEAD_RUN, --gate DIR, or neither for the last gate")
+    if runs:
+        return load(runs[0]), load(runs[1]), []
+    directory = gate or newest()
+    return *load_sides(directory), [] if gate else [f"gate: {directory}"]
+
+
+def _other_rules(head: StoredRun, rules: Rules) -> list[str]:
+    """What to know where the gate declared other rules than these."""
+    declared = [line for line in head.run.rules if line not in (*rules.in_words(), RULE)]
+    if not declared:
+        return []
+    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(declared)}"]
+
+
+def _page(found: list[Explanation]) -> list[Block]:
+    if len(found) == 1:
+        return found[0].page()
+    return [f"{one.name}\n{one.short}" for one in found]
+
+
+def _content(
+    base: StoredRun, head: StoredRun, rules: Rules, warnings: list[str], found: list[Explanation]
+) -> dict[str, object]:
+    return {
+        "base": base.run.id,
+        "head": head.run.id,
+        "rules": rules,
+        "warnings": warnings,
+        "explanations": [
+            {
+                "name": one.name,
+                "short": one.short,
+                "paragraphs": {
+                    topic.lower(): block.as_dicts() if isinstance(block, Table) else block
+                    for topic, block in one.paragraphs
+                },
+                "verdicts": one.verdicts,
+            }
+            for one in found
+        ],
+    }
