@@ -42,9 +42,9 @@ class Outcome:
     judgement: Judgement
     notes: tuple[str, ...]
     """What is the same on both sides, and what differs besides the code."""
-    rounds: int
-    seconds: float
-    """Wall time of the measurement."""
+    rounds: int = 0
+    seconds: float = 0.0
+    """Wall time of the measurement. Neither is known of runs that were measured earlier."""
 
 
 @dataclass

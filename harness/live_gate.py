@@ -91,9 +91,10 @@ class LiveGate:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`budget` is in seconds; 0 means no limit."""
-        if not [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]:
+        cases = [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]
+        if not cases:
             raise NothingMeasuredError("no case is left to be gated; `bitbench list` shows the suites")
-        self.duels = duels
+        self.duels = duels if any(duel.is_timed for duel in cases) else cases  # without a latency nothing to watch over
         self.controller = controller
         self.rules = rules
         self.metrics = metrics

@@ -83,7 +83,7 @@ class PairedController:
                 self._dismiss(side)
 
     def _fight(self, duel: Duel, number: int, rng: random.Random) -> dict[Side, Record]:
-        """The duel's records. A side that ends early leaves the other with all but its latency."""
+        """The duel's records. A side that is alone, or is left alone by the other's end, is timed by itself."""
         drafts = {side: Draft(contest, duel.case, number, self.now()) for side, contest in duel.contests.items()}
         ended: dict[Side, Record] = {}
         for side in rng.sample(tuple(drafts), len(drafts)):
@@ -95,14 +95,16 @@ class PairedController:
         witness = Witness()
         for draft in drafts.values():
             draft.values.pop("latency", None)  # so far a trial, which found the loop count
-        if duel.is_timed and not ended:
+        left = {side: draft for side, draft in drafts.items() if side not in ended}
+        while left and all("latency" in draft.wanted for draft in left.values()):
             try:
-                self._time(drafts, witness, rng)
-            except SideEndedError as end:
-                ended[end.side] = drafts[end.side].ended(end.end, self.now())
+                self._time(left, witness, rng)
+                break
+            except SideEndedError as end:  # the other one is timed alone: it shows that there is something to compare
+                ended[end.side] = left.pop(end.side).ended(end.end, self.now())
                 witness = Witness()
-        left = {side: draft.measured(witness, self.now()) for side, draft in drafts.items() if side not in ended}
-        return {side: (ended | left)[side] for side in drafts}
+        made = {side: draft.measured(witness, self.now()) for side, draft in left.items()}
+        return {side: (ended | made)[side] for side in drafts}
 
     def _release(self, side: Side) -> None:
         """Let the worker forget the duel before. One that cannot even do that is replaced."""
@@ -136,7 +138,7 @@ class PairedController:
 
     def _time(self, drafts: Mapping[Side, Draft], witness: Witness, rng: random.Random) -> None:
         """Blocks in ABBA or BAAB order, until the time of a duel is spent."""
-        last: Side = "base"
+        last: Side = next(iter(drafts))
 
         def take(side: Side, iterations: int, samples: int) -> Sequence[float]:
             nonlocal last
