@@ -14,7 +14,7 @@ from harness.model import Revision
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""
-LOCKS = ("constraints", "requirements", "lock", "pyproject.toml", "setup.cfg", "setup.py", "environment.y")
+LOCKS = ("constraints", "requirements", ".lock", "-lock", "pyproject.toml", "setup.cfg", "setup.py", "environment.y")
 """Parts of the names of files that say what is installed."""
 BUILD_LIMIT = 1800.0
 """Seconds that building one side may take."""

@@ -133,6 +133,8 @@ class LiveGate:
         """Measure until the next look; False when the time was over before."""
         for number in range(self.reached, self._next_look()):
             duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
+            if number and not self._has_cases(duels):
+                return False
             began = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
             with closing(self.controller.round(number, duels)) as fought:
@@ -147,6 +149,11 @@ class LiveGate:
             if number == 0:
                 self._reject_broken_sides()
         return True
+
+    def _has_cases(self, duels: Iterable[Duel]) -> bool:
+        """Whether there is more than sentinels, which only watch over others."""
+        watched = _sentinel_suites(self.duels)
+        return any(duel.case.suite not in watched for duel in duels)
 
     def _take_in(self, records: Mapping[Side, Record], keep: Callable[[Mapping[Side, Record]], None]) -> None:
         keep(records)

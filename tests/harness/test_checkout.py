@@ -1,0 +1,188 @@
+"""Two revisions of real repositories side by side, and a gate of them by real processes."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.checkout import Checkouts, locks_among
+from harness.errors import UsageError
+
+FORWARD = """
+import torch
+from torch import nn
+
+
+class Layer(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        {work}
+        return self.layer(x)
+
+
+def build(layer):
+    return Layer(layer)
+"""
+
+
+def git(repository: Path, *words: str) -> str:
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    done = subprocess.run(("git", "-C", str(repository), *who, *words), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def commit(repository: Path, files: Mapping[str, str | None]) -> str:
+    for name, text in files.items():
+        path = repository / name
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    git(repository, "add", "--all")
+    git(repository, "commit", "-m", "change")
+    return git(repository, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    place = tmp_path / "repository"
+    place.mkdir()
+    git(place, "init", "-b", "main")
+    commit(place, {"a.py": "one\n", ".gitignore": "ignored\n"})
+    return place
+
+
+def worktrees(repository: Path) -> int:
+    return len(git(repository, "worktree", "list").splitlines())
+
+
+def test_a_working_tree_is_taken_as_it_lies_there_and_left_alone(repository: Path) -> None:
+    (repository / "a.py").write_text("staged\n")
+    git(repository, "add", "a.py")
+    (repository / "a.py").write_text("two\n")
+    (repository / "new.py").write_text("new\n")
+    (repository / "ignored").write_text("secret\n")
+    before = git(repository, "status", "--porcelain")
+    with Checkouts("HEAD", ".", start=repository) as sides:
+        assert (sides.base.root / "a.py").read_text() == "one\n"
+        assert (sides.head.root / "a.py").read_text() == "two\n"
+        assert (sides.head.root / "new.py").read_text() == "new\n"
+        assert not (sides.head.root / "ignored").exists()
+        assert len(str(sides.base.root)) == len(str(sides.head.root))
+        assert sides.changed == ("a.py", "new.py")
+        assert not sides.base.revision.dirty
+        assert sides.head.revision.dirty
+        assert sides.head.revision.commit == sides.base.revision.commit
+    assert git(repository, "status", "--porcelain") == before
+    assert worktrees(repository) == 1
+    assert not sides.base.root.exists()
+
+
+def test_a_clean_working_tree_is_its_commit(repository: Path) -> None:
+    with Checkouts("HEAD", ".", start=repository) as sides:
+        assert sides.head.commit == sides.base.commit
+        assert not sides.head.revision.dirty
+        assert sides.changed == ()
+
+
+def test_packages_are_found_below_the_folder_that_the_command_is_given_in(repository: Path) -> None:
+    commit(repository, {"part/src/p.py": "", "part/q.py": ""})
+    with Checkouts("HEAD", ".", start=repository / "part") as sides:
+        root = sides.base.root
+        assert sides.base.folders(sides.below) == (str(root / "part/src"), str(root / "part"))
+
+
+@pytest.mark.parametrize(
+    ("base", "build", "told"),
+    [
+        ("nowhere", "", "has no revision 'nowhere'"),
+        ("HEAD", "false", "fails in HEAD with status 1: it says nothing"),
+        ("HEAD", "cat missing", "cat: missing: No such file"),
+        ("HEAD", "no-such-command", "cannot be run in HEAD"),
+    ],
+)
+def test_what_cannot_be_checked_out_or_built_is_one_line(repository: Path, base: str, build: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Checkouts(base, ".", build, start=repository)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert worktrees(repository) == 1
+
+
+def test_no_repository_and_no_commit(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is in no git repository"):
+        Checkouts("HEAD", ".", start=tmp_path)
+    git(tmp_path, "init")
+    with pytest.raises(UsageError, match="has no revision 'HEAD'"):
+        Checkouts("HEAD", ".", start=tmp_path)
+
+
+def test_a_build_runs_in_both(repository: Path) -> None:
+    with Checkouts("HEAD", ".", "touch built", start=repository) as sides:
+        assert all((side.root / "built").exists() for side in (sides.base, sides.head))
+
+
+def test_lock_files_are_known_by_name() -> None:
+    assert locks_among(["uv.lock", "a/requirements-dev.txt", "clock_tower.py", "pyproject.toml"]) == (
+        "uv.lock",
+        "a/requirements-dev.txt",
+        "pyproject.toml",
+    )
+
+
+def gate(repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.chdir(repository)
+    (repository / ".git" / "info" / "exclude").write_text("out\ngate.toml\n")
+    (repository / "gate.toml").write_text("rounds = 4\n")
+    common = ("--impl", "own.layer:build", "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1", "--out", "out")
+    return cli.main(["gate", "--base", "HEAD~1", *common, *words])
+
+
+BROKEN, SAME = "raise RuntimeError('out of order')\n", FORWARD.format(work="pass")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "code", "told"),
+    [
+        (SAME, BROKEN, 1, "head is broken"),
+        (BROKEN, SAME, 2, "base is broken"),
+        (None, SAME, 2, "base is broken"),
+    ],
+)
+def test_a_side_that_does_not_import_ends_the_gate(
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    base: str | None,
+    head: str,
+    code: int,
+    told: str,
+) -> None:
+    """A base without the package must not take it from the working tree."""
+    commit(repository, {"own/layer.py": base} if base else {"b.py": ""})
+    commit(repository, {"own/layer.py": head})
+    assert gate(repository, monkeypatch) == code
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert told in error
+    assert worktrees(repository) == 1
+
+
+def test_each_side_is_its_own_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Head keeps another buffer: that is seen exactly. Its latency is anybody's guess on a busy machine."""
+    commit(repository, {"own/layer.py": SAME})
+    bigger = SAME.replace(
+        "self.layer = layer", "self.layer = layer\n        self.extra = nn.Parameter(torch.zeros(999))"
+    )
+    commit(repository, {"own/layer.py": bigger})
+    assert gate(repository, monkeypatch, "--metric", "weight_bytes", "--metric", "resident_bytes") == 1
+    out = capsys.readouterr().out
+    assert "of what ran 1 files differ: own/layer.py" in out
+    assert (repository / "out" / "verdict.json").exists()
