@@ -88,8 +88,8 @@ def _confirmation(verdict: Verdict, accused_at: int, look: Look, rules: Rules) -
     p = shift.above(math.log1p(verdict.margin))
     confirmed = p <= rules.unconfirmed
     return (
-        f"The {len(fresh)} rounds after the accusation, by fresh processes, alone say {signed(shift.mean)} with {_p(p)}:"
-        f" {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}, so that it is"
+        f"The {len(fresh)} rounds after the accusation, by fresh processes, alone say {signed(shift.mean)} with"
+        f" {_p(p)}: {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}, so that it is"
         f" {'confirmed' if confirmed else 'not confirmed, and the accusation was dropped'}."
     )
 
