@@ -309,7 +309,7 @@ def test_a_gate_has_its_verdict_its_figure_and_its_table(tmp_path):
     drawing = section[section.index("<svg") : section.index("</svg>")]
     for words in (
         "regressed",
-        "+20.0 % [+19.6, +20.4]",
+        "+20.0 % [+19.5, +20.5]",
         "geometric mean",
         "the same code on both sides:",
         "linear-fp32",
@@ -320,7 +320,7 @@ def test_a_gate_has_its_verdict_its_figure_and_its_table(tmp_path):
     assert len(seen.all("script")) == 1
     table = re.findall(r"<tr.*", section[section.index("<tbody>") :])
     assert len(table) == 2 + 3 + 1 + 1
-    assert re.search(r"slow<td class=\"w\">regressed.*<td>\+20\.0<td>\+19\.6<td>\+20\.4<td>3\.00", table[0])
+    assert re.search(r"slow<td class=\"w\">regressed.*<td>\+20\.0<td>\+19\.5<td>\+20\.5<td>3\.00", table[0])
     assert "weight_bytes" in table[2]
     assert "linear-fp32" in table[-2]
     assert "geometric mean" in table[-1]
