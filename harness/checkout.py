@@ -129,7 +129,7 @@ def _build(side: Checkout, command: str) -> None:
         done = subprocess.run(
             shlex.split(command), cwd=side.root, capture_output=True, text=True, timeout=BUILD_LIMIT, check=False
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:  # ValueError: a quotation that never ends
         raise UsageError(f"--build {command!r} cannot be run in {side.name}: {error}") from error
     if done.returncode:
         said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]

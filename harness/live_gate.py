@@ -39,7 +39,7 @@ class Watcher(Protocol):
 
 
 def plan_duels(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[Duel]:
-    """Every case of either side, and the sentinels last.
+    """Every case of either side, and the sentinels last, if there is anything to time.
 
     Raises UsageError for a name or value that neither side knows, and NothingMeasuredError when no case is left.
     """
@@ -53,7 +53,7 @@ def plan_duels(registry: Registry, request: Request, descriptions: Mapping[Side,
         known = {side: found[side][name] for side in SIDES if name in found[side]}
         case = next(iter(known.values()))[0]
         duels.append(Duel(case, {side: contest for side, (_, contest) in known.items()}))
-    return [*duels, *_sentinels(registry, request, descriptions)]
+    return [*duels, *_sentinels(registry, request, descriptions)] if any(duel.is_timed for duel in duels) else duels
 
 
 def _sentinels(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[Duel]:
@@ -94,7 +94,7 @@ class LiveGate:
         cases = [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]
         if not cases:
             raise NothingMeasuredError("no case is left to be gated; `bitbench list` shows the suites")
-        self.duels = duels if any(duel.is_timed for duel in cases) else cases  # without a latency nothing to watch over
+        self.duels = duels
         self.controller = controller
         self.rules = rules
         self.metrics = metrics

@@ -476,6 +476,16 @@ def test_without_latency_one_round_is_all() -> None:
     assert not {metric for _, metric in words(judgement)} - set(EXACT)
 
 
+def test_when_nothing_is_left_to_time_sentinels_do_not_go_on_alone() -> None:
+    def ends(side: Side, question: Question, number: int) -> Answer | None:
+        return ends_with("crashed", Time, side, 1, "a", "b")(side, question, number)
+
+    scene = Scene(misbehave=ends)
+    live = rows(scene.run())
+    assert scene.round == 1
+    assert rows(read_back(scene.gate.records, scene.rules)) == live
+
+
 def test_an_exact_metric_of_a_head_that_crashes_later_does_not_pass() -> None:
     judgement = Scene(misbehave=ends_with("crashed", Time, "head", 2)).run()
     assert words(judgement)["b", "weight_bytes"] == {"not_measured"}
