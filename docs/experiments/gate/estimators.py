@@ -1,7 +1,7 @@
 """What one round is best summed up by, when base and head run in two processes: `python estimators.py GATE...`.
 
-Each GATE is the directory of a gate of the same code on both sides, so that every log ratio is an error. Prints, for each
-case and estimator, the root mean square of the rounds' log ratios in per cent, as Markdown.
+Each GATE is the directory of a gate of the same code on both sides, so that every log ratio is an error. Prints, for
+each case and estimator, the root mean square of the rounds' log ratios in per cent, as Markdown.
 """
 
 import math
