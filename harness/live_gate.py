@@ -132,9 +132,9 @@ class LiveGate:
     def _rounds(self, waiting: Sequence[Duel], watcher: Watcher, keep: Callable[[Mapping[Side, Record]], None]) -> bool:
         """Measure until the next look; False when the time was over before."""
         for number in range(self.reached, self._next_look()):
-            duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
-            if number and not self._has_cases(duels):
+            if number and not self._has_cases():
                 return False
+            duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
             began = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
             with closing(self.controller.round(number, duels)) as fought:
@@ -150,10 +150,11 @@ class LiveGate:
                 self._reject_broken_sides()
         return True
 
-    def _has_cases(self, duels: Iterable[Duel]) -> bool:
-        """Whether there is more than sentinels, which only watch over others."""
+    def _has_cases(self) -> bool:
+        """Whether there are latencies, decided or not, that sentinels watch over."""
         watched = _sentinel_suites(self.duels)
-        return any(duel.case.suite not in watched for duel in duels)
+        timed = [duel for duel in self.duels if duel.is_timed and duel.case not in self._over]
+        return any(duel.case.suite not in watched for duel in timed)
 
     def _take_in(self, records: Mapping[Side, Record], keep: Callable[[Mapping[Side, Record]], None]) -> None:
         keep(records)

@@ -105,6 +105,7 @@ def test_packages_are_found_below_the_folder_that_the_command_is_given_in(reposi
         ("HEAD", "false", "fails in HEAD with status 1: it says nothing"),
         ("HEAD", "cat missing", "cat: missing: No such file"),
         ("HEAD", "no-such-command", "cannot be run in HEAD"),
+        ("HEAD", "echo 'unclosed", "cannot be run in HEAD: No closing quotation"),
     ],
 )
 def test_what_cannot_be_checked_out_or_built_is_one_line(repository: Path, base: str, build: str, told: str) -> None:

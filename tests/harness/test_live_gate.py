@@ -351,6 +351,14 @@ def test_the_last_rounds_only_confirm() -> None:
     assert all(going_on == 0 for rounds, going_on in scene.looks if rounds == 20 + CONFIRMING)
 
 
+def test_an_accused_sentinel_goes_on_until_fresh_rounds_confirm_it_though_every_case_is_decided() -> None:
+    scene = Scene(changed(stock=1.2))
+    judgement = scene.run()
+    assert scene.looks == [(4, 1), (6, 1), (9, 0)]
+    assert (rounds_of(scene, "a"), rounds_of(scene, "stock")) == (4, 9)
+    assert exit_code(judgement, "release") == 4
+
+
 @pytest.mark.parametrize("factor", [1.2, 0.8])
 def test_a_sentinel_that_moves_ends_the_gate_without_a_verdict_on_latency(factor: float) -> None:
     scene = Scene(changed(stock=factor, a=[1.0, 1.06], b=[1.0, 1.06]))
@@ -478,10 +486,7 @@ def test_without_latency_one_round_is_all() -> None:
 
 
 def test_when_nothing_is_left_to_time_sentinels_do_not_go_on_alone() -> None:
-    def ends(side: Side, question: Question, number: int) -> Answer | None:
-        return ends_with("crashed", Time, side, 1, "a", "b")(side, question, number)
-
-    scene = Scene(misbehave=ends)
+    scene = Scene(misbehave=ends_with("crashed", Time, "head", 1, "a", "b"))
     live = rows(scene.run())
     assert max(record.round for one in scene.kept for record in one.values()) == 1
     assert rows(read_back(scene.gate.records, scene.rules)) == live
