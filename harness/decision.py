@@ -48,11 +48,10 @@ class Course:
 
     @property
     def accused_at(self) -> int:
-        """Rounds at the look at which it was accused, if it is."""
-        accused = 0
-        for look in self.looks:
-            accused = (accused or look.rounds) if look.state == "accused" else 0
-        return accused
+        """Rounds at the look at which it was accused, if it is; at the last one where it was accused anew."""
+        if self.state != "accused":
+            return 0
+        return max(look.rounds for look in self.looks if look.state == "accused" and look.above_level > 0)
 
 
 def planned(rules: Rules, reached: int) -> tuple[int, ...]:

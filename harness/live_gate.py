@@ -188,8 +188,9 @@ class LiveGate:
         """The duels that another look can change. Sentinels ride along."""
         if judgement.invalid or self.reached >= self.rules.looks[-1] + CONFIRMING:
             return []
-        mean = judgement.geometric_mean
-        everybody = mean is not None and self._is_open(mean)
+        mean, red = judgement.geometric_mean, any(one and one.word == "regressed" for one in judgement.verdicts)
+        # Where a case is red, what all of them together say changes nothing any more.
+        everybody = mean is not None and self._is_open(mean) and not red
         open_cases = {one.case.name for one in judgement.verdicts if one and one.looks and self._is_open(one)}
         accused = {one.case.name for one in judgement.sentinels if one.looks and one.looks[-1].state == "accused"}
         timed = [duel for duel in self.duels if duel.is_timed and duel.case not in self._over]

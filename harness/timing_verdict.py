@@ -81,9 +81,10 @@ def moved(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> tuple[Ver
     verdicts = []
     for pair in pairs:
         name = pair.case.name
-        up, down = courses[name], courses[name + _FASTER]
-        word = _word(down if down.state == "regressed" else up, False, reached)
-        verdicts.append(_verdict(pair, trials[name], up, word, _Family(rules, len(both), reached)))
+        sides = (courses[name + _FASTER], courses[name])
+        course = next((one for one in sides if one.state in ("regressed", "accused")), courses[name])
+        word = _word(course, False, reached)
+        verdicts.append(_verdict(pair, trials[name], course, word, _Family(rules, len(both), reached)))
     return tuple(verdicts)
 
 
