@@ -4,6 +4,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -96,7 +97,10 @@ def hold(
     watcher: Watcher,
     budget: Budget = BUDGET,
 ) -> Trial:
-    """One gate of the code as it is against itself, with `injection` in head; in base where it is to be faster."""
+    """One gate of the code as it is against itself, with `injection` in head; in base where it is to be faster.
+
+    The other side has one of nothing, so that what it costs to inject at all is on both.
+    """
     registry = Registry.load(MODULE)
     side: Side = "base" if injection and injection.share < 0 else "head"
     metrics = frozenset(name for name, metric in METRICS.items() if not metric.informative)
@@ -106,7 +110,8 @@ def hold(
     with tempfile.TemporaryDirectory(prefix="bitbench-selftest-") as folder:
         try:
             for one in SIDES:
-                environment = {VARIABLE: str(slower)} if slower and one == side else {}
+                put_in = slower if slower is None or one == side else replace(slower, share=0.0)
+                environment = {VARIABLE: str(put_in)} if put_in else {}
                 staffs[one] = Staff(registry, request.memory_limit, shuffle=True, environment=environment)
             code = revision()
             outcome = session.of_staffs(staffs, dict.fromkeys(SIDES, code), Path(folder, "gate"), watcher)

@@ -52,9 +52,10 @@ class Worked(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The op's output, after more work than it needs."""
-        if self._work is None:
+        if self._work is None and self.share:
             self._work = work_of(self.share * seconds_of(partial(self.op, x)))
-        self._work()
+        if self._work is not None:
+            self._work()
         output: Tensor = self.op(x)
         return output
 

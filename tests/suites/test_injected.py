@@ -1,0 +1,63 @@
+"""A known slowdown is put into the cases that it is for, and into nothing else."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from harness.errors import UsageError
+from harness.injection import VARIABLE, Injection
+from harness.model import Case
+from suites.workloads import injected
+from suites.workloads.forward import Forward
+
+CASE = Case.of("gate", "eager", {"m": 1, "n": 64, "k": 64, "scheme": "w1.58a8", "dtype": "float32", "threads": 1})
+
+
+@pytest.mark.parametrize("kind", ["spin", "work"])
+def test_an_injection_is_for_the_cases_that_match(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv(VARIABLE, f"{kind} 0.5 eager and m=1/")
+    slowed = injected.injected(CASE, 0)
+    assert isinstance(slowed, injected.Slowed)
+    with slowed.context():
+        call = slowed.build()
+        call()
+        check = slowed.check(call, frozenset())
+        assert not check.wrong
+        assert slowed.stored(call) == Forward(CASE, 0).stored(Forward(CASE, 0).build())
+    monkeypatch.setenv(VARIABLE, f"{kind} 0.5 int8")
+    assert type(injected.injected(CASE, 0)) is Forward
+    monkeypatch.delenv(VARIABLE)
+    assert type(injected.injected(CASE, 0)) is Forward
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 2.0])
+def test_a_spin_lasts_for_its_share_of_the_call(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """By a clock that goes on by one hundredth of a call at every look."""
+    ticks = itertools.count()
+    looks: list[float] = []
+
+    def now() -> float:
+        looks.append(next(ticks) * 0.01)
+        return looks[-1]
+
+    class Op(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(99):
+                next(ticks)
+            return x
+
+    monkeypatch.setattr(injected, "_NOW", now)
+    injected.Spun(Op(), share)(torch.zeros(1))
+    assert looks[1] - looks[0] == pytest.approx(1.0)
+    assert looks[-1] - looks[1] == pytest.approx(share, abs=0.0101)
+
+
+def test_an_injection_reads_back() -> None:
+    for one in (Injection("spin", 0.05), Injection("work", -0.1, "eager and m=1/")):
+        assert Injection.parse(str(one)) == one
+    assert Injection.parse("") is None
+    for text in ("spin", "spin much", "sleep 0.1"):
+        with pytest.raises(UsageError, match="is no injection; write KIND SHARE MATCH"):
+            Injection.parse(text)
