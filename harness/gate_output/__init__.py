@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from harness import whole_file
 from harness.errors import INTERNAL_ERROR, BitbenchError, StoreError
 from harness.gate import Policy
 from harness.gate_output import github, junit, pull_request
@@ -77,15 +78,7 @@ def _write(path: Path, content: bytes) -> None:
     """The whole file, or none."""
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        whole_file.replace(path, content)
 
 
 @contextmanager
