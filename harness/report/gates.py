@@ -15,12 +15,11 @@ from harness.rules import Rules
 from harness.shift import Shift
 from harness.stats import LOOKED_AT
 from harness.store import StoredRun
-from harness.verdict import EVERYTHING, Verdict, Word
-from harness.verdict_table import headline, rules_line
+from harness.verdict import EVERYTHING, Verdict
+from harness.verdict_table import WORDS, headline, rules_line
 
 POLICY: Policy = "release"
 """The stricter one: the page says what it would take to pass everywhere."""
-GRAVITY: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 _SENTINELS = 6
 """Sentinels that are drawn."""
 
@@ -85,7 +84,7 @@ class _Names:
 
 def _gravest(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """The gravest first, among equals the slowest."""
-    return sorted(verdicts, key=lambda one: (GRAVITY.index(one.word), -(one.comparison.ratio if one.comparison else 0)))
+    return sorted(verdicts, key=lambda one: (WORDS.index(one.word), -(one.comparison.ratio if one.comparison else 0)))
 
 
 def _change(name: str, verdict: Verdict) -> Change | None:
