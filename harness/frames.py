@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from harness.ceiling import standing
+from harness.ceiling import DTYPES, standing
 from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Comparison, Measurement, Record
@@ -29,10 +29,12 @@ COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason
 
 SPEEDUPS = tuple(f"speedup_{name}{bound}" for name in BASELINES for bound in ("", "_lo", "_hi"))
 STANDING = ("bandwidth", "throughput", "intensity", "ceiling_share", "ceiling")
-SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS, *STANDING)
+REACHED = ("state", "samples", "precision")
+SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS, *STANDING, *REACHED)
+RUN = ("started", "commit")
 
-_WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "rounds")
-_REAL = ("weight_bits", "value", "centre", "lo", "hi", *SPEEDUPS, *STANDING[:-1])
+_WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "block", "rounds", "samples")
+_REAL = ("weight_bits", "value", "centre", "lo", "hi", "precision", *SPEEDUPS, *STANDING[:-1])
 
 Source: TypeAlias = str | Path | StoredRun | View
 """A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
@@ -61,8 +63,9 @@ def load(*runs: Source) -> pd.DataFrame:
 def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     """One row per raw value, of one `metric` or all, in the order taken.
 
-    The columns are those of `load` and `sample`, counted from 0 in each round; `contest` and `title` are as in
-    `summary`. Raises StoreError for what cannot be read.
+    The columns are those of `load` and `sample`, counted from 0 in each round; `block`, in which it was taken close to
+    those of its rivals, and `voided`, whether that block counts for nobody; `contest` and `title` are as in `summary`.
+    Raises StoreError for what cannot be read.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
@@ -73,11 +76,11 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
             for record in result.measured:
                 for taken in record.measurements:
                     if taken.metric in METRICS and metric in (None, taken.metric):
-                        unit = METRICS[taken.metric].unit
-                        rows += [(len(points), taken.metric, unit, *sample) for sample in enumerate(taken.values)]
+                        head_of_row = (len(points), taken.metric, METRICS[taken.metric].unit)
+                        rows += [(*head_of_row, *sample) for sample in _in_blocks(taken, record.voided)]
                 points.append(_record_point(view.stored, record, result.name) | head)
-    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value"])
-    return _joined(pd.DataFrame(points), values, (*COLUMNS, "sample"), how="inner")
+    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value", "block", "voided"])
+    return _joined(pd.DataFrame(points), values, (*COLUMNS, "sample", "block", "voided"), how="inner")
 
 
 def summary(*runs: Source) -> pd.DataFrame:
@@ -87,8 +90,6 @@ def summary(*runs: Source) -> pd.DataFrame:
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
     (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the
-    operations a second, the operations a byte, and which share of which ceiling that is. Raises StoreError for what
-    cannot be read.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
@@ -97,22 +98,44 @@ def summary(*runs: Source) -> pd.DataFrame:
         for result in view.results:
             rows += _summaries(len(points), result, view)
             contest = {"contest": result.contest, "title": words[result.contest]}
-            points.append(_point(view.stored, result.records[0], result.name) | contest)
+            points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
     values = pd.DataFrame(rows, columns=["record", *SUMMARY])
-    return _joined(pd.DataFrame(points), values, (*CASE, *POINT, *SUMMARY), how="inner")
+    return _joined(pd.DataFrame(points), values, (*CASE, *POINT, *SUMMARY, *RUN), how="inner")
+
+
+def ceilings(*runs: Source) -> pd.DataFrame:
+    """One row per ceiling that was measured: `run device threads kind value unit`.
+
+    `kind` is `memory`, `cache` or `core cache`, in bytes read a second, or a dtype, in operations a second. Empty where
+    a run has none. Raises StoreError for what cannot be read.
+    """
+    rows: list[tuple[object, ...]] = []
+    for stored in map(_stored, _once(runs)):
+        for one in stored.run.ceilings:
+            rates = {kind: (getattr(one, field), "B/s") for kind, field in _BANDWIDTHS.items()}
+            rates |= {dtype: (getattr(one, dtype), "1/s") for dtype in DTYPES}
+            rows += [(stored.run.id, one.device, one.threads, kind, *rate) for kind, rate in rates.items() if rate[0]]
+    return pd.DataFrame(rows, columns=["run", "device", "threads", "kind", "value", "unit"])
+
+
+_BANDWIDTHS = {
+    "memory": "memory_bandwidth",
+    "cache": "cache_bandwidth",
+    "core cache": "core_cache_bandwidth",
+}
 
 
 def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """One row per case of a `summary`, in its order, and one column per metric: the centres.
 
-    `latency_lo`, `latency_hi`, the speed-ups and what STANDING names stand beside `latency`. Where `metrics` are named
-    there are only cases that have one of them, and a column for each.
+    `latency_lo`, `latency_hi`, the speed-ups and what STANDING and REACHED name stand beside `latency`. Where `metrics`
+    are named there are only cases that have one of them, and a column for each.
     """
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
     cases = frame.drop_duplicates(["run", "case"]).drop(columns=list(SUMMARY)).set_index(["run", "case"])
     centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
     times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
-    times = times[["lo", "hi", *SPEEDUPS, *STANDING]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    times = times[["lo", "hi", *SPEEDUPS, *STANDING, *REACHED]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
     joined = cases.join(centres).join(times).reset_index()
     return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
 
@@ -149,6 +172,17 @@ def _record_point(stored: StoredRun, record: Record, name: str) -> dict[str, Any
     return _point(stored, record, name) | ours
 
 
+def _in_blocks(taken: Measurement, voided: Collection[int]) -> Iterator[tuple[object, ...]]:
+    """Number, value, block and whether that was voided, of each raw value."""
+    blocks: Sequence[int | None] = taken.blocks or [None] * len(taken.values)
+    for number, (value, block) in enumerate(zip(taken.values, blocks, strict=True)):
+        yield number, value, block, block in voided
+
+
+def _run(stored: StoredRun) -> dict[str, str]:
+    return {"started": stored.run.started, "commit": stored.run.revision.commit}
+
+
 def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
     """Params and facts under their own names; ours win where a name meets one of ours."""
     case = record.case
@@ -158,7 +192,7 @@ def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
 
 def _summaries(index: int, result: Result, view: View) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    beside = [*_gains(result, view.ratios), *_standing(result, view)]
+    beside = [*_gains(result, view.ratios), *_standing(result, view), *_reached(result, view)]
     for metric in result.metrics:
         s = result.summary(metric)
         if s is not None:
@@ -172,6 +206,11 @@ def _standing(result: Result, view: View) -> list[object]:
     if found is None:
         return [None] * len(STANDING)
     return [found.bandwidth, found.throughput, found.intensity, found.share, found.ceiling]
+
+
+def _reached(result: Result, view: View) -> list[object]:
+    found = view.reached.get(result.case)
+    return [found.state or None, found.samples, found.precision] if found else [None] * len(REACHED)
 
 
 def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[float]:

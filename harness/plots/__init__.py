@@ -1,31 +1,56 @@
-"""Figures of runs: functions from a frame to a matplotlib Figure, by name in PLOTS.
+"""Figures of runs: functions from frames to a matplotlib Figure, by name in PLOTS.
 
 A figure whose data is not there raises NothingMeasuredError with a line that says what it needs.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from harness import frames
 from harness.plots.accuracy import error_against_groups, sqnr_against_bits
 from harness.plots.cost import memory, tradeoff
 from harness.plots.speed import speedup, timings
 
+Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
+"""The part of a report that a figure belongs to."""
+
+FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
+    "summary": frames.summary,
+    "latencies": partial(frames.samples, metric="latency"),
+    "ceilings": frames.ceilings,
+}
+"""What a figure may be drawn from, each made of runs."""
+
 
 class Plot(NamedTuple):
-    """How a figure is drawn, and which function of `harness.frames` makes the frame that it takes."""
+    """How a figure is drawn, the section that it belongs to, and the names in FRAMES of the frames that it takes."""
 
-    draw: Callable[[pd.DataFrame], Figure]
-    frame: Literal["summary", "samples"] = "summary"
+    draw: Callable[..., Figure]
+    section: Section
+    frames: tuple[str, ...] = ("summary",)
+    of_many_runs: bool = False
+    """Whether one figure is drawn of all runs together; else one a run."""
 
 
 PLOTS: dict[str, Plot] = {
-    "speed-up": Plot(speedup),
-    "latency-against-error": Plot(tradeoff),
-    "memory": Plot(memory),
-    "sqnr-against-bits": Plot(sqnr_against_bits),
-    "error-against-groups": Plot(error_against_groups),
-    "timings": Plot(timings, "samples"),
+    "latency-against-error": Plot(tradeoff, "trade-off"),
+    "speed-up": Plot(speedup, "speed"),
+    "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
+    "error-against-groups": Plot(error_against_groups, "accuracy"),
+    "memory": Plot(memory, "memory"),
+    "timings": Plot(timings, "noise", ("latencies",)),
 }
+
+
+def draw(name: str, runs: Sequence[frames.Source]) -> Figure:
+    """The figure `name` of PLOTS, of stored runs or of paths to them.
+
+    Raises KeyError for another name, StoreError for what cannot be read, and NothingMeasuredError where the runs do not
+    have what the figure needs.
+    """
+    plot = PLOTS[name]
+    return plot.draw(*(FRAMES[frame](*runs) for frame in plot.frames))

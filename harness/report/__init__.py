@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 
 from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
-from harness.plots import PLOTS, svg
+from harness.plots import FRAMES, PLOTS, svg
 from harness.plots.forest import forest
 from harness.report.gates import GatePart, gates_of
 from harness.report.page import Figure, render
@@ -44,10 +44,7 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, 
     """
     views = frames.views_of(runs)
     summary = frames.summary(*views)
-    drawings = {
-        view.stored.run.id: _draw(view, summary[summary["run"] == view.stored.run.id], index < _DRAWN_RUNS)
-        for index, view in enumerate(views)
-    }
+    drawings = {view.stored.run.id: _draw(view, index < _DRAWN_RUNS) for index, view in enumerate(views)}
     inline = {
         name: [_inline(f"run{number}-{drawing.name}", drawing) for drawing in some]
         for number, (name, some) in enumerate(drawings.items(), start=1)
@@ -67,12 +64,16 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, 
             _save(figures, drawings)
 
 
-def _draw(view: View, summary: pd.DataFrame, wanted: bool) -> list[Drawing]:
+def _draw(view: View, wanted: bool) -> list[Drawing]:
+    made: dict[str, pd.DataFrame] = {}
     drawings = []
     for name, plot in PLOTS.items():
+        if not wanted:
+            drawings.append(Drawing(name, None, _TOO_MANY))
+            continue
         try:
-            frame = summary if plot.frame == "summary" else frames.samples(view, metric="latency")
-            drawings.append(Drawing(name, plot.draw(frame)) if wanted else Drawing(name, None, _TOO_MANY))
+            made |= {frame: FRAMES[frame](view) for frame in plot.frames if frame not in made}
+            drawings.append(Drawing(name, plot.draw(*(made[frame] for frame in plot.frames))))
         except NothingMeasuredError as error:
             drawings.append(Drawing(name, None, str(error)))
     return drawings

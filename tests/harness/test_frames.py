@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from harness import frames
 from harness.compare import speedups
 from harness.errors import UsageError
 from harness.metric import METRICS
+from harness.model import Ceilings, Measurement
 from harness.results import results
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
 
@@ -72,6 +74,26 @@ def test_samples_are_the_raw_values_in_the_order_taken(tmp_path):
         mine = frame[(frame["case"] == record.case.name) & (frame["round"] == record.round)].sort_values("sample")
         assert tuple(mine["value"]) == record.values("latency")
     assert set(frame["metric"]) == {"latency"}
+
+
+def test_samples_know_their_block_and_whether_it_was_voided(tmp_path):
+    timed = Measurement("latency", (1.0, 2.0, 3.0, 4.0), 1, (0, 0, 1, 1))
+    record = msgspec.structs.replace(make_record(values={"latency": 1.0}), measurements=(timed,), voided=(1,))
+    frame = frames.samples(write_run(tmp_path / "run", records=[record]))
+
+    assert list(frame["block"]) == [0, 0, 1, 1]
+    assert list(frame["voided"]) == [False, False, True, True]
+
+
+def test_ceilings_are_rows_and_what_was_not_measured_is_none(tmp_path):
+    ceilings = (Ceilings(threads=2, memory_bandwidth=3e10, int8=8e11),)
+    run = msgspec.structs.replace(make_run(), ceilings=ceilings)
+    frame = frames.ceilings(write_run(tmp_path / "run", run, []), write_run(tmp_path / "none", make_run(run_id="none")))
+
+    assert frame.to_dict("records") == [
+        {"run": run.id, "device": "cpu", "threads": 2, "kind": "memory", "value": 3e10, "unit": "B/s"},
+        {"run": run.id, "device": "cpu", "threads": 2, "kind": "int8", "value": 8e11, "unit": "1/s"},
+    ]
 
 
 def test_summary_says_what_stats_and_compare_say(tmp_path):

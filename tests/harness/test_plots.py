@@ -12,7 +12,7 @@ from matplotlib import pyplot
 
 from harness import frames
 from harness.errors import NothingMeasuredError
-from harness.plots import PLOTS, svg
+from harness.plots import PLOTS, draw, svg
 from harness.plots.cost import pareto, tradeoff
 from harness.plots.theme import colours, markers
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
@@ -32,40 +32,35 @@ def error(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "error", make_run(("error",), run_id="error"), records)
 
 
-def draw(name, run):
-    plot = PLOTS[name]
-    return plot.draw(getattr(frames, plot.frame)(run))
-
-
-@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("name", [*OF_SPEED, *OF_ERROR])
 def test_each_figure_is_drawn_where_its_data_is_and_refused_elsewhere(name, quick, error):
     present, absent = (quick, error) if name in OF_SPEED else (error, quick)
 
-    figure = draw(name, present)
+    figure = draw(name, [present])
     assert figure.get_suptitle()
     assert figure.get_label().endswith(".")
     assert all(axes.get_title(loc="left") for axes in figure.axes)
     with pytest.raises(NothingMeasuredError, match="this figure needs"):
-        draw(name, absent)
+        draw(name, [absent])
 
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_an_empty_run_draws_nothing(name, tmp_path):
     with pytest.raises(NothingMeasuredError, match="this figure needs"):
-        draw(name, write_run(tmp_path / "run", records=[]))
+        draw(name, [write_run(tmp_path / "run", records=[])])
 
 
 @pytest.mark.parametrize("name", ["speed-up", "sqnr-against-bits"])
 def test_the_same_records_give_the_same_bytes(name, quick, error, tmp_path):
     run = quick if name in OF_SPEED else error
-    assert svg.inline(draw(name, run), "a") == svg.inline(draw(name, run), "a")
+    assert svg.inline(draw(name, [run]), "a") == svg.inline(draw(name, [run]), "a")
 
-    first, second = ([path.read_bytes() for path in svg.save(draw(name, run), tmp_path, end)] for end in "ab")
+    first, second = ([path.read_bytes() for path in svg.save(draw(name, [run]), tmp_path, end)] for end in "ab")
     assert first == second
 
 
 def test_inline_svg_is_accessible_and_takes_the_colour_of_the_page(quick):
-    figure = draw("speed-up", quick)
+    figure = draw("speed-up", [quick])
     text = svg.inline(figure, "one")
     root = ElementTree.fromstring(text)
 
@@ -84,14 +79,14 @@ def test_inline_svg_is_accessible_and_takes_the_colour_of_the_page(quick):
 
 def test_drawing_leaves_no_trace_in_matplotlib(quick):
     before = dict(matplotlib.rcParams)
-    draw("memory", quick)
+    draw("memory", [quick])
     assert dict(matplotlib.rcParams) == before
     assert not pyplot.get_fignums()
 
 
 def test_many_contests_are_thinned_and_the_caption_says_so(tmp_path):
     records = make_records(tokens=range(1, 12), rounds=2, samples=3, troubles=False, shapes=((2560, 2560),))
-    figure = draw("speed-up", write_run(tmp_path / "run", records=records))
+    figure = draw("speed-up", [write_run(tmp_path / "run", records=records)])
 
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 6
@@ -115,7 +110,7 @@ def test_infinite_sqnr_and_unknown_intervals_can_be_drawn(tmp_path):
     ]
     run = write_run(tmp_path / "run", records=records)
     for name in OF_SPEED:
-        assert "NaN" not in svg.inline(draw(name, run), "x")
+        assert "NaN" not in svg.inline(draw(name, [run]), "x")
 
 
 @given(st.sets(st.text("abcdefgh-123", min_size=1), min_size=1, max_size=10))
@@ -147,5 +142,5 @@ def test_pareto_front_is_what_nothing_beats(points):
 @pytest.mark.parametrize("name", OF_SPEED)
 def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
     pair = make_records(implementations=("linear-fp32", "int8"), tokens=(1,), samples=2, troubles=False)
-    figure = draw(name, write_run(tmp_path / "small", records=pair))
+    figure = draw(name, [write_run(tmp_path / "small", records=pair)])
     assert all(path.stat().st_size for path in svg.save(figure, tmp_path, name))

@@ -1,8 +1,10 @@
 """asv continuous and pytest-benchmark's compare-fail, at their documented settings, on changes whose size is known.
 
 `python rivals.py RECORD --slower 0.05 --times N` appends one line a tool and change to RECORD; `--slower 0` is the same
-code under another commit. `python rivals.py RECORD --table` prints what is recorded, as Markdown. The six cases and the
-slowdown, a spin for a share of each call in one of them, are those of trials.py. Needs the extra `experiments`.
+code under another commit. `--neighbour late|bursts` has another process compute meanwhile, as in trials.py: `late` in
+the second half of what the tool took in a rehearsal, which is when these tools measure head. `--table` prints what is
+recorded, as Markdown. The six cases and the slowdown, a spin for a share of each call in one of them, are those of
+trials.py. Needs the extra `experiments`.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from neighbour import KINDS, neighbour
 
 from harness.gate_trials import Share
 
@@ -107,6 +110,7 @@ class Line(msgspec.Struct, frozen=True):
     target: str
     """The case that is; empty for the same code."""
     seconds: float
+    neighbour: str = ""
 
 
 def main() -> None:
@@ -114,6 +118,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("record", type=Path)
     words.add_argument("--slower", type=float, default=0.0)
+    words.add_argument("--neighbour", choices=KINDS, default="")
     words.add_argument("--times", type=int, default=1)
     words.add_argument("--table", action="store_true")
     given = words.parse_args()
@@ -123,16 +128,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder)
         prepare(repository)
+        change(repository, {})
+        took = (
+            {tool: judged(tool, repository, "")[1] for tool in TOOLS} if given.neighbour else dict.fromkeys(TOOLS, 0.0)
+        )
         for _ in range(given.times):
             target = random.choice(CASES) if given.slower else ""
             change(repository, {target: given.slower} if target else {})
-            for tool, judge in random.sample(list(TOOLS.items()), len(TOOLS)):
-                began = time.monotonic()
-                red = judge(repository)
-                line = Line(tool, given.slower, tuple(red), target, time.monotonic() - began)
+            for tool in random.sample(list(TOOLS), len(TOOLS)):
+                red, seconds = judged(tool, repository, given.neighbour, took[tool] / 2)
+                line = Line(tool, given.slower, tuple(red), target, seconds, given.neighbour)
                 with given.record.open("ab") as file:
                     file.write(msgspec.json.encode(line) + b"\n")
                 print(line, file=sys.stderr)
+
+
+def judged(tool: str, repository: Path, kind: str, half: float = 0.0) -> tuple[list[str], float]:
+    """The cases that a tool says are slower, and the seconds that it took to say so."""
+    with neighbour(kind, half):
+        began = time.monotonic()
+        return TOOLS[tool](repository), time.monotonic() - began
 
 
 def git(repository: Path, *words: str) -> None:
@@ -220,16 +235,21 @@ TOOLS: dict[str, Callable[[Path], list[str]]] = {
 
 
 def table(lines: Sequence[Line]) -> str:
-    """One row a tool and change."""
-    rows = ["| tool | change | runs | found | runs with a false red | seconds |", "|---|---|---|---|---|---|"]
+    """One row a tool, change and neighbour."""
+    rows = [
+        "| tool | change | neighbour | runs | found | runs with a false red | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for tool in TOOLS:
-        for slower in sorted({line.slower for line in lines}):
-            some = [line for line in lines if (line.tool, line.slower) == (tool, slower)]
+        for slower, kind in sorted({(line.slower, line.neighbour) for line in lines}):
+            some = [line for line in lines if (line.tool, line.slower, line.neighbour) == (tool, slower, kind)]
             found = Share.count(sum(line.target in line.red for line in some), len(some)) if slower else "-"
             false = Share.count(sum(bool(set(line.red) - {line.target}) for line in some), len(some))
             seconds = sum(line.seconds for line in some) / max(1, len(some))
             change_in_words = f"+{100 * slower:g} % in one of 6" if slower else "none"
-            rows.append(f"| {tool} | {change_in_words} | {len(some)} | {found} | {false} | {seconds:.0f} |")
+            rows.append(
+                f"| {tool} | {change_in_words} | {kind or 'none'} | {len(some)} | {found} | {false} | {seconds:.0f} |"
+            )
     return "\n".join(rows)
 
 

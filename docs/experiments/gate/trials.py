@@ -5,17 +5,15 @@ what is recorded, as Markdown.
 """
 
 import argparse
-import multiprocessing
 import random
 import statistics
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from neighbour import neighbour
 
 from harness.commands.run import available_memory
 from harness.commands.selftest_gate import SIX
@@ -27,8 +25,8 @@ from harness.rules import Rules
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""
-BURSTS = (0.5, 3.0)
-"""Seconds that a burst of the neighbour and a pause last, at least and at most."""
+HALF = 25.0
+"""Seconds after which a gate of six cases is in the second half of its first four rounds."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def one(experiment: Experiment, number: int) -> Trial:
         names = cases_of(request)
         match = "" if experiment.everywhere else random.Random(number).choice(names)
         injection = Injection(experiment.kind, experiment.inject, match)  # type: ignore[arg-type]  # one of the two
-    with neighbour(experiment.neighbour):
+    with neighbour(experiment.neighbour, HALF):
         return hold(request, Rules(), injection, Narrator(lambda line: print(f"  {line}", file=sys.stderr)))
 
 
@@ -108,47 +106,6 @@ def told(trial: Trial) -> str:
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))  # type: ignore[arg-type]
     mean = trial.mean.word if trial.mean else "none"
     return f"{counts}; mean {mean}; {trial.rounds} rounds in {trial.seconds:.0f} s; {trial.invalid}"
-
-
-@contextmanager
-def neighbour(kind: str) -> Iterator[None]:
-    """Another process that computes: from the second half of the first look's rounds on, or in bursts."""
-    if not kind:
-        yield
-        return
-    busy = multiprocessing.get_context("spawn").Process(target={"late": late, "bursts": bursts}[kind], daemon=True)
-    busy.start()
-    try:
-        yield
-    finally:
-        busy.kill()
-        busy.join()
-
-
-LATE = 25.0
-"""Seconds after which a gate of six cases is in the second half of its first four rounds."""
-
-
-def late() -> None:
-    """Computes from some time on."""
-    time.sleep(LATE)
-    while True:
-        compute(1.0)
-
-
-def bursts() -> None:
-    """Computes for random times, with random pauses."""
-    rng = random.Random()
-    while True:
-        compute(rng.uniform(*BURSTS))
-        time.sleep(rng.uniform(*BURSTS))
-
-
-def compute(seconds: float) -> None:
-    """Keeps a core busy."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        sum(range(1000))
 
 
 def table(lines: Sequence[Line]) -> str:
