@@ -187,3 +187,48 @@ def test_each_side_is_its_own_code(
     out = capsys.readouterr().out
     assert "of what ran 1 files differ: own/layer.py" in out
     assert (repository / "out" / "verdict.json").exists()
+
+
+HOOK = """
+import sys
+from importlib.util import spec_from_file_location
+
+
+class Editable:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] != "own":
+            return None
+        file = "{place}/" + name.replace(".", "/")
+        package = name == "own"
+        return spec_from_file_location(name, file + ("/__init__.py" if package else ".py"),
+                                       submodule_search_locations=[file] if package else None)
+
+
+sys.meta_path.insert(0, Editable())
+"""
+
+
+def test_an_editable_install_that_serves_both_sides_the_same_files_ends_the_gate(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both would be the working tree, and any change would be called equal."""
+    commit(repository, {"own/__init__.py": "", "own/layer.py": SAME})
+    commit(repository, {"own/layer.py": SAME + "\n\n# changed\n"})
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(HOOK.format(place=repository))
+    monkeypatch.setenv("PYTHONPATH", str(hooks))
+    assert gate(repository, monkeypatch, "--metric", "weight_bytes") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "both sides would be measured alike" in error
+    assert worktrees(repository) == 1
+
+
+@pytest.mark.slow
+def test_a_head_that_works_twice_is_red(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(repository, {"own/layer.py": SAME})
+    commit(repository, {"own/layer.py": FORWARD.format(work="self.layer(x)")})
+    assert gate(repository, monkeypatch, "--metric", "latency") == 1
+    assert "regressed" in capsys.readouterr().out
