@@ -52,8 +52,8 @@ def history(summary: pd.DataFrame) -> Figure:
 
 
 _HISTORY = (
-    "Latency of each case, a panel each with a scale of its own, over all runs in the order in which they started. Runs "
-    "are named by commit, or by day where that is unknown. Bars are the confidence interval over rounds; down is "
+    "Latency of each case, a panel each with a scale of its own, over all runs in the order in which they started. "
+    "Runs are named by commit, or by day where that is unknown. Bars are the confidence interval over rounds; down is "
     "faster. A step beyond the bars is a change of the code, or of the machine between two runs."
 )
 
@@ -69,7 +69,7 @@ def _series(ax: Axes, part: pd.DataFrame, runs: list[str], colour: str, marker: 
     place = np.array([runs.index(run) for run in part["run"]], float)
     gaps = np.full(len(part), np.nan)
     ends = np.column_stack([place, place, gaps]), np.column_stack([lo, hi, gaps])
-    ax.plot(ends[0].ravel(), ends[1].ravel(), color=colour, linewidth=2.4, alpha=0.55)
+    ax.plot(ends[0].ravel(), ends[1].ravel(), color=colour, linewidth=1.8)
     ax.plot(place, centre, color=colour, marker=marker, markersize=4.5, linewidth=1)
     middle = math.sqrt(float(centre.min()) * float(centre.max()))
     low, high = float(np.fmin(centre, lo).min()), float(np.fmax(centre, hi).max())
@@ -85,6 +85,7 @@ def _name_runs(axes: list[Axes], times: pd.DataFrame, runs: list[str]) -> None:
     names = [headers["commit"][runs[index]][:_NAME] or headers["started"][runs[index]][:10] for index in chosen]
     for ax in axes:
         ax.set(xlim=(-0.4, len(runs) - 0.6), xticks=[])
+        ax.grid(visible=False, axis="x")
     for ax in axes[-_COLUMNS:]:
         ax.set_xticks(chosen, names, rotation=30, ha="right", fontsize=7.5)
         for text in ax.get_xticklabels():
