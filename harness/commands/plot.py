@@ -1,6 +1,7 @@
 """`bitbench plot`: one figure of runs as a file."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -8,7 +9,7 @@ from harness import whole_file
 from harness.errors import StoreError, UsageError
 from harness.store import load
 
-KINDS = ("svg", "png", "pdf")
+KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 
 
 @click.command("plot")
@@ -22,8 +23,8 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
 
     The names are those of the report's figures; any other name is answered with all of them.
     """
-    kind = output.suffix.removeprefix(".").lower()
-    if kind not in KINDS:
+    kind = next((kind for kind in KINDS if output.suffix.lower() == f".{kind}"), None)
+    if kind is None:
         raise UsageError(f"cannot write {output}: choose a name that ends in {', '.join(f'.{one}' for one in KINDS)}")
     stored = [load(run) for run in runs]
     from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import

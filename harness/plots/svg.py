@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 
 from harness.plots.theme import INK, RC, label, themed
 
-_FIXED: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bitbench", "pdf.fonttype": 42, "path.simplify_threshold": 0.5}
+_FIXED: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bitbench",
+    "pdf.fonttype": 42,
+    "path.simplify_threshold": 0.5,
+}
 """Text stays text, and the ids of clip paths come from their content instead of a random seed."""
 
 Kind: TypeAlias = Literal["svg", "png", "pdf"]
