@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from harness.plots.theme import RULE, colours, facets, label, panels, require, themed
 
 _CONTESTS = 4
-_QUANTILES = 60
+_QUANTILES = 40
 """Points of one distribution: enough to see its steps and tail, small enough to print many."""
 _MARKS = 160
 """Raw values that one panel shows, in the order taken."""
@@ -49,9 +49,12 @@ def timings(samples: pd.DataFrame) -> Figure:
             style_order=names, palette=palette, estimator=None, sort=False, legend=ax is axes[0], ax=ax,
         )  # fmt: skip
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
-        ax.set(title=title, xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
+        _entitle(ax, title)
+        ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name is no formula
     axes[0].legend_ = None
     return label(figure, "Distribution of the raw timings", _TIMINGS + thinned)
 
