@@ -56,6 +56,12 @@ def with_spread(summary: Summary, metric: Metric) -> str:
     return f"{amount(summary.centre, metric.unit, _digits(summary))} {spread(summary.centre, summary.hi)}"
 
 
+def in_size(summary: Summary, size: float) -> tuple[str, str]:
+    """The centre in a unit of this size, without digits that the interval does not support, and the interval."""
+    digits = _digits(summary)
+    return figure(float(f"{summary.centre / size:.{digits}g}"), digits), spread(summary.centre, summary.hi)
+
+
 def speedup(ratio: Comparison) -> str:
     """One over a ratio of latencies: `2.31x ±2.4%`; `1x` for the baseline itself."""
     if not ratio.ratio > 0:

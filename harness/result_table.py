@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import ceiling_display, convergence
+from harness import ceiling_display, convergence, latency_column
 from harness.compare import speedups
+from harness.latency_column import Shown
 from harness.metric import METRICS, Metric
 from harness.model import Case, Comparison, Environment, Params, Run
 from harness.origin import origins
@@ -15,7 +16,7 @@ from harness.prediction import OFF_PREDICTION, against_prediction, is_off
 from harness.quantity import speedup, with_spread
 from harness.results import Result, contests, results, varying
 from harness.store import StoredRun
-from harness.table import Block, Cell, Column, Table
+from harness.table import Block, Cell, Column, Table, html
 from harness.voiding import told
 
 BASELINES = ("linear-fp32", "linear-bf16")
@@ -41,7 +42,6 @@ _LEGENDS = {
     "agreement_sqnr": "agree SQNR: the implementation against the contract",
     "input_gradient_cosine": "gradient: cosine with the full-precision twin's",
 }
-Shown = tuple[Column, Callable[[Result], str]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ class View:
             reached |= convergence.convergence(members)
         return cls(stored, gathered, chosen, baselines, ratios, reached)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the usual metrics."""
+        return html(page(View.of(self.stored)))
+
 
 def describe_run(run: Run) -> str:
     """Which run of which code this is, in one line."""
@@ -92,12 +96,14 @@ def describe_machine(at: Environment) -> str:
     return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
 
 
-def page(view: View) -> list[Block]:
-    """For people: the machine, the tables of each suite, whose code ran, what was not measured and why, doubts."""
+def page(view: View, *, bars: bool = True) -> list[Block]:
+    """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
     blocks: list[Block] = [f"{describe_run(view.stored.run)}\n{describe_machine(view.stored.run.environment)}"]
     for suite in dict.fromkeys(result.case.suite for result in view.results):
-        blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite])
+        blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    if METRICS["latency"] in view.metrics:
+        legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
     legend += [ceiling_display.LEGEND] * bool(view.stored.run.ceilings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
@@ -159,24 +165,28 @@ def warnings(view: View) -> list[str]:
     return [text if count == 1 else f"{text} ({count} cases)" for text, count in doubts.items()]
 
 
-def _suite(view: View, suite: str, members: Sequence[Result]) -> list[Block]:
+def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> list[Block]:
     """A table a contest; one table for all where no contest has two members."""
     shared, differing = varying(members)
     rounds = max(len(result.measured) for result in members)
     head = f"{suite}: {_count(len(members), 'case')}, {_count(rounds, 'round')}"
     head = f"{head}, all with {_words(shared)}" if shared else head
-    groups = list(contests(members).values())
     if rounds == 0:
         return [head]
-    if max(map(len, groups)) > 1:
-        columns = _filled([_IMPLEMENTATION, *_metric_columns(view), *_effort(view, rounds)], members)
-        titles = [_words({name: group[0].case.params.get(name, "") for name in differing}) for group in groups]
-        tables = [_table(title, columns, group) for title, group in zip(titles, groups, strict=True)]
-        return [head, *(table for table in tables if table.rows)]
-    if _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
+    groups = list(contests(members).values())
+    rivals = max(map(len, groups)) > 1
+    if not rivals and _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
         return [head, against_prediction(members, differing)]
-    columns = [_IMPLEMENTATION, *(_param(name) for name in differing), *_metric_columns(view), *_effort(view, rounds)]
-    return [head, _table("", _filled(columns, members), members)]
+    groups = groups if rivals else [list(members)]
+    timed = [latency_column.latencies(group, rivals=rivals) for group in groups]
+    params = [] if rivals else [_param(name) for name in differing]
+    columns = _filled([_IMPLEMENTATION, *params, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
+    titles = [_words({name: group[0].case.params.get(name, "") for name in differing if rivals}) for group in groups]
+    tables = [
+        _table(title, latency_column.in_unit(columns, one.unit), group)
+        for title, one, group in zip(titles, timed, groups, strict=True)
+    ]
+    return [head, *(table for table in tables if table.rows)]
 
 
 def _table(title: str, columns: Sequence[Shown], members: Sequence[Result]) -> Table:
@@ -213,15 +223,16 @@ def _effort(view: View, most: int) -> list[Shown]:
     return [(Column("rounds/\nsamples", "right"), taken), (Column("ended"), ended)]
 
 
-def _metric_columns(view: View) -> list[Shown]:
+def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars: bool) -> list[Shown]:
     columns: list[Shown] = []
     for metric in view.metrics:
-        columns.append(
-            (Column(_HEADINGS.get(metric.name, metric.name.replace("_", "\n")), "right"), partial(_cell, metric))
-        )
-        if metric.name == "latency":
-            columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
-            columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
+        if metric.name != "latency":
+            heading = _HEADINGS.get(metric.name, metric.name.replace("_", "\n"))
+            columns.append((Column(heading, "right"), partial(_cell, metric)))
+            continue
+        columns += latency_column.columns(timed, bars=bars)
+        columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
+        columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
     return columns
 
 

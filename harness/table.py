@@ -5,11 +5,13 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from harness.bar import sayable
 from harness.line import encode
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ Format: TypeAlias = Literal["text", "markdown", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("text", "markdown", "csv", "json")
 
 _STYLES = {"regressed": "bold red", "improved": "green", "inconclusive": "yellow", "not measured": "bold red"}
+_STYLES |= {"fastest": "bold green", "undecided": "yellow"}
 _UNLIMITED = 100_000
 _GAP = 2
 _PROSE = 24
@@ -32,6 +35,13 @@ class Column:
 
     heading: str
     align: Literal["left", "right"] = "left"
+    unit: str = field(default="", compare=False)
+    """Of all cells; tables that differ in it only are laid out alike."""
+
+    @property
+    def head(self) -> str:
+        """What stands above the cells."""
+        return f"{self.heading}\n({self.unit})" if self.unit else self.heading
 
 
 @dataclass(frozen=True)
@@ -85,14 +95,30 @@ def render(blocks: Sequence[Block], form: Literal["text", "markdown"]) -> str:
     return _text(blocks)
 
 
+def html(blocks: Sequence[Block]) -> str:
+    """For a notebook."""
+    return "\n".join(f"<pre>{escape(block)}</pre>" if isinstance(block, str) else _html(block) for block in blocks)
+
+
+def _html(table: Table) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        sides = zip(cells, table.columns, strict=True)
+        texts = (f'<{tag} style="text-align: {column.align}">{escape(cell)}</{tag}>' for cell, column in sides)
+        return f"<tr>{''.join(texts)}</tr>"
+
+    head = line([column.head for column in table.columns], "th")
+    body = "".join(line([_show(cell) for cell in row], "td") for row in table.rows)
+    return f"<table><caption>{escape(table.title)}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
 def _markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
     rules = ["---:" if column.align == "right" else "---" for column in table.columns]
     title = [f"### {table.title}", ""] if table.title else []
     body = [line([_show(cell) for cell in row]) for row in table.rows]
-    return "\n".join([*title, line([column.heading for column in table.columns]), line(rules), *body])
+    return "\n".join([*title, line([column.head for column in table.columns]), line(rules), *body])
 
 
 def _text(blocks: Sequence[Block]) -> str:
@@ -116,7 +142,8 @@ def _text(blocks: Sequence[Block]) -> str:
                 console.print(Text(block.title, style="bold"))
             for part in _parts(block, widths[block.columns], console.width):
                 console.print(part)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+    text = "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+    return sayable(text, sys.stdout.encoding or "utf-8")
 
 
 def _parts(table: Table, widths: Sequence[int], limit: int) -> Iterator["RichTable"]:
@@ -137,7 +164,7 @@ def _rich(table: Table, part: Sequence[int], widths: Sequence[int]) -> "RichTabl
     drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for index in part:
         column = table.columns[index]
-        heading = Text(column.heading)
+        heading = Text(column.head)
         drawn.add_column(heading, justify=column.align, min_width=widths[index], vertical="top", overflow="fold")
     for row in table.rows:
         texts = [_show(row[index]) for index in part]
@@ -149,7 +176,7 @@ def _widths(columns: Sequence[Column], alike: Sequence[Table], limit: int) -> li
     """Least widths that align tables of the same columns. Where they do not fit, prose may wrap; numbers never do."""
     widths = []
     for index, column in enumerate(columns):
-        cells = [column.heading, *(_show(row[index]) for table in alike for row in table.rows)]
+        cells = [column.head, *(_show(row[index]) for table in alike for row in table.rows)]
         widths.append(max(len(line) for cell in cells for line in cell.split("\n")))
     if sum(widths) + _GAP * (len(widths) - 1) <= limit:
         return widths

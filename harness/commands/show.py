@@ -51,7 +51,7 @@ def render(
 ) -> str:
     """The result table of a run in any format. No `metrics` means the usual ones for people, all for machines."""
     if form == "text" or form == "markdown":
-        return render_blocks(page(View.of(stored, metrics, baselines)), form)
+        return render_blocks(page(View.of(stored, metrics, baselines), bars=form == "text"), form)
     view = View.of(stored, metrics or METRICS, baselines)
     if form == "csv":
         return tidy(view).csv()

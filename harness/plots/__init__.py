@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from harness import frames
 from harness.plots.accuracy import error_against_groups, sqnr_against_bits
 from harness.plots.cost import memory, tradeoff
-from harness.plots.speed import speedup, timings
+from harness.plots.history import history
+from harness.plots.noise import precision, timings, timings_in_order
+from harness.plots.speed import speedup
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
@@ -43,6 +45,9 @@ PLOTS: dict[str, Plot] = {
     "error-against-groups": Plot(error_against_groups, "accuracy"),
     "memory": Plot(memory, "memory"),
     "timings": Plot(timings, "noise", ("latencies",)),
+    "timings-in-order": Plot(timings_in_order, "noise", ("latencies",)),
+    "precision": Plot(precision, "noise"),
+    "history": Plot(history, "history", of_many_runs=True),
 }
 
 

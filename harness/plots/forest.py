@@ -1,4 +1,4 @@
-"""The figure of a gate: the change of every case with its interval, against the margin that was tolerated."""
+"""The figure of two runs: the change of every case with its interval, against the margin that was tolerated."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -44,11 +44,18 @@ class Change(NamedTuple):
 
 
 @themed
-def forest(cases: Sequence[Change], sentinels: Sequence[Change], mean: Change | None) -> Figure:
+def forest(
+    cases: Sequence[Change],
+    sentinels: Sequence[Change] = (),
+    mean: Change | None = None,
+    sides: tuple[str, str] = ("base", "head"),
+) -> Figure:
     """A row a case, in the order given, then what cannot differ, then the geometric mean as a diamond.
 
-    At most ROWS cases are drawn, the first of them; the caption says so. There is one row at least.
+    At most ROWS cases are drawn, the first of them; the caption says so. There is one row at least. `sides` is what the
+    two runs are called.
     """
+    base, head = sides
     drawn = cases[:ROWS]
     rows: list[Change | str] = [*drawn]
     rows += ["the same code on both sides:", *sentinels] if sentinels else []
@@ -61,18 +68,18 @@ def forest(cases: Sequence[Change], sentinels: Sequence[Change], mean: Change | 
             _band(ax, y, row, reach)
             _draw(ax, y, row, reach, is_mean=row is mean)
     ax.axvline(0, color=RULE, linewidth=1)
-    ax.set(
-        xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6), xlabel="change of latency, head over base (right is slower)"
-    )
+    ax.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6))
+    ax.set_xlabel(f"change of latency, {head} over {base} (right is slower)", parse_math=False)
     ticks = list(_ticks(reach))
     ax.set_xticks([math.log1p(tick / 100) for tick in ticks], [signed(tick, "+g") + " %" for tick in ticks])
     _name(ax, rows)
     title = "Change of every latency"
-    return label(figure, title, _CAPTION + _DIAMOND * (mean is not None) + _left_out(len(cases)))
+    caption = _CAPTION.format(base, head)
+    return label(figure, title, caption + _DIAMOND * (mean is not None) + _left_out(len(cases)))
 
 
 _CAPTION = (
-    "A row is a case: the change of its latency from base to head with the confidence interval over rounds, and the"
+    "A row is a case: the change of its latency from {} to {} with the confidence interval over rounds, and the"
     " verdict beside it. The shaded band is the margin to either side; it is wider where a call is so short that the"
     " floor counts. The scale is logarithmic; an interval that ends in a triangle goes on beyond it."
 )

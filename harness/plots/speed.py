@@ -1,4 +1,4 @@
-"""Figures of time: speed-up bars with intervals, and the distribution of the raw timings."""
+"""Figures of time: speed-up bars with intervals."""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
 
 _CONTESTS = 6
-_QUANTILES = 60
-"""Points of one distribution: enough to see its steps and tail, small enough to print many."""
 
 
 @themed
@@ -57,44 +55,3 @@ def _reach(part: pd.DataFrame, column: str) -> tuple[float, float]:
     left = np.fmin(ratios, np.maximum(lo, ratios - 1.5)).min()
     right = np.fmax(ratios, np.minimum(hi, ratios + 1.5)).max()
     return min(-0.3, float(left)) - 0.2, max(0.3, float(right)) + 0.2
-
-
-@themed
-def timings(samples: pd.DataFrame) -> Figure:
-    """Cumulative distribution of the raw latencies of every implementation over their own median, a panel a contest.
-
-    `samples` comes from `harness.frames.samples`. Raises NothingMeasuredError when it has no latency.
-    """
-    times = samples[(samples["metric"] == "latency") & np.isfinite(samples["value"]) & (samples["value"] > 0)]
-    contests, thinned = facets(require(times, "raw values of latency"), 4)
-    palette = colours(samples["implementation"].unique())
-    names = list(dict.fromkeys(name for _, part in contests for name in part["implementation"]))
-    figure, axes = panels(len(contests), 2.7)
-    for ax, (title, part) in zip(axes, contests, strict=True):
-        points = _quantiles(part)
-        seaborn.lineplot(
-            points, x="percent", y="share", hue="implementation", hue_order=names, style="implementation",
-            style_order=names, palette=palette, estimator=None, sort=False, legend=ax is axes[0], ax=ax,
-        )  # fmt: skip
-        inner = points[points["share"].between(0.02, 0.98)]["percent"]
-        ax.set(title=title, xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
-        ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-    axes[0].legend_ = None
-    return label(figure, "Distribution of the raw timings", _TIMINGS + thinned)
-
-
-_TIMINGS = (
-    "Share of the raw samples, over all rounds, against their distance from the contestant's own median. A steep line "
-    "is a steady contestant; steps are two modes, or rounds that differ. The outer 2 % may lie beyond the axis; "
-    f"each line is thinned to {_QUANTILES + 1} quantiles."
-)
-
-
-def _quantiles(part: pd.DataFrame) -> pd.DataFrame:
-    share = np.linspace(0, 1, _QUANTILES + 1)
-    lines = {name: np.quantile(group["value"], share) for name, group in part.groupby("implementation", sort=False)}
-    return pd.concat(
-        pd.DataFrame({"implementation": name, "share": share, "percent": 100 * (line / np.median(line) - 1)})
-        for name, line in lines.items()
-    )

@@ -1,18 +1,31 @@
-"""Figures as bytes: inline SVG for a page, SVG and PNG files. The same figure always gives the same bytes."""
+"""Figures as bytes: inline SVG for a page, SVG, PNG and PDF files. The same figure always gives the same bytes."""
 
 import re
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from harness.plots.theme import INK, RC, label, themed
 
-_FIXED: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bitbench", "path.simplify_threshold": 0.5}
+_FIXED: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bitbench",
+    "pdf.fonttype": 42,
+    "path.simplify_threshold": 0.5,
+}
 """Text stays text, and the ids of clip paths come from their content instead of a random seed."""
+
+Kind: TypeAlias = Literal["svg", "png", "pdf"]
+_TRACES: dict[Kind, tuple[str, ...]] = {
+    "svg": ("Date", "Creator"),
+    "png": ("Software",),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
+"""What matplotlib would write of when and by which version a file was made."""
 
 _STRIP = (
     re.compile(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->|<!DOCTYPE.*?>|<\?xml.*?\?>", re.S),
@@ -33,7 +46,7 @@ def inline(figure: Figure, name: str) -> str:
     """
     title, caption = figure.get_suptitle(), str(figure.get_label())
     figure.suptitle("")
-    text = _render(figure, "svg").decode()
+    text = render(figure, "svg").decode()
     label(figure, title, caption)
     for pattern in _STRIP:
         text = pattern.sub("", text)
@@ -49,15 +62,16 @@ def inline(figure: Figure, name: str) -> str:
 def save(figure: Figure, directory: Path, name: str) -> tuple[Path, Path]:
     """Write `name`.svg and `name`.png (on white, 160 dots an inch) under `directory`. Raises OSError."""
     svg, png = directory / f"{name}.svg", directory / f"{name}.png"
-    svg.write_bytes(_render(figure, "svg"))
-    png.write_bytes(_render(figure, "png"))
+    svg.write_bytes(render(figure, "svg"))
+    png.write_bytes(render(figure, "png"))
     return svg, png
 
 
-def _render(figure: Figure, kind: str) -> bytes:
+def render(figure: Figure, kind: Kind) -> bytes:
+    """The figure as a file of this kind. Bitmaps are on white, 160 dots an inch; the others let the paper through."""
     buffer = BytesIO()
     face = "white" if kind == "png" else "none"
-    undated = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    undated = dict.fromkeys(_TRACES[kind])
     settings: dict[str, Any] = {**RC, **_FIXED}
     with matplotlib.rc_context(settings):  # type: ignore[arg-type]  # the stubs want literal keys
         figure.savefig(buffer, format=kind, dpi=160, metadata=undated, facecolor=face)

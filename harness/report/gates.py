@@ -55,17 +55,17 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     base, head = sorted(sides, key=lambda stored: stored.run.id.endswith("-head"))
     judged = [name for name, metric in METRICS.items() if not metric.informative]
     judgement = judge_runs(base, head, judged, rules)
-    names = _Names(judgement)
-    latencies = _gravest(one for one in judgement.verdicts if one and one.metric == "latency")
-    cases = [change for one in latencies if (change := _change(names.of(one.case), one))]
-    sentinels = [change for one in judgement.sentinels if (change := _change(names.of(one.case), one))]
+    names = Names(judgement)
+    latencies = gravest(one for one in judgement.verdicts if one and one.metric == "latency")
+    cases = [change for one in latencies if (change := change_of(names.of(one.case), one))]
+    sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
     mean = _mean_change(judgement.geometric_mean)
     words = [headline(judgement, POLICY), rules_line(judgement, POLICY)]
     words += [judgement.invalid] if judgement.invalid else []
     return GatePart(head.run.pair, words, cases, sentinels[:_SENTINELS], mean, _sheet(judgement, latencies, names))
 
 
-class _Names:
+class Names:
     """Cases in few words: the implementation, and what differs between the cases."""
 
     def __init__(self, judgement: Judgement) -> None:
@@ -82,12 +82,12 @@ class _Names:
         return " ".join(f"{name}={case.params[name]}" for name in self._differing if name in case.params)
 
 
-def _gravest(verdicts: Iterable[Verdict]) -> list[Verdict]:
+def gravest(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """The gravest first, among equals the slowest."""
     return sorted(verdicts, key=lambda one: (WORDS.index(one.word), -(one.comparison.ratio if one.comparison else 0)))
 
 
-def _change(name: str, verdict: Verdict) -> Change | None:
+def change_of(name: str, verdict: Verdict) -> Change | None:
     """What is drawn of a verdict; None where there is no ratio."""
     ratio = verdict.comparison
     if ratio is None or not 0 < ratio.ratio < math.inf:
@@ -105,11 +105,11 @@ def _mean_change(verdict: Verdict | None) -> Change | None:
     return Change(EVERYTHING.suite, verdict.word, ratio, lo, hi, verdict.margin)
 
 
-def _sheet(judgement: Judgement, latencies: Sequence[Verdict], names: _Names) -> Sheet:
+def _sheet(judgement: Judgement, latencies: Sequence[Verdict], names: Names) -> Sheet:
     """Every latency, then what else is not ok, then the sentinels, then the geometric mean."""
     others = [one for one in judgement.verdicts if one and one.metric != "latency" and one.word != "ok"]
     mean = [judgement.geometric_mean] if judgement.geometric_mean else []
-    groups = (latencies, _gravest(others), judgement.sentinels, mean)
+    groups = (latencies, gravest(others), judgement.sentinels, mean)
     headings = (
         *(Heading(text, words=True) for text in ("implementation", "verdict", "case", "metric")),
         *(Heading(text, "%") for text in ("change", "from", "to", "margin", "detectable")),
@@ -121,9 +121,9 @@ def _sheet(judgement: Judgement, latencies: Sequence[Verdict], names: _Names) ->
     return Sheet("gate", "Verdicts", "", headings, blocks)
 
 
-def _row(verdict: Verdict, names: _Names) -> Row:
+def _row(verdict: Verdict, names: Names) -> Row:
     everybody = verdict.case == EVERYTHING
-    change = _mean_change(verdict) if everybody else _change("", verdict)
+    change = _mean_change(verdict) if everybody else change_of("", verdict)
     ratios = (change.ratio, change.lo, change.hi) if change else (math.nan,) * 3
     ratio, unit = verdict.comparison, METRICS[verdict.metric].unit
     values = (
@@ -137,7 +137,7 @@ def _row(verdict: Verdict, names: _Names) -> Row:
             verdict.word.replace("_", " "),
             EVERYTHING.suite if everybody else names.point(verdict.case),
             verdict.metric,
-            *(_signed(100 * (value - 1)) for value in ratios),
+            *(percent(100 * (value - 1)) for value in ratios),
             *("" if math.isnan(part) else figure(100 * part, 3) for part in (verdict.margin, verdict.detectable)),
             *values,
             str(len(verdict.log_ratios) or ""),
@@ -147,5 +147,6 @@ def _row(verdict: Verdict, names: _Names) -> Row:
     )
 
 
-def _signed(value: float) -> str:
+def percent(value: float) -> str:
+    """With its sign; nothing where it is not known."""
     return signed(value) if math.isfinite(value) else ""

@@ -1,0 +1,39 @@
+"""`bitbench plot`: one figure of runs as a file."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from harness import whole_file
+from harness.errors import StoreError, UsageError
+from harness.store import load
+
+KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
+
+
+@click.command("plot")
+@click.argument("name")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help=f"The file to write: {', '.join(KINDS)}."
+)
+def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
+    """Draw the figure NAME of RUN... and print the file's path.
+
+    The names are those of the report's figures; any other name is answered with all of them.
+    """
+    kind = next((kind for kind in KINDS if output.suffix.lower() == f".{kind}"), None)
+    if kind is None:
+        raise UsageError(f"cannot write {output}: choose a name that ends in {', '.join(f'.{one}' for one in KINDS)}")
+    stored = [load(run) for run in runs]
+    from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
+
+    if name not in PLOTS:
+        raise UsageError(f"unknown figure {name!r}; choose from: {', '.join(PLOTS)}")
+    content = svg.render(draw(name, stored), kind)
+    try:
+        whole_file.replace(output, content)
+    except OSError as error:
+        raise StoreError(f"cannot write {output}: {error.strerror}; choose another place with -o") from error
+    click.echo(output)
