@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 from harness import frames
 from harness.plots.accuracy import error_against_groups, sqnr_against_bits
 from harness.plots.cost import memory, tradeoff
+from harness.plots.landscape import landscape
+from harness.plots.roofline import roofline
+from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup, timings
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
@@ -38,7 +41,11 @@ class Plot(NamedTuple):
 
 PLOTS: dict[str, Plot] = {
     "latency-against-error": Plot(tradeoff, "trade-off"),
-    "speed-up": Plot(speedup, "speed"),
+    "speed-up": Plot(speedup, "speed", ("summary", "ceilings")),
+    "speed-over-shapes": Plot(landscape, "speed"),
+    "latency-over-tokens": Plot(over_tokens, "speed"),
+    "speed-over-threads": Plot(over_threads, "speed"),
+    "roofline": Plot(roofline, "roofline", ("summary", "ceilings")),
     "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
     "error-against-groups": Plot(error_against_groups, "accuracy"),
     "memory": Plot(memory, "memory"),
