@@ -51,7 +51,7 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
         as_written([ax.set_title(title)])
     crossed = any(break_even(_grid(part)) for _, part in contests)
     caption = _CAPTION.format(implementation=implementation, baseline=baseline) + _break_even_in_words(shown, crossed)
-    return label(figure, f"Speed-up of {implementation} over shapes", caption + thinned)
+    return label(figure, f"Speed-up of {implementation} over {baseline}, by shape", caption + thinned)
 
 
 _CAPTION = (

@@ -55,7 +55,10 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame) -> Figure:
     """
     cases = wide(summary, "latency")
     placed = np.isfinite(cases["intensity"]) & (cases["intensity"] > 0) & (cases["throughput"] > 0)
-    cases = require(cases[placed & cases["run"].isin(ceilings["run"])], "ceilings, and latency and weight_bytes")
+    cases = require(
+        cases[placed & cases["run"].isin(ceilings["run"])],
+        "latency and weight_bytes beside the ceilings of the machine",
+    )
     cases, fewer = foremost(cases)
     contests, thinned = facets(cases, _CONTESTS)
     shown = pd.concat([part for _, part in contests])
@@ -85,13 +88,15 @@ _CAPTION = (
 
 def _limits(cases: pd.DataFrame, roofs: list[Roofs]) -> tuple[tuple[float, float], tuple[float, float]]:
     """All points, the place where memory's roof meets the highest, and room for words at the left of the points."""
-    ridges = [one.ridge for one in roofs if math.isfinite(one.ridge)]
-    tops = [max(one.rates.values()) / _GIGA for one in roofs if one.rates]
     x, y = cases["intensity"], cases["throughput"] / _GIGA
-    right, top = max([float(x.max()), *ridges]), max([float(y.max()), *tops])
-    memory = [one.bandwidths["memory"] / _GIGA for one in roofs if "memory" in one.bandwidths]
-    left, bottom = float(x.min()) / 12, min([float(y.min()) / 2, *(float(x.min()) / 10 * rate for rate in memory)])
-    return (left, right * 3), (bottom, top * 2.5)
+    known = [one for one in roofs if math.isfinite(one.ridge)]
+    tops = [max(one.rates.values()) for one in known]
+    corners = [top / max(one.bandwidths.values()) for top, one in zip(tops, known, strict=True)]
+    left = min([float(x.min()) / 12, *(corner / 40 for corner in corners)])
+    lowest = [1.2 * left * one.bandwidths["memory"] / _GIGA for one in known]
+    right = 3 * max([float(x.max()), *(one.ridge for one in known)])
+    top = 2.5 * max([float(y.max()), *(top / _GIGA for top in tops)])
+    return (left, right), (min([float(y.min()) / 2, *lowest]), top)
 
 
 def _frame(ax: Axes, title: str, part: pd.DataFrame) -> None:
@@ -121,9 +126,9 @@ def _gain(part: pd.DataFrame) -> str:
     if ends is None:
         return ""
     start, end = ends
-    more, faster = end["intensity"] / start["intensity"], start["latency"] / end["latency"]
-    names = f"{start['implementation']} → {end['implementation']}"
-    return f"{names}: {digits(more, 3)}× the intensity, {digits(faster, 3)}× as fast"
+    more, faster = end["intensity"] / start["intensity"], end[f"speedup_{start['implementation']}"]
+    paired = f", {digits(faster, 3)}× as fast" if math.isfinite(faster) else ""
+    return f"{start['implementation']} → {end['implementation']}: {digits(more, 3)}× the intensity{paired}"
 
 
 def _points(ax: Axes, part: pd.DataFrame, palette: dict[str, str], shapes: dict[str, str]) -> None:

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +13,7 @@ from harness.frames import wide
 from harness.plots.implementations import as_written, foremost, name_all
 from harness.plots.theme import RULE, colours, facets, label, markers, panels, require, themed
 
-_CONTESTS = 6
+_CONTESTS = 4
 _BAND = 0.22
 """Opacity of an interval."""
 _WORDS = {"m": "M = {m}", "threads": "threads {threads}", "shape": "{n} × {k}"}
@@ -128,14 +127,11 @@ def _names(contests: list[tuple[str, pd.DataFrame]]) -> list[str]:
 
 def _draw_lines(ax: Axes, part: pd.DataFrame, names: list[str]) -> None:
     """A line with markers for each implementation, and its interval where that is known."""
-    palette = colours(names)
-    for name, line in part.sort_values("x").groupby("implementation", sort=False):
-        known = line[np.isfinite(line["lo"]) & np.isfinite(line["hi"])]
-        ax.fill_between(known["x"], known["lo"], known["hi"], color=palette[str(name)], alpha=_BAND, linewidth=0)
-    seaborn.lineplot(
-        part, x="x", y="y", hue="implementation", hue_order=names, palette=palette, style="implementation",
-        style_order=names, markers=markers(names), dashes=False, estimator=None, legend=False, ax=ax,
-    )  # fmt: skip
+    palette, shapes = colours(names), markers(names)
+    for group, line in part.sort_values("x").groupby("implementation", sort=False):
+        name, known = str(group), line[np.isfinite(line["lo"]) & np.isfinite(line["hi"])]
+        ax.fill_between(known["x"], known["lo"], known["hi"], color=palette[name], alpha=_BAND, linewidth=0)
+        ax.plot(line["x"], line["y"], color=palette[name], marker=shapes[name], markersize=5.5, markeredgewidth=0)
 
 
 def _logarithmic(ax: Axes, part: pd.DataFrame) -> None:

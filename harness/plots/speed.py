@@ -21,10 +21,10 @@ _CONTESTS = 6
 _FEW_TOKENS = 32
 """Tokens of one call up to which reading the weights takes most of the time."""
 _BARS = 16
-_TITLE = 38
-"""Characters in a line of a panel's title."""
-_NEAR = 1.5
-"""Octaves beyond the bars that a whisker or an ideal may take up."""
+_LINE = 51
+"""Characters that fit beside each other in a panel: the longest name and a line of the title."""
+_NEAR, _FAR = 1.5, 3.0
+"""Octaves beyond the bars that a whisker and an ideal may take up; beyond them the bars would be too short to read."""
 _QUANTILES = 60
 """Points of one distribution: enough to see its steps and tail, small enough to print many."""
 
@@ -48,13 +48,14 @@ def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baselin
     ideals = [_ideal(part, ceilings) for _, part in contests]
     drawn = pd.concat([part for _, part in contests])
     reach = _reach(drawn, column, ideals)
+    room = max(20, _LINE - int(drawn["implementation"].str.len().max()))
     figure, axes = panels(len(contests), 0.95 + 0.22 * max(len(part) for _, part in contests))
     for ax, (title, part), ideal in zip(axes, contests, ideals, strict=True):
         part = part.sort_values(column, ascending=False)
         _bars(ax, part, column, palette)
         ax.set(xlim=reach, xlabel=f"speed-up over {baseline}", ylabel="")
         _name_rows(ax, part, column, ideal)
-        as_written([ax.set_title("\n".join(part for line in title.splitlines() for part in wrap(line, _TITLE)))])
+        as_written([ax.set_title("\n".join(part for line in title.splitlines() for part in wrap(line, room)))])
     caption = _SPEEDUP.format(baseline=baseline) + _ideal_in_words(ideals, baseline)
     unknown = " A figure with ±? has no interval: it takes two rounds." * bool(drawn[f"{column}_lo"].isna().any())
     return label(figure, f"Speed-up over {baseline}", caption + unknown + fewer + thinned)
@@ -100,8 +101,9 @@ def _bars(ax: Axes, part: pd.DataFrame, column: str, palette: dict[str, str]) ->
     seaborn.barplot(
         x=ratio, y=names, hue=names, palette=palette, legend=False, width=0.7, saturation=1, errorbar=None, ax=ax
     )
-    whiskers = np.nan_to_num(np.abs([ratio - lo, hi - ratio]))
-    ax.errorbar(ratio, range(len(part)), xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
+    known = np.flatnonzero(np.isfinite(lo) & np.isfinite(hi))
+    whiskers = np.abs([ratio - lo, hi - ratio])[:, known]
+    ax.errorbar(ratio[known], known, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
     ax.axvline(0, color=RULE, linewidth=1)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda power, _: _power_of_two(power)))
@@ -145,7 +147,7 @@ def _reach(part: pd.DataFrame, column: str, ideals: list[float]) -> tuple[float,
     ratios, lo, hi = (np.log2(part[name].to_numpy(float)) for name in (column, f"{column}_lo", f"{column}_hi"))
     left = np.fmin(ratios, np.maximum(lo, ratios - _NEAR)).min()
     right = max(0.3, float(np.fmax(ratios, np.minimum(hi, ratios + _NEAR)).max()))
-    near = [math.log2(ideal) for ideal in ideals if math.isfinite(ideal) and math.log2(ideal) < right + _NEAR]
+    near = [math.log2(ideal) for ideal in ideals if math.isfinite(ideal) and math.log2(ideal) < right + _FAR]
     return min(-0.3, float(left)) - 0.2, max([right, *near]) + 0.2
 
 
