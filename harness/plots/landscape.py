@@ -32,7 +32,7 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     the baseline linear-fp32, or linear-bf16 where only that was measured. Raises NothingMeasuredError unless there are
     two shapes with the same M.
     """
-    cases = wide(summary, "latency")
+    cases = require(wide(summary, "latency"), "latency")
     baseline = baseline or usual_baseline(cases)
     column = f"speedup_{baseline}"
     cases = cases[cases[column] > 0] if column in cases else cases.iloc[:0]

@@ -53,7 +53,7 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame) -> Figure:
     The frames come from `harness.frames.summary` and `harness.frames.ceilings`. An arrow leads from the baseline to
     the fastest implementation that quantises. Raises NothingMeasuredError where no case has a place in it.
     """
-    cases = wide(summary, "latency")
+    cases = require(wide(summary, "latency"), "latency")
     placed = np.isfinite(cases["intensity"]) & (cases["intensity"] > 0) & (cases["throughput"] > 0)
     cases = require(
         cases[placed & cases["run"].isin(ceilings["run"])],

@@ -27,7 +27,7 @@ def over_tokens(summary: pd.DataFrame) -> Figure:
     `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
     numbers of tokens.
     """
-    cases = wide(summary, "latency")
+    cases = require(wide(summary, "latency"), "latency")
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["m"] > 0)], "m"), "m")
     cases, fewer = foremost(require(cases, "latency with two numbers of tokens at least"))
     lines = cases.assign(x=cases["m"].astype(int), y=cases["latency"], lo=cases["latency_lo"], hi=cases["latency_hi"])
@@ -58,7 +58,7 @@ def over_threads(summary: pd.DataFrame) -> Figure:
     `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
     numbers of threads.
     """
-    cases = wide(summary, "latency")
+    cases = require(wide(summary, "latency"), "latency")
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["threads"] > 0)], "threads"), "threads")
     cases, fewer = foremost(require(cases, "latency with two numbers of threads at least"))
     contests, thinned = facets(_over_fewest(cases), _CONTESTS)

@@ -36,7 +36,7 @@ def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baselin
     The frames come from `harness.frames.summary` and `harness.frames.ceilings`; the baseline is linear-fp32, or
     linear-bf16 where only that was measured. Raises NothingMeasuredError when no speed-up is in them.
     """
-    cases = wide(summary, "latency", "weight_bytes")
+    cases = require(wide(summary, "latency", "weight_bytes"), "latency")
     baseline = baseline or usual_baseline(cases)
     column = f"speedup_{baseline}"
     cases = _with_ideal(cases, baseline)
