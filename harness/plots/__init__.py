@@ -14,7 +14,10 @@ from harness import frames
 from harness.plots.accuracy import error_against_groups, sqnr_against_bits
 from harness.plots.cost import memory, tradeoff
 from harness.plots.history import history
+from harness.plots.landscape import landscape
 from harness.plots.noise import precision, timings, timings_in_order
+from harness.plots.roofline import roofline
+from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
@@ -40,7 +43,11 @@ class Plot(NamedTuple):
 
 PLOTS: dict[str, Plot] = {
     "latency-against-error": Plot(tradeoff, "trade-off"),
-    "speed-up": Plot(speedup, "speed"),
+    "speed-up": Plot(speedup, "speed", ("summary", "ceilings")),
+    "speed-over-shapes": Plot(landscape, "speed"),
+    "latency-over-tokens": Plot(over_tokens, "speed"),
+    "speed-over-threads": Plot(over_threads, "speed"),
+    "roofline": Plot(roofline, "roofline", ("summary", "ceilings")),
     "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
     "error-against-groups": Plot(error_against_groups, "accuracy"),
     "memory": Plot(memory, "memory"),

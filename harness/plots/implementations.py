@@ -1,0 +1,62 @@
+"""Implementations in a figure of lines or points: which are drawn, and the legend that names them."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from harness.plots.theme import colours, markers
+from harness.result_table import BASELINES
+from harness.wording import full_precision
+
+MOST = 10
+"""Implementations of one figure: as many as there are colours."""
+
+
+def usual_baseline(cases: pd.DataFrame) -> str:
+    """The first of BASELINES that something else in `cases` has a speed-up over."""
+    others = (name for name in BASELINES if cases[f"speedup_{name}"][cases["implementation"] != name].notna().any())
+    return next(others, BASELINES[0])
+
+
+def foremost(cases: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, str]:
+    """The plain linear layers and the fastest others of `cases`, and a sentence when some were left out.
+
+    The fastest have the least latency over the fastest of their contest, as a geometric mean.
+    """
+    seconds = cases["latency"].astype(float).map(math.log)
+    behind = seconds - seconds.groupby([cases["run"], cases["contest"]]).transform("min")
+    ranked = list(behind.groupby(cases["implementation"]).mean().sort_values(kind="stable").index)
+    plain = [name for name in ranked if full_precision(name)]
+    others = [name for name in ranked if not full_precision(name)]
+    kept = others[: max(1, most - len(plain))]
+    if len(kept) == len(others):
+        return cases, ""
+    note = f" Drawn: the plain linear layers and the {len(kept)} fastest of {len(others)} other implementations."
+    return cases[cases["implementation"].isin([*plain, *kept])], note
+
+
+def name_all(
+    figure: Figure, names: Iterable[str], *, line: bool, further: Iterable[Artist] = (), below: bool = False
+) -> None:
+    """A legend at the right, or `below`: the colour and marker of each name, on a `line` or alone, then `further`."""
+    names = list(names)
+    palette, shapes = colours(names), markers(names)
+    handles: list[Artist] = [
+        Line2D([], [], color=palette[name], marker=shapes[name], linestyle="-" if line else "", label=name)
+        for name in names
+    ]
+    place: dict[str, Any] = {"loc": "outside lower left", "ncols": 5} if below else {"loc": "outside right upper"}
+    legend = figure.legend(handles=[*handles, *further], labelspacing=0.6, **place)
+    as_written(legend.get_texts())
+
+
+def as_written(texts: Iterable[Text]) -> None:
+    """Names are no formulas: a dollar sign in one stays a dollar sign."""
+    for text in texts:
+        text.set_parse_math(False)
