@@ -102,7 +102,8 @@ def _product_rate(device: Device, dtype: torch.dtype) -> float:
         for size in MATRICES:
             seconds = _fastest(device, _product(device, dtype, size))
             best = max(best, 2 * size**3 / seconds)
-            if 8 * seconds > LONGEST:  # so long would the next one take
+            # So long would the next one take; the first alone, and be it disturbed, does not decide.
+            if 8 * seconds > LONGEST and size > MATRICES[0]:
                 break
     except RuntimeError:  # what torch raises for a product that it has no kernel for
         return best
