@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from harness import frames
 from harness.plots.accuracy import error_against_groups, sqnr_against_bits
-from harness.plots.cost import memory, tradeoff
+from harness.plots.memory import memory
 from harness.plots.speed import speedup, timings
+from harness.plots.tradeoff import tradeoff
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
