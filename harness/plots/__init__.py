@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness import frames
-from harness.plots.accuracy import error_against_groups, sqnr_against_bits
+from harness.plots.accuracy import agreement, error_against_groups, sqnr_against_bits, worst_channels
+from harness.plots.error_shape import error_shape
 from harness.plots.memory import memory
 from harness.plots.speed import speedup, timings
 from harness.plots.tradeoff import tradeoff
@@ -23,6 +24,7 @@ FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
     "summary": frames.summary,
     "latencies": partial(frames.samples, metric="latency"),
     "ceilings": frames.ceilings,
+    "error_histograms": partial(frames.samples, metric="error_histogram"),
 }
 """What a figure may be drawn from, each made of runs."""
 
@@ -42,6 +44,9 @@ PLOTS: dict[str, Plot] = {
     "speed-up": Plot(speedup, "speed"),
     "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
     "error-against-groups": Plot(error_against_groups, "accuracy"),
+    "agreement": Plot(agreement, "accuracy"),
+    "error-shape": Plot(error_shape, "accuracy", ("error_histograms",)),
+    "worst-channels": Plot(worst_channels, "accuracy"),
     "memory": Plot(memory, "memory"),
     "timings": Plot(timings, "noise", ("latencies",)),
 }

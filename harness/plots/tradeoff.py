@@ -31,6 +31,8 @@ _AREAS = (14.0, 300.0)
 """Square points of the smallest and the largest marker."""
 _NAMED = 6
 """Members of a front that have their names beside them; more would hide each other."""
+_LONG = 20
+"""Lines of a legend beside which there is room for a second row of panels, but not for a second column."""
 
 Standing: TypeAlias = Literal["front", "undecided", "dominated"]
 """On the Pareto front; behind it by no more than the intervals of latency allow; behind it for certain."""
@@ -55,7 +57,9 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
     names = cases["implementation"].unique()
     shown = Shown(colours(names), markers(names), cases["weight_bytes"].max())
     handles = _handles(shown)
-    figure, axes = panels(len(contests), max(3.0, (0.3 + 0.22 * len(handles)) / math.ceil(len(contests) / 2)))
+    columns = 1 if len(handles) > _LONG else 2
+    rows = math.ceil(len(contests) / columns)
+    figure, axes = panels(len(contests), max(3.0, (0.3 + 0.22 * len(handles)) / rows), columns)
     for ax, (title, part) in zip(axes, contests, strict=True):
         _scatter(ax, part, shown)
         ax.set(title=title, xlabel="latency of one call", ylabel="SQNR (dB)")
@@ -178,14 +182,9 @@ def _handles(shown: Shown) -> list[Line2D]:
                markersize=shown.area(share * shown.largest) ** 0.5)
         for share in ((0.1, 1.0) if shown.largest > 0 else ())
     ]  # fmt: skip
-    for words, face, edge in (
-        ("Pareto front", RULE, INK),
-        ("? undecided", RULE, RULE),
-        ("dominated", "none", RULE),
-    ):
-        line = "--" if edge == INK else ""
-        handles.append(
-            Line2D([], [], color=INK, linewidth=1, linestyle=line, marker="o", markersize=6, markerfacecolor=face,
-                   markeredgecolor=edge, markeredgewidth=1.2, label=words)
-        )  # fmt: skip
+    handles += [
+        Line2D([], [], color=INK, linewidth=float(edge == INK), linestyle="--", marker="o", markersize=6,
+               markerfacecolor=face, markeredgecolor=edge, markeredgewidth=1.2, label=words)
+        for words, face, edge in (("Pareto front", RULE, INK), ("? undecided", RULE, RULE), ("dominated", "none", RULE))
+    ]  # fmt: skip
     return handles
