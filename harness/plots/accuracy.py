@@ -206,7 +206,8 @@ def _errors(summary: pd.DataFrame, *further: str) -> tuple[pd.DataFrame, str]:
 def by_distribution(cases: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """One row for each distribution and scheme of the commonest shape, and a sentence that says what was left out.
 
-    Of shapes that are equally common, that with the most outputs. The error is the scheme's, so the first implementation stands for all.
+    Of shapes that are equally common, that with the most outputs. The error is the scheme's, so the first
+    implementation stands for all.
     """
     cases = require(cases[cases["groups"].notna()], "errors of known schemes")
     plain = ~cases["scheme"].fillna("").str.contains("-")
