@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from harness.histogram import BINS, REACH
+
 
 def sqnr(reference: Tensor, output: Tensor) -> float:
     """Signal to quantisation noise ratio, `10 log10(sum r^2 / sum (r - y)^2)` in dB.
@@ -59,6 +61,19 @@ def distance(prefix: str, reference: Tensor, output: Tensor, wanted: frozenset[s
     """The `wanted` metrics among `{prefix}_sqnr`, `{prefix}_relative` ..., of `output` against `reference`."""
     r, y = reference.to(torch.float64), output.to(torch.float64)
     return {f"{prefix}_{name}": function(r, y) for name, function in _FUNCTIONS.items() if f"{prefix}_{name}" in wanted}
+
+
+def histogram(reference: Tensor, output: Tensor) -> tuple[float, ...]:
+    """The share of outputs whose error over its root mean square lies in each bin of `harness.histogram`.
+
+    To a millionth; empty when the two are equal, or where an error is not finite.
+    """
+    error = output.to(torch.float64) - reference.to(torch.float64)
+    rms = float(error.square().mean().sqrt())
+    if not 0 < rms < math.inf:
+        return ()
+    counts = torch.histc((error / rms).clamp(-REACH, REACH), BINS, -REACH, REACH)
+    return tuple(round(float(count) / error.numel(), 6) for count in counts)
 
 
 def _decibel(signal: Tensor, noise: Tensor) -> float:

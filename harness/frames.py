@@ -53,7 +53,7 @@ def load(*runs: Source) -> pd.DataFrame:
             rows += [
                 (len(points), taken.metric, METRICS[taken.metric].unit, _value(valid(record, taken.metric)))
                 for taken in record.measurements
-                if record.outcome == "measured" and taken.metric in METRICS and taken.values
+                if record.outcome == "measured" and taken.values and _has_centre(taken.metric)
             ]
             points.append(_record_point(stored, record, record.case.name))
     values = pd.DataFrame(rows, columns=["record", "metric", "unit", "value"])
@@ -65,6 +65,7 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
 
     The columns are those of `load` and `sample`, counted from 0 in each round; `block`, in which it was taken close to
     those of its rivals, and `voided`, whether that block counts for nobody; `contest` and `title` are as in `summary`.
+    A distribution has a row for each of its bins.
     Raises StoreError for what cannot be read.
     """
     points: list[dict[str, Any]] = []
@@ -159,6 +160,10 @@ def _once(runs: Sequence[Source]) -> list[StoredRun | View]:
 
 def _stored(run: StoredRun | View) -> StoredRun:
     return run.stored if isinstance(run, View) else run
+
+
+def _has_centre(name: str) -> bool:
+    return name in METRICS and not METRICS[name].distribution
 
 
 def _value(taken: Measurement) -> float:

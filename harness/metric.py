@@ -28,6 +28,8 @@ class Metric(msgspec.Struct, frozen=True):
     """Measured once a run: later rounds would find warm compile caches, or would repeat an exact value."""
     machine_dependent: bool = False
     """Exact on one machine, but another's math library sums in another order or takes other scratch space."""
+    distribution: bool = False
+    """Its values are the shares of a histogram: drawn, and never summarised or compared, as they have no centre."""
 
 
 _ALL = (
@@ -50,6 +52,14 @@ _ALL = (
     Metric("prepare", "building the implementation from a layer", "s", "lower", "sampled", informative=True),
     Metric("launch_overhead", "until a call has been queued on the GPU", "s", "lower", "sampled", informative=True),
     Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),
+    Metric(
+        "code_bytes",
+        "stored bytes that hold weights themselves: the codes, padding included",
+        "B",
+        "lower",
+        "exact",
+        informative=True,  # `weight_bytes`, which they are a part of, is judged
+    ),
     Metric("bits_per_weight", "effective bits per weight", "bit", "lower", "exact"),
     Metric("resident_bytes", "bytes kept alive after the first call", "B", "lower", "exact"),
     Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact", machine_dependent=True),
@@ -88,6 +98,15 @@ _ALL = (
     Metric("error_max_abs", "quantisation error: largest", "1", "lower", "exact", relative_tolerance=1e-2),
     Metric("error_mse", "quantisation error: mean square", "1", "lower", "exact", relative_tolerance=2e-3),
     Metric("error_worst_channel_sqnr", "quantisation error: worst channel's SQNR", "dB", "higher", "exact", 0.1),
+    Metric(
+        "error_histogram",
+        "quantisation error over its root mean square: share of the outputs in each bin of harness.histogram",
+        "1",
+        "lower",
+        "exact",
+        informative=True,
+        distribution=True,
+    ),
     # Agreement is rounding noise of the matrix product: another summation order moves it, one bit (6 dB) is a change.
     Metric("agreement_sqnr", "agreement with the contract: SQNR", "dB", "higher", "exact", 6.0, machine_dependent=True),
     Metric(

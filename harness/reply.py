@@ -7,7 +7,7 @@ import msgspec
 from harness.guard import Findings
 from harness.model import Case
 from harness.protocol import Answer
-from harness.suite import Check
+from harness.suite import Check, Measured
 
 
 def of_whom(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
@@ -17,7 +17,7 @@ def of_whom(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
 
 def judged(check: Check) -> Answer:
     """The reply to a check: what it measured, and whether it failed."""
-    values, warnings = singles(check.values), (check.warning,) if check.warning else ()
+    values, warnings = raw(check.values), (check.warning,) if check.warning else ()
     if check.wrong:
         return Answer("failed", check.wrong, values, warnings=warnings)
     return Answer(values=values, warnings=warnings)
@@ -35,6 +35,11 @@ def with_findings(answer: Answer, findings: Findings) -> Answer:
 def singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
     """As raw values, of which there is one each."""
     return {name: (float(value),) for name, value in values.items()}
+
+
+def raw(values: Measured) -> dict[str, tuple[float, ...]]:
+    """As raw values: a distribution has many, and everything else one."""
+    return {name: value if isinstance(value, tuple) else (float(value),) for name, value in values.items()}
 
 
 def one_line(error: BaseException) -> str:

@@ -62,9 +62,9 @@ class Result:
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """What was measured, in the order of METRICS."""
+        """What was measured, in the order of METRICS; not what is a distribution, which nothing here sums up."""
         names = {m.metric for record in self.measured for m in record.measurements if m.values}
-        return tuple(metric for name, metric in METRICS.items() if name in names)
+        return tuple(metric for name, metric in METRICS.items() if name in names and not metric.distribution)
 
     def rounds(self, metric: Metric) -> dict[int, Measurement]:
         """What was measured by round, without the blocks that were voided; rounds without this metric are left out."""

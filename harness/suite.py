@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
@@ -89,11 +89,15 @@ def _words(point: Params) -> str:
     return " ".join(f"{key}={value}" for key, value in point.items())
 
 
+Measured: TypeAlias = Mapping[str, float | tuple[float, ...]]
+"""By metric: one value, or the several of a distribution."""
+
+
 @dataclass(frozen=True)
 class Check:
     """The judgement on one output: what was measured of it, and the sentence that says why it is wrong, if it is."""
 
-    values: Mapping[str, float]
+    values: Measured
     """Of a wrong output at least one, NaN if there is no number: it tells a wrong answer from one that never came."""
     wrong: str = ""
     warning: str = ""
@@ -164,7 +168,7 @@ class Workload(ABC):
 
     @abstractmethod
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """`weight_bytes` and `bits_per_weight` of the contestant behind `call`."""
+        """`weight_bytes` and `bits_per_weight` of the contestant behind `call`, and `code_bytes` if they are apart."""
 
 
 @dataclass(frozen=True)

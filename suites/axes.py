@@ -165,15 +165,18 @@ def facts(params: Params) -> Params:
 
     `operations` counts a multiply and an add as two. `activation_bytes` are those of the input and the output,
     `ideal_bytes` those and the weights, packed, once: what must be read and written at least.
+    `output_bytes` are those of the output alone, which every call allocates.
     """
     scheme = Scheme.parse(str(params["scheme"]))
     m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
-    activation_bytes = m * (k + n) * BYTES[str(params.get("dtype", "float32"))]
+    output_bytes, input_bytes = (m * size * BYTES[str(params.get("dtype", "float32"))] for size in (n, k))
+    activation_bytes = input_bytes + output_bytes
     return {
         "weight_bits": scheme.weight_bits,
         "activation_bits": scheme.activation_bits,
         "groups": scheme.groups,
         "operations": 2 * m * n * k,
         "activation_bytes": activation_bytes,
+        "output_bytes": output_bytes,
         "ideal_bytes": int(n * k * scheme.weight_bits / 8) + activation_bytes,
     }

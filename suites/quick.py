@@ -14,8 +14,17 @@ ACCURACY = (
     "error_max_abs",
     "error_mse",
     "error_worst_channel_sqnr",
+    "error_histogram",
 )
-MEMORY = ("weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes", "reserved_bytes", "peak_rss")
+MEMORY = (
+    "weight_bytes",
+    "code_bytes",
+    "bits_per_weight",
+    "resident_bytes",
+    "peak_forward_bytes",
+    "reserved_bytes",
+    "peak_rss",
+)
 SPEED = ("latency", "first_call", "graphs", "graph_breaks", "prepare", "launch_overhead")
 
 SUITE = Suite(

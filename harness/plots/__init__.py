@@ -11,14 +11,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness import frames
-from harness.plots.accuracy import error_against_groups, sqnr_against_bits
-from harness.plots.cost import memory, tradeoff
+from harness.plots.accuracy import agreement, error_against_groups, sqnr_against_bits, worst_channels
+from harness.plots.error_shape import error_shape
 from harness.plots.history import history
 from harness.plots.landscape import landscape
+from harness.plots.memory import memory
 from harness.plots.noise import precision, timings, timings_in_order
 from harness.plots.roofline import roofline
 from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup
+from harness.plots.tradeoff import tradeoff
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
@@ -27,6 +29,7 @@ FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
     "summary": frames.summary,
     "latencies": partial(frames.samples, metric="latency"),
     "ceilings": frames.ceilings,
+    "error_histograms": partial(frames.samples, metric="error_histogram"),
 }
 """What a figure may be drawn from, each made of runs."""
 
@@ -50,6 +53,9 @@ PLOTS: dict[str, Plot] = {
     "roofline": Plot(roofline, "roofline", ("summary", "ceilings")),
     "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
     "error-against-groups": Plot(error_against_groups, "accuracy"),
+    "agreement": Plot(agreement, "accuracy"),
+    "error-shape": Plot(error_shape, "accuracy", ("error_histograms",)),
+    "worst-channels": Plot(worst_channels, "accuracy"),
     "memory": Plot(memory, "memory"),
     "timings": Plot(timings, "noise", ("latencies",)),
     "timings-in-order": Plot(timings_in_order, "noise", ("latencies",)),

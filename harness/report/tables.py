@@ -21,7 +21,7 @@ from harness.table import Table
 from harness.wording import typeset
 
 _FURTHER = {
-    "graphs", "graph_breaks",
+    "graphs", "graph_breaks", "code_bytes",
     "peak_rss", "reserved_bytes", "error_relative", "error_cosine", "error_max_abs", "error_mse",
     "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip

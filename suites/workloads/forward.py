@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation
-from harness.accuracy import distance
+from harness.accuracy import distance, histogram
 from harness.model import Case
-from harness.suite import Check, Workload
+from harness.suite import Check, Measured, Workload
 from suites.workloads.catalogue import find
 from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.probe import probe
@@ -137,9 +137,10 @@ class Forward(Workload):
         return tuple(f"{self.implementation.name}: {words}" for words in (note, self._small_ring) if words)
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """All bytes of the op's tensors, counted once even if shared, and the bits that makes per weight."""
-        size = stored_bytes(_rotation(call).op)
-        return {"weight_bytes": size, "bits_per_weight": 8 * size / self.problem.weight.numel()}
+        """All bytes of the op's tensors, counted once even if shared, the codes among them, and bits per weight."""
+        op, count = _rotation(call).op, self.problem.weight.numel()
+        size = stored_bytes(op)
+        return {"weight_bytes": size, "code_bytes": code_bytes(op, count), "bits_per_weight": 8 * size / count}
 
     def _op(self, gain: float = 1.0) -> nn.Module:
         return self.implementation.build(self.problem.layer(gain))
@@ -164,15 +165,17 @@ class Forward(Workload):
     def _answer(self, rotation: Rotation, turn: Turn) -> Tensor:
         return self.problem.answers(self.implementation)[rotation.held(turn)]
 
-    def _distances(self, expected: Tensor, output: Tensor, metrics: frozenset[str]) -> Mapping[str, float]:
+    def _distances(self, expected: Tensor, output: Tensor, metrics: frozenset[str]) -> Measured:
         values = distance("agreement", expected, output, metrics | {"agreement_sqnr"})
         return {**values, **self._error(metrics)} if any(metric.startswith("error") for metric in metrics) else values
 
-    def _error(self, metrics: frozenset[str]) -> Mapping[str, float]:
+    def _error(self, metrics: frozenset[str]) -> Measured:
         """Of the function it promises: the same for all that follow the contract; what quantises nothing has none."""
         if self.implementation.baseline:
             return {}
-        return distance("error", self.problem.twin, self.problem.answers(self.implementation)[0], metrics)
+        twin, promised = self.problem.twin, self.problem.answers(self.implementation)[0]
+        values = distance("error", twin, promised, metrics)
+        return {**values, "error_histogram": histogram(twin, promised)} if "error_histogram" in metrics else values
 
 
 def _rotation(call: Callable[[], object]) -> Rotation:
@@ -188,6 +191,18 @@ def stored_bytes(op: nn.Module) -> int:
     return storage_bytes(weights(op)) + hidden_bytes(op)
 
 
+def code_bytes(op: nn.Module, count: int) -> int:
+    """Those of `stored_bytes` that hold `count` weights themselves: of storages with a bit at least for each of them.
+
+    What is smaller are scales and tables.
+    """
+    return sum(size for size in (*_storages(weights(op)), hidden_bytes(op)) if 8 * size >= count)
+
+
 def storage_bytes(tensors: Sequence[Tensor]) -> int:
     """Bytes of every storage behind `tensors`, shared ones once."""
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values())
+    return sum(_storages(tensors))
+
+
+def _storages(tensors: Sequence[Tensor]) -> Iterable[int]:
+    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values()

@@ -1,6 +1,8 @@
 """Metrics of the distance between tensors, on values that can be worked out by hand."""
 
 import math
+from itertools import pairwise
+from statistics import NormalDist
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import accuracy
+from harness.histogram import BINS, EDGES
 
 
 def test_by_hand() -> None:
@@ -43,6 +46,28 @@ def test_sqnr_does_not_depend_on_scale_and_loses_6_db_when_the_error_doubles(sca
     base = accuracy.sqnr(r, r + 0.01 * e)
     assert accuracy.sqnr(scale * r, scale * (r + 0.01 * e)) == pytest.approx(base)
     assert accuracy.sqnr(r, r + 0.02 * e) == pytest.approx(base - 20 * math.log10(2))
+
+
+def test_the_histogram_of_a_normal_error_is_the_normal_density_at_any_scale() -> None:
+    generator = torch.Generator().manual_seed(0)
+    r, e = torch.randn(2, 400, 500, generator=generator, dtype=torch.float64)
+    shares = accuracy.histogram(r, r + 1e-3 * e)
+    normal = NormalDist()
+    expected = [normal.cdf(hi) - normal.cdf(lo) for lo, hi in pairwise(EDGES)]
+    assert len(shares) == BINS
+    assert sum(shares) == pytest.approx(1, abs=BINS * 1e-6)
+    assert shares == pytest.approx(expected, abs=3e-3)
+    assert accuracy.histogram(r, r + e) == pytest.approx(shares, abs=1e-4)
+
+
+def test_the_outermost_bins_take_what_lies_beyond_and_equal_tensors_have_no_histogram() -> None:
+    r = torch.zeros(100)
+    y = r.clone()
+    y[0], y[1] = 7.0, -1.0
+    shares = accuracy.histogram(r, y)
+    assert (shares[-1], shares[BINS // 2], shares[0]) == (0.01, 0.98, 0.0)
+    assert accuracy.histogram(r, r) == ()
+    assert accuracy.histogram(r, r + math.nan) == ()
 
 
 def test_only_what_is_wanted_is_computed() -> None:

@@ -76,6 +76,14 @@ def test_samples_are_the_raw_values_in_the_order_taken(tmp_path):
     assert set(frame["metric"]) == {"latency"}
 
 
+def test_a_distribution_is_drawn_from_its_raw_values_and_has_no_centre(tmp_path):
+    shares = [1 / 32] * 32
+    path = write_run(tmp_path / "run", records=[make_record(values={"error_sqnr": 8.0, "error_histogram": shares})])
+
+    assert list(frames.samples(path, metric="error_histogram")["value"]) == shares
+    assert set(frames.summary(path)["metric"]) == set(frames.load(path)["metric"]) == {"error_sqnr"}
+
+
 def test_samples_know_their_block_and_whether_it_was_voided(tmp_path):
     timed = Measurement("latency", (1.0, 2.0, 3.0, 4.0), 1, (0, 0, 1, 1))
     record = msgspec.structs.replace(make_record(values={"latency": 1.0}), measurements=(timed,), voided=(1,))

@@ -292,3 +292,14 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Ca
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert "Traceback" not in error
+
+
+def test_information_that_only_one_side_has_changes_no_verdict() -> None:
+    older = [make_record(values={"weight_bytes": 640.0})]
+    newer = [make_record(values={"weight_bytes": 640.0, "code_bytes": 600.0, "error_histogram": [1 / 32] * 32})]
+    for base, head in ((older, newer), (newer, older)):
+        pairs = match(results(base), results(head), METRICS)
+        judgement = judge(pairs, (), RULES)
+        assert [(verdict.metric, verdict.word) for verdict in judgement.judged] == [("weight_bytes", "ok")]
+        assert exit_code(judgement, "release") == 0
+        assert "error_histogram" not in [pair.metric.name for pair in pairs]

@@ -76,6 +76,8 @@ STORED: dict[str, Formula] = {
     "packed-base3": lambda n, k, s: n * -(-k // 5) + 4 * _scales(n, s),
 }
 """Weight bytes: codes with their padding, and scales."""
+SCALE_BYTES = dict.fromkeys(("linear-fp32", "linear-bf16", "linear-fp16", "reference"), 0) | {"bf16-naive": 2}
+"""Of each scale: what quantises in every call stores none, and 4 wherever nothing else is said."""
 KNOWN_PEAKS: dict[str, Callable[[int, int, int], int]] = {
     "linear-fp32": lambda n, k, m: 4 * m * n,
     "reference": lambda n, k, m: 12 * n * k + 4 * m * k,
@@ -129,6 +131,9 @@ def test_stored_and_resident_bytes_follow_their_formula(worker: Worker, name: st
         assert found["weight_bytes"] == expected, layer
         assert found["bits_per_weight"] == 8 * expected / (n * k), layer
         assert found["resident_bytes"] == expected, layer
+        scales = SCALE_BYTES.get(name, 4) * _scales(n, Scheme.parse(scheme))
+        if 8 * scales < n * k:  # where there is a bit of scales for every weight, they are taken for codes
+            assert found["code_bytes"] == expected - scales, layer
         if name in KNOWN_PEAKS and n >= FEW_TOKENS * m:
             assert found["peak_forward_bytes"] == KNOWN_PEAKS[name](n, k, m), layer
 

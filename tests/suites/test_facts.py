@@ -61,5 +61,6 @@ def test_operations_and_stored_bytes_are_those_of_the_layer(name: str, bytes_eac
     assert 96 * 64 * bytes_each <= stored <= 96 * 64 * bytes_each + 4 * 96 + 64
     told = axes.facts(params)
     assert told["activation_bytes"] == 4 * 8 * 64 + output.nbytes
+    assert told["output_bytes"] == output.nbytes
     if name != "int8":  # torch does not count integer products
         assert counter.get_total_flops() == told["operations"] == 2 * 8 * 96 * 64
