@@ -16,6 +16,7 @@ from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
 from harness.plots import FRAMES, PLOTS, Plot, svg
 from harness.plots.forest import forest
+from harness.report.drawn import numbers_of
 from harness.report.gates import GatePart, gates_of
 from harness.report.page import render
 from harness.report.sections import Figure
@@ -100,7 +101,8 @@ def _inline(identity: str, drawing: Drawing, run: str) -> Figure:
     if canvas is None:
         return Figure(drawing.name, drawing.name, "", Markup(), drawing.missing, run)
     picture = Markup(svg.inline(canvas, identity))
-    return Figure(drawing.name, canvas.get_suptitle(), str(canvas.get_label()), picture, run=run)
+    numbers = numbers_of(canvas) if drawing.name in PLOTS else None  # a gate has its table of verdicts
+    return Figure(drawing.name, canvas.get_suptitle(), str(canvas.get_label()), picture, run=run, numbers=numbers)
 
 
 def _save(directory: Path, drawings: dict[str, list[Drawing]]) -> None:

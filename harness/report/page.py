@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from importlib.resources import files
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report import rivals, schemes, strip
 from harness.report.answers import Answer, Card, headlines
@@ -74,32 +75,43 @@ def render(
     suites = dict.fromkeys(suite.name for run in runs for suite in run.suites)
     between = {part.name for part in (*gates, *changes)}
     style, script = (files("harness.report").joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
-    return _templates().get_template("page.html.j2").render(
-        title=f"BitLinear: {', '.join(suites)}",
-        runs=runs,
-        gates=[(gate, figures.get(gate.name, ())) for gate in gates],
-        changes=[(change, figures.get(change.name, ())) for change in changes],
-        sections=parts(one for name, several in figures.items() if name not in between for one in several),
-        decision=decision_table(views, fastest),
-        environment=strip.environment_rows([view.stored.run.environment for view in views]),
-        unlike=strip.unlike(views),
-        downloads=downloads(summary),
-        headers=island(view.stored.run for view in views),
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_source_hash(style),
-        script_hash=_source_hash(script),
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            title=f"BitLinear: {', '.join(suites)}",
+            runs=runs,
+            gates=[(gate, figures.get(gate.name, ())) for gate in gates],
+            changes=[(change, figures.get(change.name, ())) for change in changes],
+            sections=parts(one for name, several in figures.items() if name not in between for one in several),
+            decision=decision_table(views, fastest),
+            environment=strip.environment_rows([view.stored.run.environment for view in views]),
+            unlike=strip.unlike(views),
+            downloads=downloads(summary),
+            headers=island(view.stored.run for view in views),
+            style=Markup(style),
+            script=Markup(script),
+            style_hash=_source_hash(style),
+            script_hash=_source_hash(script),
+        )
     )
 
 
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = _prose
+    return environment
+
+
+def _prose(text: str) -> Markup:
+    """What stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _run_part(view: View, rows: int) -> RunPart:

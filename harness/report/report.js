@@ -57,7 +57,8 @@ class Sheet {
     this.baselines = (table.dataset.baselines || "").split(" ").filter(Boolean);
     this.selects = new Map();
     this.addButtons();
-    if (this.rows.length > 5 || this.fields.length || this.baselines.length > 1) this.addControls();
+    const short = this.rows.length < 6 || table.classList.contains("plain");
+    if (!short || this.fields.length || this.baselines.length > 1) this.addControls();
     parts.push(this);
   }
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from harness.plots import PLOTS, Section
+from harness.report.tables import Sheet
 
 
 class Topic(NamedTuple):
@@ -74,6 +75,8 @@ class Figure:
     svg: Markup
     missing: str = ""
     run: str = ""
+    numbers: Sheet | None = None
+    """What is drawn; None where it cannot be told as a table."""
 
 
 @dataclass(frozen=True)
