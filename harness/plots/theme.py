@@ -21,15 +21,15 @@ RULE = "#868c96"
 
 _COLOURS = (
     "#0173b2",
-    "#c77f05",
+    "#c98100",
     "#029e73",
-    "#d55e00",
+    "#b84a00",
     "#cc6fb8",
     "#9a6b37",
     "#8a8a8a",
     "#958900",
     "#2f93cf",
-    "#8566cc",
+    "#7d55c7",
 )
 """After seaborn's `colorblind` palette, as dark or as light as stands out 3:1 on a light and on a dark page alike."""
 _MARKERS = "osD^vPX<>*"

@@ -3,9 +3,9 @@
 The same records and rules always give the same bytes: nothing in the page depends on when or where it was made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +27,9 @@ from harness.store import StoredRun
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""
 _TOO_MANY = f"only the first {_DRAWN_RUNS} runs of a page have figures of their own"
+_SVG_BYTES = 800_000
+"""Of all figures together."""
+_TOO_LARGE = "is left out to keep the page small; `bitbench report --figures DIR` saves it"
 _ALL_RUNS = ""
 """The name of what is about all runs together."""
 
@@ -51,11 +54,7 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, 
     gates = gates_of(runs, rules or Rules())
     summary = frames.summary(*views)
     drawings = _drawings(views, summary, gates)
-    inline = {
-        name: [_inline(f"f{number}-{drawing.name}", drawing, name) for drawing in some]
-        for number, (name, some) in enumerate(drawings.items(), start=1)
-    }
-    page = render(views, inline, summary, gates)
+    page = render(views, _inlined(drawings), summary, gates)
     with _explained(output):
         whole_file.replace(output, page.encode())
     if figures:
@@ -94,6 +93,19 @@ def _forest(gate: GatePart) -> Drawing:
     if not gate.is_drawn:
         return Drawing("gate", None, "no latency was measured on both sides")
     return Drawing("gate", forest(gate.cases, gate.sentinels, gate.mean))
+
+
+def _inlined(drawings: Mapping[str, Sequence[Drawing]]) -> dict[str, list[Figure]]:
+    """All figures as the page shows them, as far as they fit into it."""
+    inline: dict[str, list[Figure]] = {}
+    size = 0
+    for number, (name, some) in enumerate(drawings.items(), start=1):
+        inline[name] = [_inline(f"f{number}-{drawing.name}", drawing, name) for drawing in some]
+        for index, figure in enumerate(inline[name]):
+            size += len(figure.svg)
+            if size > _SVG_BYTES:
+                inline[name][index] = replace(figure, svg=Markup(), numbers=None, missing=_TOO_LARGE)
+    return inline
 
 
 def _inline(identity: str, drawing: Drawing, run: str) -> Figure:

@@ -3,8 +3,10 @@
 import base64
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,16 +14,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.line import encode
+from harness.metric import METRICS
 from harness.model import Run
 
 ROWS = 10_000
-"""Most rows of a data file, a case and metric each, that is put into the page."""
+"""Most rows of a data file, a case and metric each: both files of so many take 0.4 MB of the page."""
 _DIGITS = 9
 """Significant digits of a number: more than any measurement has."""
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(NamedTuple):
     """A file that lies in the page as the address of a link."""
 
     name: str
@@ -30,13 +32,19 @@ class Download:
     """Bytes of the file as it is saved."""
 
 
-def downloads(summary: pd.DataFrame) -> list[Download]:
-    """The summary as gzipped CSV and as gzipped JSON; nothing where it would be too large for a page."""
-    if len(summary) > ROWS:
-        return []
-    frame = summary.drop(columns=["contest", "title"])
-    table = frame.to_csv(index=False, float_format=f"%.{_DIGITS}g")
-    return [_download("summary.csv.gz", table.encode()), _download("summary.json.gz", _records(frame))]
+@dataclass(frozen=True)
+class Saved:
+    """The files, and a sentence that says what they lack, if they lack anything."""
+
+    files: Sequence[Download]
+    note: str
+
+
+def saved(summary: pd.DataFrame) -> Saved:
+    """The summary as gzipped CSV and as gzipped JSON; of a large one as many metrics as fit, the first in METRICS."""
+    frame, note = _fitting(summary.drop(columns=["contest", "title"]))
+    table = frame.to_csv(index=False, float_format=f"%.{_DIGITS}g").encode()
+    return Saved([_download("summary.csv.gz", table), _download("summary.json.gz", _records(frame))], note)
 
 
 def island(runs: Iterable[Run]) -> Markup:
@@ -47,6 +55,23 @@ def island(runs: Iterable[Run]) -> Markup:
 def attribute(values: Iterable[str]) -> str:
     """Strings for an attribute that the page's script reads."""
     return json.dumps(list(values), ensure_ascii=False)
+
+
+def _fitting(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    if len(frame) <= ROWS:
+        return frame, ""
+    counts = frame["metric"].value_counts()
+    names = [name for name in METRICS if name in counts]
+    fitting = [
+        name for name, rows in zip(names, accumulate(counts[name] for name in names), strict=True) if rows <= ROWS
+    ]
+    kept = frame[frame["metric"].isin(fitting)] if fitting else frame[frame["metric"] == names[0]].head(ROWS)
+    what = (
+        f"{', '.join(fitting)} of every case"
+        if fitting
+        else f"the first {ROWS} of {counts[names[0]]} rows of {names[0]}"
+    )
+    return kept, f"To keep the page small they hold only {what}; `bitbench show RUN --format csv` prints everything."
 
 
 def _harmless(text: bytes) -> Markup:

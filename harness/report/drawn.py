@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -188,7 +189,11 @@ def _row(ax: Axes, point: Point) -> list[str]:
 
 
 def _of_words(axis: Axis) -> bool:
-    return isinstance(axis.get_major_formatter(), FixedFormatter | StrCategoryFormatter)
+    """Whether the axis has names instead of numbers: then it has none for what lies between them."""
+    formatter = axis.get_major_formatter()
+    if isinstance(formatter, FuncFormatter):
+        return not formatter(math.pi / 10, 0)
+    return isinstance(formatter, FixedFormatter | StrCategoryFormatter)
 
 
 def _words(axis: Axis, value: float) -> str:
@@ -199,7 +204,7 @@ def _words(axis: Axis, value: float) -> str:
     if _off_scale(axis, value):
         return "off the scale"
     if isinstance(formatter, FuncFormatter):
-        return str(formatter(value, 0)).replace("\n", " ") or digits(value, 4)
+        return str(formatter(value, 0)).replace("\n", " ")
     if isinstance(formatter, EngFormatter):
         places, formatter.places = formatter.places, 2
         text = formatter.format_data(value)
@@ -216,9 +221,10 @@ def _off_scale(axis: Axis, value: float) -> bool:
 
 def _word(axis: Axis, value: float) -> str:
     """The tick's label nearest to `value`. Raises _Unreadable where it lies between two of them."""
-    ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=False)
-    distance, text = min(((abs(at - value), text.get_text()) for at, text in ticks), default=(math.inf, ""))
-    if distance > 0.5:
+    ticks = list(zip(axis.get_ticklocs(), (text.get_text() for text in axis.get_ticklabels()), strict=False))
+    distance, text = min(((abs(at - value), text) for at, text in ticks), default=(math.inf, ""))
+    steps = [after - before for (before, _), (after, _) in pairwise(ticks)]
+    if distance > 1e-6 and (distance > 0.5 or min(steps, default=1) < 1):
         raise _Unreadable
     return text.replace("\n", " ")
 

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from harness.report import rivals, schemes, strip
 from harness.report.answers import Answer, Card, headlines
-from harness.report.data import downloads, island
+from harness.report.data import island, saved
 from harness.report.decision import decision_table
 from harness.report.gates import GatePart
 from harness.report.sections import Figure, parts
@@ -25,7 +25,7 @@ from harness.wording import titles
 
 CARDS = 12
 """Contests of a suite that get a card each; beyond it they get a row each."""
-ROWS = 3000
+ROWS = 1500
 """Result rows that all suites share: beyond them a page is no longer read, and grows past 1.5 MB."""
 
 
@@ -87,7 +87,7 @@ def render(
             decision=decision_table(views, fastest),
             environment=strip.environment_rows([view.stored.run.environment for view in views]),
             unlike=strip.unlike(views),
-            downloads=downloads(summary),
+            saved=saved(summary),
             headers=island(view.stored.run for view in views),
             style=Markup(style),
             script=Markup(script),
