@@ -27,7 +27,7 @@ from harness.store import StoredRun
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""
 _TOO_MANY = f"only the first {_DRAWN_RUNS} runs of a page have figures of their own"
-_SVG_BYTES = 800_000
+_SVG_BYTES = 900_000
 """Of all figures together."""
 _TOO_LARGE = "is left out to keep the page small; `bitbench report --figures DIR` saves it"
 _ALL_RUNS = ""

@@ -14,7 +14,7 @@ from harness.result_table import BASELINES, View
 from harness.results import Result, contests
 from harness.wording import titles, typeset
 
-CELLS = 2400
+CELLS = 1200
 """Most cells that are shown: beyond them the page grows and is no longer read."""
 _CHOICES = 40
 """Most values of a filter."""
@@ -87,7 +87,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Answ
     rows = max(1, CELLS // max(1, len(columns)))
     shown = [
         Contest(
-            entry.title,
+            _unbroken(entry.title),
             entry.view.stored.run.id if len(views) > 1 else "",
             attribute(entry.point.get(name, "") for name in names),
             [_cell(entry, name, baselines) for name in columns],
@@ -137,6 +137,13 @@ def _columns(entries: Sequence[_Entry], baselines: Sequence[str]) -> tuple[list[
     timed = [name for name in names if any(_latency(entry.members.get(name)) for entry in entries)]
     gains = {name: _typical(_ratio(entry, name, base) for entry in entries for base in baselines) for name in timed}
     return sorted(timed, key=lambda name: -gains[name]), [name for name in names if name not in gains]
+
+
+def _unbroken(title: str) -> str:
+    """With spaces that do not break within a shape."""
+    return title.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}").replace(
+        " = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+    )
 
 
 def _typical(ratios: Iterable[Comparison | None]) -> float:

@@ -38,15 +38,15 @@ def chips(view: View) -> list[Chip]:
 
 
 def doubts(view: View) -> list[str]:
-    """What to know before believing the run, each with its cure."""
+    """What to know before believing the run, each with its cure: first what concerns all of it."""
     run = view.stored.run
-    texts = warnings(view)
+    texts = []
     if run.revision.dirty:
         texts.append("the checkout had uncommitted changes: commit them, so that the run can be repeated")
     at = run.environment
     if at.load_average > 0.75 * (at.affinity or at.cores_logical or math.inf):  # an installation just before is less
         texts.append(f"the load average was {at.load_average:.2f} at the start: stop other work and measure again")
-    return texts
+    return texts + warnings(view)
 
 
 def unlike(views: Sequence[View]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The report in a real browser, with the network cut: it sorts, filters, prints, can be linked to and has nothing to complain of."""
+"""The report in a real browser, with the network cut: what its script does, and nothing to complain of."""
 
 import base64
 import html
