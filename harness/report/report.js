@@ -216,4 +216,7 @@ new Theme();
 document.querySelectorAll("table.sortable").forEach((table) => new Sheet(table));
 recall();
 addEventListener("hashchange", recall);
-addEventListener("beforeprint", () => document.querySelectorAll("details:not(.data)").forEach((part) => (part.open = true)));
+// On paper nothing unfolds; the tables of every number are too wide for it unless the reader has opened them.
+addEventListener("beforeprint", () => {
+  document.querySelectorAll(".warnings details, #answers details, #method details").forEach((fold) => (fold.open = true));
+});
