@@ -10,7 +10,6 @@ from typing import NamedTuple
 from harness.ceiling import Standing, standing
 from harness.convergence import Convergence
 from harness.metric import METRICS, Metric
-from harness.model import Environment
 from harness.origin import origins
 from harness.prediction import is_off, off_prediction
 from harness.quantity import figure, spread, suited
@@ -18,7 +17,6 @@ from harness.report.answers import FASTEST, QUESTIONS, Card
 from harness.result_table import View, ended_early
 from harness.results import Result, contests, varying
 from harness.table import Table
-from harness.wording import typeset
 
 _FURTHER = {
     "graphs", "graph_breaks", "code_bytes",
@@ -119,23 +117,9 @@ def origins_sheet(view: View) -> Sheet:
     return _sheet("origins", "Other people’s libraries", origins(view.results))
 
 
-def environment_rows(environments: Sequence[Environment]) -> list[tuple[str, list[str]]]:
-    """Each field of the environment with its value in every run."""
-    return [
-        (name.replace("_", " "), [_environment_value(name, getattr(one, name)) for one in environments])
-        for name in Environment.__struct_fields__
-    ]
-
-
 def _sheet(name: str, title: str, table: Table) -> Sheet:
     headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
     return Sheet(name, title, "", headings, [[Row(list(map(str, row))) for row in table.rows]])
-
-
-def _environment_value(name: str, value: object) -> str:
-    if name == "memory_bytes" and isinstance(value, int):
-        return typeset(value, "B")
-    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _groups(members: Sequence[Result]) -> list[list[Result]]:

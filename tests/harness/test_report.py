@@ -3,11 +3,13 @@
 import base64
 import gzip
 import io
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import msgspec
 import pandas as pd
@@ -18,7 +20,7 @@ from harness.cli import main
 from harness.errors import StoreError
 from harness.metric import METRICS
 from harness.plots.forest import forest
-from harness.report import page, rivals, schemes
+from harness.report import data, page, rivals, schemes
 from harness.report.gates import gates_of
 from harness.result_table import View
 from harness.rules import Rules
@@ -152,12 +154,15 @@ def test_the_page_reads_in_order_and_says_everything(quick):
     seen = Page(text)
 
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
-        "Answers", "Machine", "Tables", "Figures", "Not measured", "Method", "Data",
+        "Answers", "Machine", "Decision", "Trade-off", "Speed", "Memory", "Noise", "Not measured", "Every number",
+        "Method", "Data",
     ]  # fmt: skip
     for words in ("Fastest int8 in all 2 contests", "Example CPU 1000", "bitbench run quick", "SIGSEGV", "float16"):
         assert words in seen.text
-    assert len(seen.all("svg")) == 4
-    assert "Not drawn, error-against-groups" in seen.text
+    assert len(seen.all("svg")) == len(seen.all("figcaption")) >= 4
+    assert "Accuracy bitbench run error measures the error of every scheme." in seen.text
+    levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(below <= above + 1 for above, below in pairwise(levels))
 
 
 def test_the_page_needs_nothing_from_outside_and_may_not_ask(quick):
@@ -183,8 +188,10 @@ def test_names_and_reasons_are_text_whatever_they_say():
     text = html_of(records, msgspec.structs.replace(make_run(), argv=(evil,)))
 
     seen = Page(text)
-    assert len(seen.all("script")) == 1
+    assert [a.get("type") for a in seen.all("script")] == ["application/json", None]
     assert seen.text.count("alert(1)") >= 5
+    island = re.search(r'<script type="application/json" id="runs">(.*?)</script>', text)[1]
+    assert json.loads(island)[0]["argv"] == [evil]
     assert 'RuntimeError: <script>alert(1)</script> & "more"' in seen.text
 
 
@@ -217,12 +224,29 @@ def test_more_contests_than_cards_become_rows_and_more_rows_than_fit_are_counted
 
 def test_the_data_file_is_the_summary():
     records = make_records(**ONE_SHAPE)
-    packed = re.search(r'href="data:application/gzip;base64,([^"]+)"', html_of(records))[1]
-    data = pd.read_csv(io.BytesIO(gzip.decompress(base64.b64decode(packed))))
+    table, objects = unpacked(html_of(records))
 
     summary = frames.summary(StoredRun(make_run(), tuple(records)))
-    assert list(data["metric"]) == list(summary["metric"])
-    assert list(data["centre"]) == pytest.approx(list(summary["centre"]))
+    for frame in (pd.read_csv(io.BytesIO(table)), pd.DataFrame(json.loads(objects))):
+        assert list(frame["metric"]) == list(summary["metric"])
+        assert list(frame["centre"].astype(float)) == pytest.approx(list(summary["centre"]))
+    assert json.loads(objects)[0]["case"] == summary["case"][0]
+
+
+def unpacked(text):
+    """The contents of the files that lie in the page."""
+    found = re.findall(r'download="[^"]+" href="data:application/gzip;base64,([^"]+)"', text)
+    return [gzip.decompress(base64.b64decode(packed)) for packed in found]
+
+
+def test_a_large_summary_is_thinned_to_whole_metrics_and_says_so(monkeypatch):
+    records = make_records(**ONE_SHAPE)
+    monkeypatch.setattr(data, "ROWS", 12)
+    text = html_of(records)
+    assert set(pd.read_csv(io.BytesIO(unpacked(text)[0]))["metric"]) == {"latency", "first_call"}
+    assert "hold only latency, first_call of every case" in Page(text).text
+    monkeypatch.setattr(data, "ROWS", 2)
+    assert len(json.loads(unpacked(html_of(records))[1])) == 2
 
 
 def test_unlike_machines_are_named():
@@ -317,7 +341,7 @@ def test_a_gate_has_its_verdict_its_figure_and_its_table(tmp_path):
         assert words in drawing
     assert "currentColor" in drawing
     assert "alert(1)&lt;/script&gt; $x^2$ &amp; " in drawing
-    assert len(seen.all("script")) == 1
+    assert len(seen.all("script")) == 2
     table = re.findall(r"<tr.*", section[section.index("<tbody>") :])
     assert len(table) == 2 + 3 + 1 + 1
     assert re.search(r"slow<td class=\"w\">regressed.*<td>\+20\.0<td>\+19\.5<td>\+20\.5<td>3\.00", table[0])
@@ -352,9 +376,9 @@ def test_a_gate_of_many_cases_draws_the_gravest(tmp_path):
 
 def test_what_a_gate_lacks_is_left_out_or_said(tmp_path):
     for name, rounds in (("one", 1), ("two", 2)):
-        text = Page(gate_report(tmp_path / name, {"new": steady(1.0, rounds)})).text
+        text = gate_report(tmp_path / name, {"new": steady(1.0, rounds)})
         assert "not everything was measured and judged (exit code 5)" in text
-        assert "geometric mean" not in text
+        assert "geometric mean" not in text[text.index('id="gate"') : text.index('id="answers"')]
     run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE))
     assert main(["report", str(run), str(tmp_path / "one" / "gate" / "head"), "-o", str(tmp_path / "r.html")]) == 0
     assert 'id="gate"' not in (tmp_path / "r.html").read_text("utf-8")

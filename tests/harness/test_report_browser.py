@@ -1,5 +1,8 @@
-"""The report in a real browser, with the network cut: it shows, sorts, filters and complains of nothing."""
+"""The report in a real browser, with the network cut: what its script does, and nothing to complain of."""
 
+import base64
+import html
+import re
 import shutil
 from pathlib import Path
 
@@ -55,83 +58,163 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(start, report):
-    browser = start()
+def browser(start):
+    return start()
+
+
+@pytest.fixture
+def page(browser, report):
+    """The report as it opens, at its usual size."""
+    browser.get("about:blank")
     browser.get(report.as_uri())
-    return browser
+    yield browser
+    assert browser.get_log("browser") == []
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
 def texts(browser, selector):
     return [element.text for element in browser.find_elements("css selector", selector) if element.is_displayed()]
 
 
-def test_the_three_answers_are_in_sight_and_the_console_is_silent(browser, tmp_path):
-    headline = texts(browser, ".headlines")[0]
-    for words in ("Fastest\nint8", "Smallest\nint8", "Most accurate\nw1.58a8"):
-        assert words in headline
-    tops = [tile.location["y"] for tile in browser.find_elements("css selector", ".headline")[:3]]
-    assert max(tops) < 900, "without scrolling"
-    assert browser.get_log("browser") == []
-    assert browser.save_screenshot(str(tmp_path / "report.png"))
-    assert Path(tmp_path / "report.png").stat().st_size > 10_000
+def choose(browser, label, value):
+    """Set the control of the decision table that is called `label`, as a reader does."""
+    xpath = f"//section[@id='decision']//label[normalize-space(text())='{label}']/*"
+    browser.find_element("xpath", xpath).send_keys(value)
 
 
-def test_a_column_sorts_by_mouse_and_by_keyboard(browser):
-    table = browser.find_element("id", "run1-results-quick")
-    heading = next(th for th in table.find_elements("css selector", "thead th") if th.text.startswith("latency"))
-    column = browser.execute_script("return arguments[0].cellIndex", heading) + 1
-    cells = f"#run1-results-quick tbody tr > :nth-child({column})"
-    before = [float(text) for text in texts(browser, cells)]
-
-    button = heading.find_element("css selector", "button")
-    button.click()
-    assert heading.get_attribute("aria-sort") == "ascending"
-    assert [float(text) for text in texts(browser, cells)] == sorted(before)
-    button.send_keys("\ue007")
-    assert heading.get_attribute("aria-sort") == "descending"
-    assert [float(text) for text in texts(browser, cells)] == sorted(before, reverse=True)
-    assert len(table.find_elements("css selector", "[aria-sort]")) == 1
-
-
-def test_words_filter_the_rows(browser):
-    table = browser.find_element("id", "run1-results-quick")
-    box = table.find_element("xpath", "../preceding-sibling::div[@class='filter'][1]")
-    field = box.find_element("css selector", "input")
-    everything = len(texts(browser, "#run1-results-quick tbody tr"))
-
-    field.send_keys("INT8 128")
-    shown = texts(browser, "#run1-results-quick tbody tr")
-    assert len(shown) == 2
-    assert all("int8" in row for row in shown)
-    assert box.find_element("css selector", "output").text == f"2 of {everything} rows"
-    field.clear()
-    field.send_keys(" ")
-    assert len(texts(browser, "#run1-results-quick tbody tr")) == everything
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_and_text_stands_out(browser, width, scheme):
+def resize(browser, width, scheme="light"):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
-    style = "const s = getComputedStyle(document.querySelector(arguments[0])); return "
-    ink, page = (browser.execute_script(style + want, "body") for want in ("s.color", "s.backgroundColor"))
-    svg_ink = browser.execute_script(style + "s.fill", "svg text")
-    light, dark = (sum(map(int, colour.strip("rgb()").split(","))) for colour in (page, ink))
-    assert (light > dark) == (scheme == "light")
-    assert abs(light - dark) > 450
-    assert svg_ink == ink
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+def colour(browser, selector, name="color"):
+    script = "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])"
+    return browser.execute_script(script, selector, name)
+
+
+def test_the_three_answers_are_in_sight(page):
+    headline = texts(page, ".headlines")[0]
+    for words in ("Fastest\nint8", "Smallest\nint8", "Most accurate\nw1.58a8"):
+        assert words in headline
+    tops = [tile.location["y"] for tile in page.find_elements("css selector", ".headline")[:3]]
+    assert max(tops) < 900, "without scrolling"
+
+
+def test_a_column_sorts_by_mouse_and_by_keyboard(page):
+    page.execute_script("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+    table = page.find_element("id", "run1-results-quick")
+    heading = next(th for th in table.find_elements("css selector", "thead th") if th.text.startswith("latency"))
+    column = page.execute_script("return arguments[0].cellIndex", heading) + 1
+    cells = f"#run1-results-quick tbody tr > :nth-child({column})"
+    before = [float(text) for text in texts(page, cells)]
+
+    button = heading.find_element("css selector", "button")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', inline: 'center'})", button)
+    button.click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert [float(text) for text in texts(page, cells)] == sorted(before)
+    button.send_keys("\ue007")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert [float(text) for text in texts(page, cells)] == sorted(before, reverse=True)
+    assert len(table.find_elements("css selector", "[aria-sort]")) == 1
+
+
+def test_the_decision_table_filters_counts_and_can_be_linked_to(page, report):
+    rows = "#decision-table tbody tr"
+    assert len(texts(page, rows)) == 4
+    choose(page, "M", "128")
+    choose(page, "Search", "6912")
+    (shown,) = texts(page, rows)
+    assert "6912 × 2560, M = 128" in shown
+    assert "failed" in shown
+    assert texts(page, "#decision output") == ["1 of 4 rows"]
+
+    address = page.current_url
+    assert "#decision&decision-table.M=128&decision-table.search=6912" in address
+    page.get("about:blank")
+    page.get(address)
+    assert texts(page, rows) == [shown]
+    page.get(report.as_uri() + "#decision&decision-table.over=linear-bf16&decision-table.sort=-1")
+    assert page.find_element("css selector", "#decision-table th[aria-sort]").get_attribute("aria-sort") == "descending"
+    assert len(texts(page, rows)) == 4, "what the link does not say is not filtered"
+    factors = [float(text.split("×")[0]) for text in texts(page, f"{rows} td:nth-child(2)")]
+    assert factors == sorted(factors, reverse=True)
+    assert max(factors) < 2.2, "over linear-bf16"
+    assert page.execute_script("return scrollY") > 300
+
+
+def test_a_link_into_something_folded_opens_it(page, report):
+    page.get(report.as_uri() + "#run1-results-quick")
+    assert page.find_element("id", "run1-results-quick").is_displayed()
+
+
+def test_the_theme_goes_round_and_into_the_address(page):
+    button = page.find_element("css selector", "button.theme")
+    resize(page, 1280)
+    light = colour(page, "body", "background-color")
+    button.click()
+    button.click()
+    assert button.text == "Theme: dark"
+    assert colour(page, "body", "background-color") != light
+    assert colour(page, "svg text", "fill") == colour(page, "body")
+    assert page.current_url.endswith("theme=dark")
+    page.refresh()
+    assert page.find_element("css selector", "button.theme").text == "Theme: dark"
+
+
+def test_it_prints_whole_light_and_without_controls(page):
+    page.find_element("css selector", "button.theme").click()
+    page.find_element("css selector", "button.theme").click()
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert colour(page, "body") == "rgb(0, 0, 0)"
+    assert not texts(page, "nav, .filter, .theme")
+    pdf = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert pdf.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) > 3
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_and_axe_finds_nothing(page, width, scheme):
+    resize(page, width, scheme)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    ink, behind = colour(page, "body"), colour(page, "body", "background-color")
+    bright, dark = (sum(map(int, one.strip("rgb()").split(","))) for one in (behind, ink))
+    assert (bright > dark) == (scheme == "light")
+    assert colour(page, "svg text", "fill") == ink
+    if width < 2560:
+        assert violations(page) == []
+
+
+def violations(browser):
+    """What axe-core has to say against the page, with everything unfolded."""
+    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    browser.execute_script(Path(axe.__file__).with_name("axe.min.js").read_text("utf-8"))
+    browser.execute_script("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
+    script = "const done = arguments[0]; axe.run({resultTypes: ['violations']}).then((all) => done(all.violations))"
+    found = browser.execute_async_script(script)
+    return [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]]
+
+
+def test_it_works_where_a_viewer_allows_no_address_and_no_storage(page, report, tmp_path):
+    frame = html.escape(report.read_text("utf-8"))
+    (tmp_path / "viewer.html").write_text(f'<iframe sandbox="allow-scripts" width=1200 height=800 srcdoc="{frame}">')
+    page.get((tmp_path / "viewer.html").as_uri())
+    page.switch_to.frame(0)
+    page.find_element("css selector", "button.theme").click()
+    choose(page, "M", "128")
+    assert len(texts(page, "#decision-table tbody tr")) == 2
+    page.switch_to.default_content()
 
 
 def test_it_is_whole_without_javascript(start, report):
     browser = start(script=False)
     browser.get(report.as_uri())
     assert "Fastest\nint8" in texts(browser, ".headlines")[0]
-    assert len(browser.find_elements("css selector", "table.sortable button, .filter")) == 0
+    assert len(browser.find_elements("css selector", "table.sortable button, .filter, .theme")) == 0
+    assert len(texts(browser, "#decision-table tbody tr")) == 4
     assert len(browser.find_elements("css selector", "#run1-results-quick tbody tr")) == 22
     assert browser.get_log("browser") == []
