@@ -1,5 +1,8 @@
 """`bitbench report`: one self-contained HTML file from runs."""
 
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -7,6 +10,7 @@ import click
 from harness.commands import options
 from harness.errors import NothingMeasuredError
 from harness.gate_directory import is_gate, sides
+from harness.rules import Rules
 from harness.store import FILE_NAME, StoredRun, load
 
 
@@ -23,15 +27,32 @@ def command(
 
     The directory of a gate stands for its two runs, which are judged by the rules. Prints the file's path.
     """
-    tolerated = options.rules_of(rules, margin)
+    with _uncollected():
+        _write(runs, output, figures, options.rules_of(rules, margin))
+    click.echo(output)
+
+
+def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Rules) -> None:
     each = [path for run in runs for path in (sides(run) if is_gate(run) else (run,))]
     stored = [_without_path(path) for path in each]
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
     from harness.report import write  # late: pandas and seaborn take two seconds to import
 
-    write(stored, output, figures, tolerated)
-    click.echo(output)
+    write(stored, output, figures, rules)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles of garbage: records make millions of objects and hardly a cycle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # else all of them are gone through when it is on again, and once more at the end
+        if was_on:
+            gc.enable()
 
 
 def _without_path(path: Path) -> StoredRun:

@@ -14,6 +14,8 @@ from harness.plots.implementations import as_written, foremost, name_all
 from harness.plots.theme import RULE, colours, facets, label, markers, panels, require, themed
 
 _CONTESTS = 4
+_POINTS = 12
+"""Values of an axis that are drawn."""
 _BAND = 0.22
 """Opacity of an interval."""
 _WORDS = {"m": "M = {m}", "threads": "threads {threads}", "shape": "{n} × {k}"}
@@ -31,7 +33,7 @@ def over_tokens(summary: pd.DataFrame) -> Figure:
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["m"] > 0)], "m"), "m")
     cases, fewer = foremost(require(cases, "latency with two numbers of tokens at least"))
     lines = cases.assign(x=cases["m"].astype(int), y=cases["latency"], lo=cases["latency_lo"], hi=cases["latency_hi"])
-    contests, thinned = facets(lines, _CONTESTS)
+    contests, thinned = _panels(lines)
     names = _names(contests)
     figure, axes = panels(len(contests), 3.0)
     for ax, (title, part) in zip(axes, contests, strict=True):
@@ -61,7 +63,7 @@ def over_threads(summary: pd.DataFrame) -> Figure:
     cases = require(wide(summary, "latency"), "latency")
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["threads"] > 0)], "threads"), "threads")
     cases, fewer = foremost(require(cases, "latency with two numbers of threads at least"))
-    contests, thinned = facets(_over_fewest(cases), _CONTESTS)
+    contests, thinned = _panels(_over_fewest(cases))
     names = _names(contests)
     figure, axes = panels(len(contests), 3.0)
     for ax, (title, part) in zip(axes, contests, strict=True):
@@ -100,6 +102,24 @@ def freed(cases: pd.DataFrame, param: str) -> pd.DataFrame:
 
 
 _IN_TITLES = ("title", "suite", "n", "k", "m", "threads")
+
+
+def _panels(lines: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], str]:
+    """At most _CONTESTS panels of at most _POINTS values of `x` each, and a sentence about what was left out."""
+    contests, thinned = facets(lines, _CONTESTS)
+    few = [(title, part[part["x"].isin(_spread(sorted(part["x"].unique())))]) for title, part in contests]
+    if sum(map(len, (part for _, part in few))) < sum(map(len, (part for _, part in contests))):
+        thinned = f" Shown: {_POINTS} values of the horizontal axis at most.{thinned}"
+    return few, thinned
+
+
+def _spread(values: list[int]) -> list[int]:
+    """At most _POINTS of them, the ends included, as evenly on a logarithmic axis as they allow."""
+    if len(values) <= _POINTS:
+        return values
+    logs = np.log([max(value, 1) for value in values])
+    wanted = np.linspace(logs[0], logs[-1], _POINTS)
+    return sorted({values[int(np.abs(logs - place).argmin())] for place in wanted})
 
 
 def _with_several(cases: pd.DataFrame, param: str) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 import re
 from html import escape
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import matplotlib
@@ -57,14 +56,6 @@ def inline(figure: Figure, name: str) -> str:
     labels = f'role="img" aria-labelledby="{name}-title {name}-desc"'
     head = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(caption)}</desc>'
     return f"{opening} {labels}>{head}{rest}"
-
-
-def save(figure: Figure, directory: Path, name: str) -> tuple[Path, Path]:
-    """Write `name`.svg and `name`.png (on white, 160 dots an inch) under `directory`. Raises OSError."""
-    svg, png = directory / f"{name}.svg", directory / f"{name}.png"
-    svg.write_bytes(render(figure, "svg"))
-    png.write_bytes(render(figure, "png"))
-    return svg, png
 
 
 def render(figure: Figure, kind: Kind) -> bytes:

@@ -3,9 +3,10 @@
 The same records and rules always give the same bytes: nothing in the page depends on when or where it was made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,9 +15,10 @@ from matplotlib.figure import Figure as Canvas
 
 from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
-from harness.plots import FRAMES, PLOTS, Plot, svg
-from harness.plots.forest import forest
-from harness.report.drawn import numbers_of
+from harness.plots import FRAMES, PLOTS, Plot
+from harness.plots.forest import Change, forest
+from harness.report.changes import ChangePart, changes_of
+from harness.report.drawing import Drawing, Task, drawn
 from harness.report.gates import GatePart, gates_of
 from harness.report.page import render
 from harness.report.sections import Figure
@@ -26,21 +28,9 @@ from harness.store import StoredRun
 
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""
-_TOO_MANY = f"only the first {_DRAWN_RUNS} runs of a page have figures of their own"
 _SVG_BYTES = 900_000
 """Of all figures together."""
 _TOO_LARGE = "is left out to keep the page small; `bitbench report --figures DIR` saves it"
-_ALL_RUNS = ""
-"""The name of what is about all runs together."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of one run, of a gate or of all: its canvas, or the reason why it is missing."""
-
-    name: str
-    canvas: Canvas | None
-    missing: str = ""
 
 
 def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, rules: Rules | None = None) -> None:
@@ -51,80 +41,74 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, 
     Raises StoreError when a file cannot be written, and UsageError when a run is given twice.
     """
     views = frames.views_of(runs)
-    gates = gates_of(runs, rules or Rules())
+    gates, changes = gates_of(runs, rules or Rules()), changes_of(runs, rules)
     summary = frames.summary(*views)
-    drawings = _drawings(views, summary, gates)
-    page = render(views, _inlined(drawings), summary, gates)
-    with _explained(output):
-        whole_file.replace(output, page.encode())
-    if figures:
-        with _explained(figures):
-            _save(figures, drawings)
+    tasks = [*_of_runs(views, summary), *_of_changes(gates, changes)]
+    with drawn(tasks, files=figures is not None) as drawings:
+        page = render(views, lambda: _by_owner(drawings()), summary, gates, changes)
+        with _explained(output):
+            whole_file.replace(output, page.encode())
+        if figures:
+            with _explained(figures):
+                _save(figures, drawings())
 
 
-def _drawings(views: Sequence[View], summary: pd.DataFrame, gates: Sequence[GatePart]) -> dict[str, list[Drawing]]:
-    """All figures by the name of their run or gate; those of all runs by no name."""
-    single = {name: plot for name, plot in PLOTS.items() if not plot.of_many_runs}
-    drawings = {}
+def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
+    """The figures of PLOTS: of the first runs one each, and those of all runs together."""
     for index, view in enumerate(views):
-        alone = view.stored.run.id
         made = {"summary": summary} if len(views) == 1 else {}
-        drawings[alone] = (
-            _draw(single, [view], made) if index < _DRAWN_RUNS else [Drawing(name, None, _TOO_MANY) for name in single]
-        )
-    several = {name: plot for name, plot in PLOTS.items() if plot.of_many_runs}
-    drawings[_ALL_RUNS] = _draw(several, views, {"summary": summary})
-    return drawings | {gate.name: [_forest(gate)] for gate in gates}
+        for name, plot in PLOTS.items():
+            if not plot.of_many_runs:
+                draw = _drawer(plot, [view], made) if index < _DRAWN_RUNS else _too_many
+                yield Task(name, view.stored.run.id, draw)
+    for name, plot in PLOTS.items():
+        if plot.of_many_runs:
+            yield Task(name, "", _drawer(plot, views, {"summary": summary}))
 
 
-def _draw(plots: dict[str, Plot], views: Sequence[View], made: dict[str, pd.DataFrame]) -> list[Drawing]:
-    """Each of `plots`; the frames that are `made` are not made again."""
-    drawings = []
-    for name, plot in plots.items():
-        try:
-            made |= {frame: FRAMES[frame](*views) for frame in plot.frames if frame not in made}
-            drawings.append(Drawing(name, plot.draw(*(made[frame] for frame in plot.frames))))
-        except NothingMeasuredError as error:
-            drawings.append(Drawing(name, None, str(error)))
-    return drawings
+def _drawer(plot: Plot, views: Sequence[View], made: dict[str, pd.DataFrame]) -> Callable[[], Canvas]:
+    """Draws the plot; its frames are made here, unless they are among those that are `made`."""
+    made |= {frame: FRAMES[frame](*views) for frame in plot.frames if frame not in made}
+    return partial(plot.draw, *(made[frame] for frame in plot.frames))
 
 
-def _forest(gate: GatePart) -> Drawing:
-    if not gate.is_drawn:
-        return Drawing("gate", None, "no latency was measured on both sides")
-    return Drawing("gate", forest(gate.cases, gate.sentinels, gate.mean))
+def _too_many() -> Canvas:
+    raise NothingMeasuredError(f"only the first {_DRAWN_RUNS} runs of a page have figures of their own")
 
 
-def _inlined(drawings: Mapping[str, Sequence[Drawing]]) -> dict[str, list[Figure]]:
-    """All figures as the page shows them, as far as they fit into it."""
+def _of_changes(gates: Sequence[GatePart], changes: Sequence[ChangePart]) -> Iterator[Task]:
+    for gate in gates:
+        yield Task("changes", gate.name, partial(_forest, gate, ("base", "head"), gate.mean), is_told=False)
+    for change in changes:
+        yield Task("changes", change.name, partial(_forest, change, change.sides), is_told=False)
+
+
+def _forest(part: GatePart | ChangePart, sides: tuple[str, str], mean: Change | None = None) -> Canvas:
+    if not part.is_drawn:
+        raise NothingMeasuredError("no latency was measured on both sides")
+    return forest(part.cases, part.sentinels, mean, sides)
+
+
+def _by_owner(drawings: Iterable[Drawing]) -> dict[str, list[Figure]]:
+    """The figures of each run, gate and change, as far as they fit into the page."""
     inline: dict[str, list[Figure]] = {}
     size = 0
-    for number, (name, some) in enumerate(drawings.items(), start=1):
-        inline[name] = [_inline(f"f{number}-{drawing.name}", drawing, name) for drawing in some]
-        for index, figure in enumerate(inline[name]):
-            size += len(figure.svg)
-            if size > _SVG_BYTES:
-                inline[name][index] = replace(figure, svg=Markup(), numbers=None, missing=_TOO_LARGE)
+    for drawing in drawings:
+        figure = drawing.figure
+        size += len(figure.svg)
+        if size > _SVG_BYTES:
+            figure = replace(figure, svg=Markup(), numbers=None, missing=_TOO_LARGE)
+        inline.setdefault(figure.run, []).append(figure)
     return inline
 
 
-def _inline(identity: str, drawing: Drawing, run: str) -> Figure:
-    canvas = drawing.canvas
-    if canvas is None:
-        return Figure(drawing.name, drawing.name, "", Markup(), drawing.missing, run)
-    picture = Markup(svg.inline(canvas, identity))
-    numbers = numbers_of(canvas) if drawing.name in PLOTS else None  # a gate has its table of verdicts
-    return Figure(drawing.name, canvas.get_suptitle(), str(canvas.get_label()), picture, run=run, numbers=numbers)
-
-
-def _save(directory: Path, drawings: dict[str, list[Drawing]]) -> None:
+def _save(directory: Path, drawings: Sequence[Drawing]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    several = len([name for name in drawings if name]) > 1
-    for run, some in drawings.items():
-        for drawing in some:
-            if drawing.canvas is not None:
-                prefix = f"{run}-" if several and run else ""
-                svg.save(drawing.canvas, directory, f"{prefix}{drawing.name}")
+    several = len({drawing.figure.run for drawing in drawings if drawing.figure.run}) > 1
+    for drawing in drawings:
+        prefix = f"{drawing.figure.run}-" if several and drawing.figure.run else ""
+        for kind, content in drawing.files.items():
+            (directory / f"{prefix}{drawing.figure.name}.{kind}").write_bytes(content)
 
 
 @contextmanager

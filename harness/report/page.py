@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -14,15 +14,19 @@ from markupsafe import Markup, escape
 
 from harness.report import rivals, schemes, strip
 from harness.report.answers import Answer, Card, headlines
+from harness.report.changes import ChangePart
 from harness.report.data import island, saved
 from harness.report.decision import decision_table
 from harness.report.gates import GatePart
 from harness.report.sections import Figure, parts
+from harness.report.sentences import Sentence, sentences
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.result_table import View, describe_run
 from harness.results import Result, contests
 from harness.wording import titles
 
+SENTENCES, MOST_SENTENCES = 6, 48
+"""Layers of a suite whose answer is in sight, and those that have one at all; the table of decisions has every one."""
 CARDS = 12
 """Contests of a suite that get a card each; beyond it they get a row each."""
 ROWS = 1000
@@ -31,9 +35,12 @@ ROWS = 1000
 
 @dataclass(frozen=True)
 class SuitePart:
-    """One suite of one run: its headline answers, then a card or a row for every contest, and its results."""
+    """One suite of one run: a sentence a layer, headlines, a card or a row for every contest, and its results."""
 
     name: str
+    sentences: Sequence[Sentence]
+    more: Sequence[Sentence]
+    """Those that are folded."""
     headlines: Sequence[Answer]
     cards: Sequence[Card]
     answers: Sheet | None
@@ -60,40 +67,41 @@ class RunPart:
 
 def render(
     views: Sequence[View],
-    figures: Mapping[str, Sequence[Figure]],
+    figures: Callable[[], Mapping[str, Sequence[Figure]]],
     summary: pd.DataFrame,
     gates: Sequence[GatePart] = (),
-    changes: Sequence[GatePart] = (),
+    changes: Sequence[ChangePart] = (),
 ) -> str:
     """The page for runs, for the gates and the changes between them, and the frame that becomes its data files.
 
-    `figures` by the name of a run, a gate or a change; those of all runs together by no name.
+    `figures`, which is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name.
     """
     sheets = sum(len({result.case.suite for result in view.results}) for view in views)
     runs = [_run_part(view, ROWS // max(1, sheets)) for view in views]
     fastest = {(run.name, name): one for run in runs for suite in run.suites for name, one in suite.fastest.items()}
     suites = dict.fromkeys(suite.name for run in runs for suite in run.suites)
-    between = {part.name for part in (*gates, *changes)}
+    between = {gate.name for gate in gates} | {change.name for change in changes}
     style, script = (files("harness.report").joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
-    return (
-        _templates()
-        .get_template("page.html.j2")
-        .render(
-            title=f"BitLinear: {', '.join(suites)}",
-            runs=runs,
-            gates=[(gate, figures.get(gate.name, ())) for gate in gates],
-            changes=[(change, figures.get(change.name, ())) for change in changes],
-            sections=parts(one for name, several in figures.items() if name not in between for one in several),
-            decision=decision_table(views, fastest),
-            environment=strip.environment_rows([view.stored.run.environment for view in views]),
-            unlike=strip.unlike(views),
-            saved=saved(summary),
-            headers=island(view.stored.run for view in views),
-            style=Markup(style),
-            script=Markup(script),
-            style_hash=_source_hash(style),
-            script_hash=_source_hash(script),
-        )
+    words = {
+        "title": f"BitLinear: {', '.join(suites)}",
+        "runs": runs,
+        "decision": decision_table(views, fastest),
+        "environment": strip.environment_rows([view.stored.run.environment for view in views]),
+        "unlike": strip.unlike(views),
+        "saved": saved(summary),
+        "headers": island(view.stored.run for view in views),
+        "style": Markup(style),
+        "script": Markup(script),
+        "style_hash": _source_hash(style),
+        "script_hash": _source_hash(script),
+    }
+    template = _templates().get_template("page.html.j2")
+    drawn = figures()
+    return template.render(
+        words,
+        gates=[(gate, drawn.get(gate.name, ())) for gate in gates],
+        changes=[(change, drawn.get(change.name, ())) for change in changes],
+        sections=parts(one for name, several in drawn.items() if name not in between for one in several),
     )
 
 
@@ -139,7 +147,10 @@ def _suite_parts(view: View, rows: int) -> list[SuitePart]:
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
             fastest = {card.contest: card.answers[0] for card in cards if card.contest}
-            found.append(SuitePart(suite, headlines(cards), [] if sheet else cards, sheet, results, fastest))
+            said = sentences(measured, view, fastest)
+            shown, folded = said[:SENTENCES], said[SENTENCES:MOST_SENTENCES]
+            part = SuitePart(suite, shown, folded, headlines(cards), [] if sheet else cards, sheet, results, fastest)
+            found.append(part)
     return found
 
 

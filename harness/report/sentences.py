@@ -1,13 +1,14 @@
 """The answer in one sentence for every layer: what to use, what it gains, what it costs, and what would change that."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from harness.model import Comparison
 from harness.quantity import figure
 from harness.report import rivals
+from harness.report.answers import Answer
 from harness.result_table import BASELINES, View
 from harness.results import Result, contests
 from harness.wording import full_precision, listed, titles, typeset
@@ -57,14 +58,17 @@ class _Point:
         return next((1 / ratio.ratio for ratio in self.over.values()), math.nan)
 
 
-def sentences(measured: Sequence[Result], view: View) -> list[Sentence]:
-    """A sentence for each layer (shape, scheme and whatever else is no circumstance) with latencies of a BitLinear."""
+def sentences(measured: Sequence[Result], view: View, fastest: Mapping[str, Answer]) -> list[Sentence]:
+    """A sentence for each layer (shape, scheme and whatever else is no circumstance) with latencies of a BitLinear.
+
+    `fastest` holds the answer of each contest.
+    """
     by_contest = contests(measured)
     words = titles(measured)
     layers: dict[str, list[str]] = {}
     for contest, members in by_contest.items():
         layers.setdefault(_layer(members[0], words[contest]), []).append(contest)
-    found = [_sentence(layer, [by_contest[name] for name in names], view) for layer, names in layers.items()]
+    found = [_sentence(layer, [by_contest[name] for name in names], view, fastest) for layer, names in layers.items()]
     return [sentence for sentence in found if sentence]
 
 
@@ -75,10 +79,12 @@ def _layer(member: Result, title: str) -> str:
     return ", ".join(part for part in title.split(", ") if part not in spelled)
 
 
-def _sentence(layer: str, groups: Iterable[Sequence[Result]], view: View) -> Sentence | None:
-    everyone = list(groups)
+def _sentence(
+    layer: str, everyone: Sequence[Sequence[Result]], view: View, fastest: Mapping[str, Answer]
+) -> Sentence | None:
     varied = [key for key in CIRCUMSTANCES if len({members[0].case.params.get(key) for members in everyone}) > 1]
-    points = [point for members in everyone if (point := _point(members, varied, view))]
+    answered = [(members, fastest[members[0].contest]) for members in everyone if members[0].contest in fastest]
+    points = [point for members, answer in answered if (point := _point(members, answer, varied, view))]
     if not points:
         return None
     price = _price(points[0].best, [result for members in everyone for result in members])
@@ -86,9 +92,8 @@ def _sentence(layer: str, groups: Iterable[Sequence[Result]], view: View) -> Sen
     return Sentence(layer, answer[0].upper() + answer[1:], _change(points, varied, everyone[0][0]))
 
 
-def _point(members: Sequence[Result], varied: Sequence[str], view: View) -> _Point | None:
+def _point(members: Sequence[Result], fastest: Answer, varied: Sequence[str], view: View) -> _Point | None:
     """None where no BitLinear was timed beside a plain linear layer."""
-    fastest = rivals.answers(members, view.ratios)[0]
     best = next((result for result in members if result.case.implementation in fastest.winners[:1]), None)
     if best is None or full_precision(best.case.implementation):
         return None

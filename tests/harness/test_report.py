@@ -56,7 +56,7 @@ def spaced(answer):
 
 def html_of(records, run=None, summary=None):
     view = View.of(StoredRun(run or make_run(), tuple(records)), METRICS)
-    return page.render([view], {}, frames.summary(view) if summary is None else summary)
+    return page.render([view], dict, frames.summary(view) if summary is None else summary)
 
 
 def timed(name, *seconds, **exact):
@@ -154,13 +154,14 @@ def test_the_page_reads_in_order_and_says_everything(quick):
     seen = Page(text)
 
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
-        "Answers", "Machine", "Decision", "Trade-off", "Speed", "Memory", "Noise", "Not measured", "Every number",
-        "Method", "Data",
+        "Answers", "Machine", "Decision", "Trade-off", "Speed", "Accuracy", "Memory", "Noise", "Not measured",
+        "Every number", "Method", "Data",
     ]  # fmt: skip
     for words in ("Fastest int8 in all 2 contests", "Example CPU 1000", "bitbench run quick", "SIGSEGV", "float16"):
         assert words in seen.text
     assert len(seen.all("svg")) == len(seen.all("figcaption")) >= 4
-    assert "Accuracy bitbench run error measures the error of every scheme." in seen.text
+    assert "Roofline bitbench run latency measures the machine’s ceilings and then the calls." in seen.text
+    assert "2560 × 2560, w1.58a8 Use int8: it has" in seen.text
     levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch("h[1-6]", tag)]
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
@@ -254,7 +255,7 @@ def test_unlike_machines_are_named():
         View.of(StoredRun(make_run(run_id=cpu, environment=make_environment(cpu_model=cpu)), records), METRICS)
         for cpu, records in (("one", tuple(make_records(**ONE_SHAPE))), ("two", tuple(make_records(**ONE_SHAPE))))
     ]
-    text = Page(page.render(views, {}, frames.summary(*views))).text
+    text = Page(page.render(views, dict, frames.summary(*views))).text
     assert "these runs come from unlike machines" in text
     assert "cpu_model: one vs two" in text
 
@@ -277,9 +278,10 @@ def test_a_cut_off_line_is_a_warning_without_a_path(tmp_path):
 
 
 def test_figures_are_saved_alone(quick):
-    names = sorted(path.name for path in (quick / "figures").iterdir())
-    assert names == sorted(f"{name}.{kind}" for name in ("speed-up", "latency-against-error", "memory", "timings")
-                           for kind in ("png", "svg"))  # fmt: skip
+    files = {path.name for path in (quick / "figures").iterdir()}
+    names = {name.partition(".")[0] for name in files}
+    assert names >= {"speed-up", "latency-against-error", "memory", "timings"}
+    assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
 @pytest.mark.parametrize("target", ["missing/report.html", ".", "file/report.html"])

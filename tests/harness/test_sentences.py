@@ -3,17 +3,21 @@
 import pytest
 
 from harness.metric import METRICS
+from harness.report.rivals import answers
 from harness.report.sentences import sentences
 from harness.result_table import View
+from harness.results import contests
 from harness.store import StoredRun
 from tests.harness.factories import make_case, make_error_records, make_record, make_run
 
 
 def said(records):
     view = View.of(StoredRun(make_run(), tuple(records)), METRICS)
+    measured = [result for result in view.results if result.measured]
+    fastest = {name: answers(members, view.ratios)[0] for name, members in contests(measured).items()}
     return [
         tuple(text.replace("\N{NO-BREAK SPACE}", " ") for text in (one.layer, one.answer, one.change))
-        for one in sentences([result for result in view.results if result.measured], view)
+        for one in sentences(measured, view, fastest)
     ]
 
 
