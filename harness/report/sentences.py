@@ -13,7 +13,11 @@ from harness.result_table import BASELINES, View
 from harness.results import Result, contests
 from harness.wording import full_precision, listed, titles, typeset
 
-CIRCUMSTANCES = {"m": "at M = {}", "threads": "with {} threads", "cache": "with {} weights"}
+CIRCUMSTANCES = {
+    "m": "at M\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}",
+    "threads": "with {} threads",
+    "cache": "with {} weights",
+}
 """Params that a layer meets in use: one sentence speaks of all of them, as any of them may change the answer."""
 _NAMES = {"m": "the number of tokens M", "threads": "the number of threads", "cache": "the cache regime"}
 _TOLD = 3
