@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from harness.frames import wide
-from harness.plots.theme import INK, RULE, colours, facets, label, markers, panels, require, themed
+from harness.plots.theme import BLUE, INK, RED, RULE, colours, facets, label, markers, panels, require, themed
 from harness.prediction import PREDICTION_TOLERANCE
 
 _DISTRIBUTIONS = 4
 _CONTESTS = 6
-_FLAG = "#d55e00"
+_FLAG = RED
 _DB_PER_BIT = 6.02
 """20 log10(2): one more bit halves the step and so the error."""
 
@@ -180,7 +180,7 @@ def agreement(summary: pd.DataFrame) -> Figure:
     return label(figure, "Agreement with the contract", _AGREEMENT + thinned)
 
 
-_ALL = "#0173b2"
+_ALL = BLUE
 _AGREEMENT = (
     "How far the output is from what the implementation promises to compute, apart from the quantisation error, which "
     "is the scheme's; right is closer. 6 dB are one bit. Near 50 dB an output was rounded to bfloat16 on its way, "

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from harness.plots.theme import RULE, label, panels, themed
+from harness.plots.theme import BLUE, BROWN, GREEN, GREY, RED, RULE, VIOLET, label, panels, themed
 from harness.verdict import Word
 
 ROWS = 60
@@ -19,13 +19,13 @@ _LABEL = 64
 _ROW = 0.21
 """Inches of height."""
 _LOOKS: dict[Word, tuple[str, str]] = {
-    "regressed": ("#d55e00", "s"),
-    "improved": ("#029e73", "^"),
-    "inconclusive": ("#b0803a", "o"),
-    "ok": ("#0173b2", "o"),
+    "regressed": (RED, "s"),
+    "improved": (GREEN, "^"),
+    "inconclusive": (BROWN, "o"),
+    "ok": (BLUE, "o"),
 }
-_OTHER = ("#949494", "X")
-_MEAN = "#8566cc"
+_OTHER = (GREY, "X")
+_MEAN = VIOLET
 _NARROW = 0.01
 """The margin that a figure is drawn for where none was held against."""
 _STEPS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -10,18 +10,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.frames import wide
-from harness.plots.theme import INK, facets, label, panels, require, themed
+from harness.plots.theme import AMBER, BLUE, GREEN, INK, RED, VIOLET, facets, label, panels, require, themed
 from harness.quantity import suited
 
 _CONTESTS = 4
 _PARTS = {
-    "codes": ("codes", "#0173b2", ""),
-    "scales": ("scales and tables", "#cc3311", "xxxx"),
-    "stored": ("stored weights", "#0173b2", ""),
-    "kept": ("kept besides", "#c77f00", "\\\\\\"),
-    "output": ("output of a call", "#8566cc", ""),
-    "workspace": ("workspace of a call", "#029e73", "////"),
-    "peak": ("output and workspace", "#029e73", "////"),
+    "codes": ("codes", BLUE, ""),
+    "scales": ("scales and tables", RED, "xxxx"),
+    "stored": ("stored weights", BLUE, ""),
+    "kept": ("kept besides", AMBER, "\\\\\\"),
+    "output": ("output of a call", VIOLET, ""),
+    "workspace": ("workspace of a call", GREEN, "////"),
+    "peak": ("output and workspace", GREEN, "////"),
 }
 """What a bar is made of, from left to right: its words, colour and hatch."""
 _ROOM = 1.45

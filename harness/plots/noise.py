@@ -13,7 +13,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from harness.plots.theme import RULE, colours, facets, label, panels, require, themed
+from harness.plots.theme import BLUE, BROWN, GREEN, RED, RULE, colours, facets, label, panels, require, themed
 
 _CONTESTS = 4
 _QUANTILES = 40
@@ -24,7 +24,7 @@ _LANES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 """What half a lane may stand for: a share more than the median."""
 _HALF = 0.42
 """Half of a lane's height that values use; the rest keeps lanes apart."""
-_VOIDED = "#d55e00"
+_VOIDED = RED
 _LONG = 14
 """Characters of a name beyond which a panel takes the whole width."""
 _TITLE = 43
@@ -217,10 +217,10 @@ _PRECISION = (
     "a number of rounds and no precision."
 )
 _ENDS = {
-    "converged": ("#029e73", "o", "full"),
-    "budget": ("#b0803a", "o", "none"),
-    "unstable": ("#d55e00", "X", "full"),
-    "fixed": ("#0173b2", "s", "full"),
+    "converged": (GREEN, "o", "full"),
+    "budget": (BROWN, "o", "none"),
+    "unstable": (RED, "X", "full"),
+    "fixed": (BLUE, "s", "full"),
 }
 
 

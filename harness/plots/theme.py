@@ -19,7 +19,7 @@ INK = "#1b1d21"
 RULE = "#868c96"
 """Grid, reference lines and error bars' caps: readable on a light and on a dark page."""
 
-_COLOURS = (
+BLUE, AMBER, GREEN, RED, PINK, BROWN, GREY, OLIVE, SKY, VIOLET = COLOURS = (
     "#0173b2",
     "#c98100",
     "#029e73",
@@ -31,7 +31,10 @@ _COLOURS = (
     "#2f93cf",
     "#7d55c7",
 )
-"""After seaborn's `colorblind` palette, as dark or as light as stands out 3:1 on a light and on a dark page alike."""
+"""After seaborn's `colorblind` palette, as dark or as light as stands out 3:1 on a light and on a dark page alike.
+
+Every mark has one of these, RULE or INK.
+"""
 _MARKERS = "osD^vPX<>*"
 
 RC: dict[str, Any] = {
@@ -88,7 +91,7 @@ def slots(names: Iterable[str]) -> dict[str, int]:
     Ten names share out the first ten numbers, the next ten the following ten, and so on.
     """
     taken: dict[int, str] = {}
-    size = len(_COLOURS)
+    size = len(COLOURS)
     for index, name in enumerate(sorted(set(names))):
         layer, slot = index // size * size, int(hashlib.sha256(name.encode()).hexdigest(), 16) % size
         while layer + slot in taken:
@@ -99,7 +102,7 @@ def slots(names: Iterable[str]) -> dict[str, int]:
 
 def colours(names: Iterable[str]) -> dict[str, str]:
     """Name -> colour. More names than colours share colours; `markers` then tells them apart."""
-    return {name: _COLOURS[slot % len(_COLOURS)] for name, slot in slots(names).items()}
+    return {name: COLOURS[slot % len(COLOURS)] for name, slot in slots(names).items()}
 
 
 def markers(names: Iterable[str]) -> dict[str, str]:

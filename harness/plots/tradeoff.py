@@ -70,7 +70,7 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
 _TRADEOFF = (
     "Left is faster, up is more accurate, and the area is the stored weight bytes; whiskers are the confidence "
     "intervals of latency. The dashed line joins the Pareto front: contestants that no other beats in both speed and "
-    "error, filled, with a dark edge and their names. A hollow mark is dominated: another one at least as accurate is "
+    "error, filled, with an edge and their names. A hollow mark is dominated: another one at least as accurate is "
     "faster, and their intervals do not overlap. Where they do, or there is none, the mark is filled and has a "
     "question mark. Those that do not quantise have no quantisation error and lie in the band at the top."
 )

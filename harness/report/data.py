@@ -17,8 +17,8 @@ from harness.line import encode
 from harness.metric import METRICS
 from harness.model import Run
 
-ROWS = 4000
-"""Most rows of a data file, a case and metric each: both files of so many take 0.3 MB of the page."""
+ROWS = 3000
+"""Most rows of a data file, a case and metric each: both files of so many take a quarter of a MB of the page."""
 _DIGITS = 9
 """Significant digits of a number: more than any measurement has."""
 

@@ -14,7 +14,7 @@ from harness.result_table import BASELINES, View
 from harness.results import Result, contests
 from harness.wording import titles, typeset
 
-CELLS = 1200
+CELLS = 1000
 """Most cells that are shown: beyond them the page grows and is no longer read."""
 _CHOICES = 40
 """Most values of a filter."""

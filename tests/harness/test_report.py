@@ -161,7 +161,7 @@ def test_the_page_reads_in_order_and_says_everything(quick):
         assert words in seen.text
     assert len(seen.all("svg")) == len(seen.all("figcaption")) >= 4
     assert "Roofline bitbench run latency measures the machine’s ceilings and then the calls." in seen.text
-    assert "2560 × 2560, w1.58a8 Use int8: it has" in seen.text
+    assert "2560 × 2560, w1.58a8 Use int8 : it has" in seen.text
     levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch("h[1-6]", tag)]
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
