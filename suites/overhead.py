@@ -12,17 +12,27 @@ COMMANDS = Suite(
     workload="suites.workloads.overhead:command",
     resolve=dict,
     facts=dict,
-    implementations=("help", "show", "compare", "gate", "report-10000", "first-row"),
+    implementations=(
+        "help",
+        "show",
+        "compare",
+        "gate",
+        "report-10000",
+        "report-100000",
+        "open-nothing",
+        "open-report-5000",
+        "first-row",
+    ),
 )
 
 SHARES = Suite(
     name="overhead-share",
-    summary="share of wall time spent timing, share of a sample that is the timing loop, size of a large report",
+    summary="share of wall time spent timing, share of a sample that is the timing loop, size of large reports",
     axes=(),
     metrics=("timed_share", "loop_share", "report_bytes"),
     budget=Budget(rounds=1, seconds=0.0),
     workload="suites.workloads.overhead:share",
     resolve=dict,
     facts=dict,
-    implementations=("latency-suite", "timing-loop", "report-10000"),
+    implementations=("latency-suite", "timing-loop", "report-5000", "report-10000", "report-100000"),
 )

@@ -174,9 +174,7 @@ def agreement(summary: pd.DataFrame) -> Figure:
         ax.annotate("bit-exact ", (exact, 1), xycoords=("data", "axes fraction"), ha="right", va="bottom", fontsize=8)
     _rows(ax, names)
     ax.set(title="every implementation against what it promises", xlabel="agreement SQNR (dB)")
-    legend = figure.legend(loc="outside lower left", ncols=2)
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # what varies may be the user's own words
+    figure.legend(loc="outside lower left", ncols=2)
     return label(figure, "Agreement with the contract", _AGREEMENT + thinned)
 
 
@@ -191,8 +189,6 @@ _AGREEMENT = (
 def _rows(ax: Axes, names: list[str]) -> None:
     """A named row each, from the top."""
     ax.set_yticks(range(len(names)), names)
-    for text in ax.get_yticklabels():
-        text.set_parse_math(False)  # a name is no formula
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", left=False)
 

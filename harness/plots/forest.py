@@ -69,7 +69,7 @@ def forest(
             _draw(ax, y, row, reach, is_mean=row is mean)
     ax.axvline(0, color=RULE, linewidth=1)
     ax.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6))
-    ax.set_xlabel(f"change of latency, {head} over {base} (right is slower)", parse_math=False)
+    ax.set_xlabel(f"change of latency, {head} over {base} (right is slower)")
     ticks = list(_ticks(reach))
     ax.set_xticks([math.log1p(tick / 100) for tick in ticks], [signed(tick, "+g") + " %" for tick in ticks])
     _name(ax, rows)
@@ -136,8 +136,6 @@ def _name(ax: Axes, rows: Sequence[Change | str]) -> None:
     """Names on the left; verdict and figures on the right, so that nothing depends on colour."""
     names = [row if isinstance(row, str) else row.name for row in rows]
     ax.set_yticks(range(len(rows)), [f"{name[: _LABEL - 1]}…" if len(name) > _LABEL else name for name in names])
-    for text in ax.get_yticklabels():
-        text.set_parse_math(False)  # a name is no formula
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)

@@ -44,7 +44,7 @@ def history(summary: pd.DataFrame) -> Figure:
         name = part["implementation"].iloc[-1]
         _series(ax, part, runs, palette[name], shapes[name])
         title = textwrap.fill(part["title"].iloc[-1], _TITLE)
-        ax.set_title(f"{name}\n{title}", fontsize=8.5, parse_math=False)
+        ax.set_title(f"{name}\n{title}", fontsize=8.5)
     _name_runs(axes, times, runs)
     total = times["case"].nunique()
     left_out = f" Shown: the {_CASES} of {total} cases that changed most." if total > _CASES else ""
@@ -88,5 +88,3 @@ def _name_runs(axes: list[Axes], times: pd.DataFrame, runs: list[str]) -> None:
         ax.grid(visible=False, axis="x")
     for ax in axes[-_COLUMNS:]:
         ax.set_xticks(chosen, names, rotation=30, ha="right", fontsize=7.5)
-        for text in ax.get_xticklabels():
-            text.set_parse_math(False)  # a name is no formula

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from harness.plots.theme import colours, markers
 from harness.result_table import BASELINES
@@ -52,11 +51,4 @@ def name_all(
         for name in names
     ]
     place: dict[str, Any] = {"loc": "outside lower left", "ncols": 5} if below else {"loc": "outside right upper"}
-    legend = figure.legend(handles=[*handles, *further], labelspacing=0.6, **place)
-    as_written(legend.get_texts())
-
-
-def as_written(texts: Iterable[Text]) -> None:
-    """Names are no formulas: a dollar sign in one stays a dollar sign."""
-    for text in texts:
-        text.set_parse_math(False)
+    figure.legend(handles=[*handles, *further], labelspacing=0.6, **place)

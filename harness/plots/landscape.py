@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.frames import wide
-from harness.plots.implementations import as_written, usual_baseline
+from harness.plots.implementations import usual_baseline
 from harness.plots.scaling import freed
 from harness.plots.theme import RULE, facets, label, panels, require, themed
 from harness.quantity import figure as digits
@@ -48,7 +48,7 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     figure, axes = panels(len(contests), 0.95 + 0.3 * max(part["n"].nunique() for _, part in contests))
     for ax, (title, part) in zip(axes, contests, strict=True):
         _map(ax, part, reach)
-        as_written([ax.set_title(title)])
+        ax.set_title(title)
     crossed = any(break_even(_grid(part)) for _, part in contests)
     caption = _CAPTION.format(implementation=implementation, baseline=baseline) + _break_even_in_words(shown, crossed)
     return label(figure, f"Speed-up of {implementation} over {baseline}, by shape", caption + thinned)

@@ -109,7 +109,5 @@ def _stack(ax: Axes, part: pd.DataFrame) -> None:
                         fontsize=7.5)  # fmt: skip
     ax.set(xlim=(0, _ROOM * longest / size), ylim=(len(part) - 0.5, -0.5), xlabel=unit)
     ax.set_yticks(rows, part["implementation"])
-    for text in ax.get_yticklabels():
-        text.set_parse_math(False)  # a name is no formula
     ax.tick_params(axis="y", left=False)
     ax.grid(visible=False, axis="y")

@@ -52,9 +52,7 @@ def timings(samples: pd.DataFrame) -> Figure:
         _entitle(ax, title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-    for text in legend.get_texts():
-        text.set_parse_math(False)  # a name is no formula
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
     axes[0].legend_ = None
     return label(figure, "Distribution of the raw timings", _TIMINGS + thinned)
 
@@ -113,7 +111,7 @@ def _columns(times: pd.DataFrame) -> int:
 
 
 def _entitle(ax: Axes, title: str) -> None:
-    ax.set_title("\n".join(textwrap.fill(line, _TITLE) for line in title.split("\n")), parse_math=False)
+    ax.set_title("\n".join(textwrap.fill(line, _TITLE) for line in title.split("\n")))
 
 
 def _in_order(part: pd.DataFrame) -> pd.DataFrame:
@@ -245,6 +243,4 @@ def _widths(ax: Axes, part: pd.DataFrame, reach: tuple[float, float]) -> None:
 
 def _name_rows(ax: Axes, names: list[str]) -> None:
     ax.set_yticks(range(len(names)), names)
-    for text in ax.get_yticklabels():
-        text.set_parse_math(False)  # a name is no formula
     ax.tick_params(axis="y", length=0)

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.ceiling import DTYPES
 from harness.frames import wide
-from harness.plots.implementations import as_written, foremost, name_all
+from harness.plots.implementations import foremost, name_all
 from harness.plots.theme import INK, RULE, colours, facets, label, markers, panels, require, themed
 from harness.quantity import figure as digits
 from harness.result_table import BASELINES
@@ -103,7 +103,7 @@ def _frame(ax: Axes, title: str, part: pd.DataFrame) -> None:
     """Titles, and axes whose ticks are numbers without exponents."""
     gain = ax.annotate(_gain(part), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8)
     gain.set_in_layout(False)  # else long names would make the axes narrow
-    as_written([ax.set_title(title, pad=18), gain])
+    ax.set_title(title, pad=18)
     ax.set(xlabel="arithmetic intensity (FLOP/B)", ylabel="GFLOP/s")
     ax.grid(visible=False)  # the roofs are lines enough
     for axis in (ax.xaxis, ax.yaxis):

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from harness.frames import wide
-from harness.plots.implementations import as_written, foremost, name_all
+from harness.plots.implementations import foremost, name_all
 from harness.plots.theme import RULE, colours, facets, label, markers, panels, require, themed
 
 _CONTESTS = 4
@@ -39,7 +39,7 @@ def over_tokens(summary: pd.DataFrame) -> Figure:
     for ax, (title, part) in zip(axes, contests, strict=True):
         _draw_lines(ax, part, names)
         _logarithmic(ax, part)
-        as_written([ax.set_title(title)])
+        ax.set_title(title)
         ax.set(xlabel="tokens of one call (M)", ylabel="latency of one call")
         ax.yaxis.set_major_formatter(EngFormatter("s"))
     name_all(figure, names, line=True)
@@ -71,7 +71,7 @@ def over_threads(summary: pd.DataFrame) -> Figure:
         ax.plot(ends, [end / ends[0] for end in ends], color=RULE, linestyle="--", linewidth=1.2)
         _draw_lines(ax, part, names)
         _logarithmic(ax, part)
-        as_written([ax.set_title(title)])
+        ax.set_title(title)
         _gains(ax, ends[1] / ends[0])
         ax.set(xlabel="threads", ylabel=f"speed-up over {ends[0]} thread{'s' * (ends[0] > 1)}")
     name_all(figure, names, line=True, further=[Line2D([], [], color=RULE, linestyle="--", label="ideal")])

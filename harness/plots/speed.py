@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.frames import wide
-from harness.plots.implementations import as_written, foremost, usual_baseline
+from harness.plots.implementations import foremost, usual_baseline
 from harness.plots.roofline import Roofs
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
 from harness.quantity import figure as digits
@@ -53,7 +53,7 @@ def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baselin
         _bars(ax, part, column, palette)
         ax.set(xlim=reach, xlabel=f"speed-up over {baseline}", ylabel="")
         _name_rows(ax, part, column, ideal)
-        as_written([ax.set_title("\n".join(part for line in title.splitlines() for part in wrap(line, room)))])
+        ax.set_title("\n".join(part for line in title.splitlines() for part in wrap(line, room)))
     caption = _SPEEDUP.format(baseline=baseline) + _ideal_in_words(ideals, baseline)
     unknown = " A figure with ±? has no interval: it takes two rounds." * bool(drawn[f"{column}_lo"].isna().any())
     return label(figure, f"Speed-up over {baseline}", caption + unknown + fewer + thinned)
@@ -132,7 +132,6 @@ def _name_rows(ax: Axes, part: pd.DataFrame, column: str, ideal: float) -> None:
         for y, (_, words) in enumerate(rows)
     ]  # fmt: skip
     ax.tick_params(axis="y", length=0)
-    as_written(ax.get_yticklabels())
     if part[column].iloc[0] > 1:
         for text in (ax.get_yticklabels()[0], figures[0]):
             text.set_fontweight("bold")

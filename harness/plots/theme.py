@@ -54,6 +54,7 @@ RC: dict[str, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
+    "text.parse_math": False,  # a name is no formula: a dollar sign in one stays a dollar sign
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": RULE,

@@ -131,7 +131,7 @@ def _name_front(ax: Axes, front: pd.DataFrame, shown: Shown, margin: float) -> N
         before = int((heights[:place] > heights[place] - 0.5 * margin).sum())
         drop = shown.area(size) ** 0.5 / 2 + 9 + 9 * before
         ax.annotate(name, (x, heights[place]), (3 if x < middle else -3, -drop), textcoords="offset points", fontsize=8,
-                    ha="left" if x < middle else "right", zorder=4, parse_math=False)  # fmt: skip
+                    ha="left" if x < middle else "right", zorder=4)  # fmt: skip
 
 
 def _name_heights(ax: Axes, part: pd.DataFrame, finite: np.ndarray, margin: float) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from harness.compare import in_one_run
+from harness.fastest import fastest
 from harness.metric import METRICS, Metric
 from harness.model import Comparison
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
@@ -50,12 +51,11 @@ def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
 
 
 def _fastest(rivals: Sequence[Result], ratios: Ratios) -> Answer:
-    entrants = _entrants(rivals, LATENCY)
-    if not entrants:
+    ahead = fastest(rivals)
+    if not ahead:
         return Answer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
-    best = min(entrants, key=lambda result: centre(result, LATENCY))
-    over_best = {_name(result): _over(best, result) for result in entrants if result is not best}
-    close = {name: ratio for name, ratio in over_best.items() if not ratio.lo > 1}
+    best = ahead[0]
+    close = {_name(result): in_one_run(best, result) for result in ahead[1:]}
     gains = {base: ratio for base, ratio in _over_baselines(best, ratios).items() if ratio.ratio > 0}
     reasons = [f"{name} takes {_times(ratio.ratio, ratio.lo, ratio.hi)} as long." for name, ratio in close.items()]
     factors = [
@@ -153,10 +153,6 @@ def _beside(metric: Metric, value: float, rest: Sequence[float]) -> str:
 def _over_baselines(best: Result, ratios: Ratios) -> dict[str, Comparison]:
     names = [base for base in BASELINES if (best.name, base) in ratios and base != _name(best)]
     return {base: ratios[best.name, base] for base in names}
-
-
-def _over(best: Result, other: Result) -> Comparison:
-    return in_one_run(best, other)
 
 
 def _latency(result: Result) -> str:

@@ -1,6 +1,7 @@
 """The harness's own commands, each called in a process of its own, on records that are made up."""
 
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,9 @@ from harness.suite import Check, Workload
 from suites import latency, quick
 
 BITBENCH = (sys.executable, "-m", "harness.cli")
-SMALL, LARGE = 132, 10_000
-"""Records of a run of `quick`, and of a report that nobody should have to wait for."""
+SMALL = 132
+"""Records of a run of `quick`."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LAYERS = ("linear-fp32", "linear-bf16", "eager", "int8")
 
 
@@ -102,6 +104,30 @@ class Command(Bitbench):
         return partial(_run, *(names.get(word, word) for word in self.words))
 
 
+class Opening(Bitbench):
+    """A browser that starts, shows a page and ends; the page is a report, or empty."""
+
+    def __init__(self, records: int) -> None:
+        super().__init__()
+        self.records = records
+        self.browser = next(filter(None, map(shutil.which, BROWSERS)), "")
+
+    def why_not(self) -> str | None:
+        """A browser is needed."""
+        return None if self.browser else f"needs a browser: {' or '.join(BROWSERS)}; `make browser` installs one"
+
+    def build(self) -> Callable[[], object]:
+        """It ends when the page is loaded and its script has run."""
+        page = "about:blank"
+        if self.records:
+            file = self.folder / "report.html"
+            run = made_up_run(self.folder / f"run-{time.monotonic_ns()}", self.records)
+            _run("report", str(run), "-o", str(file))
+            page = file.as_uri()
+        words = (self.browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page)
+        return partial(subprocess.run, words, check=True, capture_output=True)
+
+
 class FirstRow(Bitbench):
     """`bitbench run quick` until its first row is on the screen."""
 
@@ -171,8 +197,12 @@ def command(case: Case, seed: int) -> Workload:
             return Command(SMALL, "show", "RUN")
         case "compare" | "gate":
             return Command(SMALL, case.implementation, "RUN", "RUN")
-        case "report-10000":
-            return Command(LARGE, "report", "RUN", "-o", "OUT")
+        case "report-10000" | "report-100000":
+            return Command(_records(case), "report", "RUN", "-o", "OUT")
+        case "open-nothing":
+            return Opening(0)
+        case "open-report-5000":
+            return Opening(_records(case))
         case "first-row":
             return FirstRow()
     raise UsageError(f"suite overhead has no contestant {case.implementation!r}")
@@ -186,9 +216,14 @@ def share(case: Case, seed: int) -> Workload:
             return LatencySuite()
         case "timing-loop":
             return TimingLoop()
-        case "report-10000":
-            return Report(LARGE, "report", "RUN", "-o", "OUT")
+        case "report-5000" | "report-10000" | "report-100000":
+            return Report(_records(case), "report", "RUN", "-o", "OUT")
     raise UsageError(f"suite overhead-share has no contestant {case.implementation!r}")
+
+
+def _records(case: Case) -> int:
+    """How many the contestant's name ends in."""
+    return int(case.implementation.rpartition("-")[2])
 
 
 def _least(call: Callable[[], object], iterations: int, samples: int) -> float:

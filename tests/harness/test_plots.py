@@ -4,6 +4,7 @@ import re
 from xml.etree import ElementTree
 
 import matplotlib
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from matplotlib import pyplot
 
 from harness import frames
 from harness.errors import NothingMeasuredError
+from harness.model import Ceilings
 from harness.plots import PLOTS, draw, svg
 from harness.plots.theme import colours, markers
 from harness.plots.tradeoff import pareto, tradeoff
@@ -144,3 +146,15 @@ def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
     pair = make_records(implementations=("linear-fp32", "int8"), tokens=(1,), samples=2, troubles=False)
     figure = draw(name, [write_run(tmp_path / "small", records=pair)])
     assert svg.render(figure, "png")
+
+
+@pytest.mark.parametrize("name", [*OF_SPEED, "roofline", "precision", "timings-in-order", "agreement"])
+def test_names_are_no_formulas(name, tmp_path):
+    """As a formula this one is an error."""
+    odd = r"$\nonsense{$ <b>"
+    records = make_records(implementations=("linear-fp32", odd), schemes=("w1.58a8",), samples=2, troubles=False)
+    run = msgspec.structs.replace(make_run(), ceilings=(Ceilings(threads=2, memory_bandwidth=3e10, int8=8e11),))
+    facts = {"activation_bytes": 10, "ideal_bytes": 100}
+    records = [msgspec.structs.replace(record, facts=record.facts | facts) for record in records]
+    text = svg.inline(draw(name, [write_run(tmp_path / "run", run, records)]), "a")
+    assert r"$\nonsense{$ &lt;b&gt;" in text
