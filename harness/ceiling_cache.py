@@ -7,7 +7,8 @@ from harness import machine_cache
 from harness.ceiling import merge
 from harness.model import Ceilings, Environment
 
-KIND = "ceilings"
+KIND = "ceilings-2"
+"""The number is raised when they are measured in another way: what was measured before is then not known any more."""
 
 
 def load(environment: Environment, device: str, threads: int) -> Ceilings | None:
