@@ -140,7 +140,7 @@ def test_ceilings_are_kept_by_machine_and_heal(cache: Path) -> None:
     assert ceiling_cache.load(here, "cpu", 1) is None
     assert ceiling_cache.load(here, "cuda", 2) is None
     (file,) = cache.rglob("*.json")
-    assert str(file.relative_to(cache)).startswith("bitlinear-bench/ceilings/")
+    assert str(file.relative_to(cache)).startswith(f"bitlinear-bench/{ceiling_cache.KIND}/")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"threads": "2"}', b'{"threads": 1}'])
