@@ -30,7 +30,7 @@ _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""
 _SVG_BYTES = 900_000
 """Of all figures together."""
-_TOO_LARGE = "is left out to keep the page small; `bitbench report --figures DIR` saves it"
+_TOO_LARGE = "left out to keep the page small; `bitbench report --figures DIR` saves it"
 
 
 def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, rules: Rules | None = None) -> None:
