@@ -20,7 +20,7 @@ bench: .venv/installed  ## measure with the suite `quick`, print its table, writ
 	exit $$code
 
 test: .venv/installed  ## run the tests, less the slow ones
-	@$(BIN)/python -m pytest -m "not slow" -n 2
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: .venv/installed  ## run all tests, minutes
 	@$(BIN)/python -m pytest
