@@ -1,7 +1,6 @@
 """Figures of doubt: the raw timings as a distribution and in the order taken, and how precise each latency is."""
 
 import math
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,6 @@ _HALF = 0.42
 _VOIDED = RED
 _LONG = 14
 """Characters of a name beyond which a panel takes the whole width."""
-_TITLE = 43
-"""Characters of a title that fit half the width."""
 
 
 @themed
@@ -49,7 +46,7 @@ def timings(samples: pd.DataFrame) -> Figure:
             style_order=names, palette=palette, estimator=None, sort=False, legend=ax is axes[0], ax=ax,
         )  # fmt: skip
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
-        _entitle(ax, title)
+        ax.set_title(title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
@@ -110,10 +107,6 @@ def _columns(times: pd.DataFrame) -> int:
     return 1 if times["implementation"].str.len().max() > _LONG else 2
 
 
-def _entitle(ax: Axes, title: str) -> None:
-    ax.set_title("\n".join(textwrap.fill(line, _TITLE) for line in title.split("\n")))
-
-
 def _in_order(part: pd.DataFrame) -> pd.DataFrame:
     """With `place`, in rounds since the start, and `off`, the log of a value over its contestant's median."""
     own = part.groupby("implementation", sort=False)
@@ -144,7 +137,7 @@ def _lanes(ax: Axes, title: str, part: pd.DataFrame, palette: dict[str, str]) ->
     ):
         ax.plot(place[chosen], height[chosen], marker, color=colour, markersize=3.5)
     _name_lanes(ax, [str(name) for name, _ in groups], int(part["place"].max()) + 1)
-    _entitle(ax, title)
+    ax.set_title(title)
     ax.set_xlabel(f"round, in the order taken; half a lane is {100 * math.expm1(reach):.0f} %")
     return len(shown)
 
@@ -203,7 +196,7 @@ def precision(summary: pd.DataFrame) -> Figure:
     reach = float(percent.min()) / 1.6, float(percent.max()) * 1.6
     for ax, (title, part) in zip(axes, contests, strict=True):
         _widths(ax, part.sort_values("precision"), reach)
-        _entitle(ax, title)
+        ax.set_title(title)
     return label(figure, "How precise each latency is", _PRECISION + thinned)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import textwrap
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -111,6 +112,8 @@ def markers(names: Iterable[str]) -> dict[str, str]:
     return {name: _MARKERS[(slot + slot // len(_MARKERS)) % len(_MARKERS)] for name, slot in slots(names).items()}
 
 
+_TITLE = 43
+"""Characters of a title that fit half the width."""
 _LOWEST = 2.0
 """Inches that a title, a heading, an axis with its name and a bar need."""
 
@@ -135,7 +138,10 @@ def label(figure: Figure, title: str, caption: str) -> Figure:
 
 
 def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFrame]], str]:
-    """At most `limit` contests of `frame`, evenly spread over their order, and a sentence when some were left out."""
+    """At most `limit` contests of `frame`, evenly spread over their order, and a sentence when some were left out.
+
+    Each has a title that fits half the width of a figure, in several lines where it is long.
+    """
     several = frame["run"].nunique() > 1
     keys = list(frame[["run", "title"]].drop_duplicates().itertuples(index=False, name=None))
     thinned = ""
@@ -143,8 +149,12 @@ def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFram
         thinned = f" Shown: {limit} of {len(keys)} contests, evenly spread over their order."
         keys = [keys[round(index * (len(keys) - 1) / (limit - 1))] for index in range(limit)]
     parts = [frame[(frame["run"] == run) & (frame["title"] == title)] for run, title in keys]
-    names = [f"{title}\n{run}" if several else title for run, title in keys]
+    names = ["\n".join(map(_filled, [title, run] if several else [title])) for run, title in keys]
     return list(zip(names, parts, strict=True)), thinned
+
+
+def _filled(title: str) -> str:
+    return textwrap.fill(title, _TITLE)
 
 
 def require(frame: pd.DataFrame, what: str) -> pd.DataFrame:

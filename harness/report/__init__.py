@@ -56,7 +56,7 @@ def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, 
 def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
     """The figures of PLOTS: of the first runs one each, and those of all runs together."""
     for index, view in enumerate(views):
-        made = {"summary": summary} if len(views) == 1 else {}
+        made = {"summary": summary[summary["run"] == view.stored.run.id]}
         for name, plot in PLOTS.items():
             if not plot.of_many_runs:
                 draw = _drawer(plot, [view], made) if index < _DRAWN_RUNS else _too_many

@@ -185,7 +185,7 @@ def _row(ax: Axes, point: Point) -> list[str]:
     across = _of_words(ax.yaxis)
     spread = [_words(ax.xaxis if across else ax.yaxis, end) if point.lo == point.lo else "" for end in point[3:5]]
     z = digits(point.z, 4) if point.z == point.z else ""
-    return [title.replace("\n", ", "), point.series, _words(ax.xaxis, point.x), _words(ax.yaxis, point.y), *spread, z]
+    return [title.replace("\n", " "), point.series, _words(ax.xaxis, point.x), _words(ax.yaxis, point.y), *spread, z]
 
 
 def _of_words(axis: Axis) -> bool:
