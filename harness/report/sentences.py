@@ -171,16 +171,20 @@ def _change(points: Sequence[_Point], varied: Sequence[str], example: Result) ->
     """What would change the answer: circumstances that did, and those that nobody varied."""
     told = []
     if varied:
-        changed = len({point.winners for point in points}) > 1
-        verb = (
-            f"change{'s' if len(varied) == 1 else ''}"
-            if changed
-            else f"do{'es' if len(varied) == 1 else ''} not change"
-        )
-        told.append(f"{listed([_NAMES[key] for key in varied])} {verb} the answer here")
+        told.append(f"{listed([_NAMES[key] for key in varied])} {_verb(points, one=len(varied) == 1)} the answer here")
     fixed = example.case.params
     rest = [_NAMES[key] + (f" ({fixed[key]})" if key in fixed else "") for key in CIRCUMSTANCES if key not in varied]
     if rest:
         told.append(f"{listed(rest)} {'was' if len(rest) == 1 else 'were'} not varied")
     text = "; ".join(told)
     return text[:1].upper() + text[1:] + "." * bool(text)
+
+
+def _verb(points: Sequence[_Point], *, one: bool) -> str:
+    """What circumstances did to the answer; where somebody is among the fastest under all, nothing that is known."""
+    winners = [set(point.winners) for point in points]
+    if not set.intersection(*winners):
+        return "changes" if one else "change"
+    if all(some == winners[0] for some in winners):
+        return "does not change" if one else "do not change"
+    return "is not known to change" if one else "are not known to change"

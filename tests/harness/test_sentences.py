@@ -66,6 +66,17 @@ def test_circumstances_share_a_sentence_and_say_whether_they_decide():
     assert change.startswith("The number of tokens M changes the answer here;")
 
 
+def test_noise_at_one_circumstance_does_not_change_the_answer():
+    few, many = {"m": 1}, {"m": 128}
+    clear = [*plain(few), *timed("a", 1.0, few), *timed("b", 1.5, few)]
+    close = [make_record(make_case("b", **many), turn, {"latency": s}) for turn, s in enumerate((0.99, 1.02, 0.97))]
+    ((_, answer, change),) = said([*clear, *plain(many), *timed("a", 1.0, many), *close])
+
+    assert answer.startswith("Use a at M = 1")
+    assert "undecided at M = 128: b has" in answer
+    assert change.startswith("The number of tokens M is not known to change the answer here;")
+
+
 def test_many_circumstances_are_told_by_the_least_and_the_largest_gain():
     points = [({"m": m}, 2.0 / gain) for m, gain in ((1, 4), (8, 3), (32, 2.5), (128, 2))]
     ((_, answer, _),) = said([record for params, s in points for record in (*plain(params), *timed("a", s, params))])
