@@ -4,8 +4,6 @@
 
 #include "portable.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 enum { HALVES = 2, HALF = CHUNK / HALVES, ROWS = TILE / HALVES, TOKENS = 4 };
 
 ALWAYS __m256i broadcast(const int8_t *four) {
@@ -125,6 +123,7 @@ const path avx2_path = {
     .dot = {dot_1, dot_2, dot_4, dot_8},
     .unpack = {unpack_1, unpack_2, unpack_4, 0},
     .multiply = {multiply_small, multiply_whole},
+    .tokens = 8,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

@@ -6,7 +6,7 @@
 
 #include "portable.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
+enum { TOKENS = 8 }; /* at a time: with two tiles, as many sums as there are registers for */
 
 ALWAYS __m512i broadcast(const int8_t *four) {
     int32_t word;
@@ -32,6 +32,7 @@ ALWAYS void dot_chunk(const uint8_t *weights, const int8_t *codes, __m512i lanes
 ALWAYS void dot(const uint8_t *weights, const int8_t *codes, int64_t chunks, int32_t sums[TILE], const int bits) {
     const int planes = 8 / bits;
     __m512i lanes[8];
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++) lanes[i] = _mm512_setzero_si512();
     int64_t c = 0;
     for (; c + bits <= chunks; c += bits)
@@ -59,7 +60,7 @@ FOR_BITS(8)
 
 ALWAYS void block(const uint8_t *bytes, int64_t tile_bytes, const int tiles, const int8_t *codes, int64_t stride,
                   const int tokens, int64_t fours, int32_t sums[][2][TILE]) {
-    __m512i lanes[MOST_TOKENS][2];
+    __m512i lanes[TOKENS][2];
     for (int m = 0; m < tokens; m++)
         for (int t = 0; t < tiles; t++) lanes[m][t] = _mm512_setzero_si512();
     for (int64_t k = 0; k < fours; k++) {
@@ -88,13 +89,24 @@ static void multiply(const uint8_t *bytes, int64_t tile_bytes, int tiles, const 
     }
 }
 
-const path avx512_path = {
-    .name = "avx512",
-    .byte_offset = 128,
-    .dot = {dot_1, dot_2, dot_4, dot_8},
-    .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
-    .multiply = {multiply, multiply},
-    .quantise = quantise,
-    .rescale = rescale,
-    .store = store,
+#define FOR_ALL_TOKENS                                                                                  \
+    .byte_offset = 128, .dot = {dot_1, dot_2, dot_4, dot_8},                                            \
+    .unpack = {unpack_1, unpack_2, unpack_4, unpack_8}, .quantise = quantise, .rescale = rescale, .store = store
+
+const path avx512_path = {.name = "avx512", .multiply = {multiply, multiply}, .tokens = TOKENS, FOR_ALL_TOKENS};
+
+#if HAVE_AMX
+extern multiply_function amx_multiply;
+extern enter_function amx_enter;
+extern leave_function amx_leave;
+
+const path amx_path = {
+    .name = "amx",
+    .multiply = {amx_multiply, amx_multiply},
+    .tokens = 32,
+    .spare = 15,
+    .enter = amx_enter,
+    .leave = amx_leave,
+    FOR_ALL_TOKENS,
 };
+#endif

@@ -15,7 +15,11 @@ SOURCES = Path(__file__).parent
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 """No contraction: a product that is added to without having been rounded gives other codes than the contract."""
 _Sources: TypeAlias = dict[str, tuple[str, ...]]
-_X86: _Sources = {"avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"), "avx2.c": ("-mavx2",)}
+_X86: _Sources = {
+    "amx.c": (),
+    "avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"),
+    "avx2.c": ("-mavx2",),
+}
 _ARM: _Sources = {"neon.c": ("-march=armv8.2-a+dotprod",)}
 _PATHS = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
 _ALWAYS: _Sources = {"linear.c": (), "paths.c": (), "plain.c": ()}

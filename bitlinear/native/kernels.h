@@ -14,7 +14,14 @@
 
 #include <stdint.h>
 
-enum { TILE = 16, CHUNK = 64, MOST_TOKENS = 8 };
+/* Compilers that know AMX, on the only system that is asked for its registers here. */
+#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define HAVE_AMX 1
+#else
+#define HAVE_AMX 0
+#endif
+
+enum { TILE = 16, CHUNK = 64, MOST_TOKENS = 32 };
 
 typedef enum { FLOAT32, BFLOAT16, FLOAT16, FLOAT64 } dtype;
 
@@ -35,6 +42,10 @@ typedef void unpack_function(const uint8_t *packed, int64_t chunks, uint8_t *byt
 typedef void multiply_function(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
                                int tokens, int64_t fours, int32_t sums[][2][TILE]);
 
+/* Makes a thread's registers ready for `multiply`, and puts back what they were for; `kept` holds 64 bytes. */
+typedef void enter_function(void *kept);
+typedef void leave_function(const void *kept);
+
 /* One group of one token: normalised if asked for, quantised to [-top, top], padded with zeros to `padded` codes.
  * `scratch` is used where `needs_scratch` says so, and holds `size` doubles. */
 typedef void quantise_function(const void *x, dtype type, int64_t size, int64_t padded, int normalise, int top,
@@ -43,7 +54,10 @@ typedef void quantise_function(const void *x, dtype type, int64_t size, int64_t 
 /* What turns inner sums into results; a weight code is `factor * stored - offset`. */
 typedef struct {
     int32_t factor, offset;
-    float scale[2][TILE];
+    int32_t row_scales; /* a scale for each output feature, else one for all */
+    int32_t first;      /* group of a result, which begins at 0 */
+    const float *scale;
+    float padded[2][TILE]; /* where `scale` points to if there are fewer output features than a tile has */
 } correction;
 
 /* `y += (factor * sum - offset * activations.sum) * scale * activations.inverse`, for tokens whose activations lie
@@ -63,6 +77,10 @@ typedef struct {
     dot_function *dot[4]; /* by log2 of the bits: 1, 2, 4, 8 */
     unpack_function *unpack[4];
     multiply_function *multiply[2]; /* of codes below 16, of bytes */
+    int32_t tokens; /* that `multiply` takes at a time */
+    int32_t spare;  /* of them it may read, and not use, behind the last */
+    enter_function *enter; /* may be null, and then `leave` is */
+    leave_function *leave;
     quantise_function *quantise;
     rescale_function *rescale;
     store_function *store;

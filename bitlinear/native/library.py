@@ -12,7 +12,7 @@ from torch import Tensor
 from bitlinear.native.build import BuildError, library_file
 from bitlinear.scheme import Scheme, largest_code
 
-PATHS = ("avx512", "avx2", "neon", "plain")
+PATHS = ("amx", "avx512", "avx2", "neon", "plain")
 """Instruction sets, the best first. All paths return the same bits."""
 FORCED = "BITLINEAR_NATIVE_PATH"
 """Environment variable that names the path to take."""
@@ -60,21 +60,13 @@ class Library:
 
         Returns the bytes that it has allocated to work in.
         """
-        arguments = (
-            layer,
-            self._path,
-            self._team,
-            codes.data_ptr(),
-            scale.data_ptr(),
-            None if bias is None else bias.data_ptr(),
-            x.data_ptr(),
-            y.data_ptr(),
-        )
-        rest = (tokens, TYPES[x.dtype], torch.get_num_threads())
-        wanted: int = self._forward(*arguments, None, *rest)
+        added = None if bias is None else bias.data_ptr()
+        tensors = (codes.data_ptr(), scale.data_ptr(), added, x.data_ptr(), y.data_ptr())
+        how = (tokens, TYPES[x.dtype], torch.get_num_threads())
+        wanted: int = self._forward(layer, self._path, self._team, *tensors, None, *how)
         if wanted:
             workspace = torch.empty(wanted, dtype=torch.uint8)
-            self._forward(*arguments, workspace.data_ptr(), *rest)
+            self._forward(layer, self._path, self._team, *tensors, workspace.data_ptr(), *how)
         return wanted
 
 

@@ -70,6 +70,8 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t width(int32_t type) { return type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2; }
 static int kernel_of(int32_t bits) { return bits == 1 ? 0 : bits == 2 ? 1 : bits == 4 ? 2 : 3; }
 
+static int is_few(int64_t tokens) { return tokens <= FEW_TOKENS; }
+
 static range share_of(int64_t count, int64_t share, int64_t shares) {
     return (range){count * share / shares, count * (share + 1) / shares};
 }
@@ -101,16 +103,19 @@ static void quantise_share(const job *j, int64_t share) {
         }
 }
 
-static correction correction_of(const job *j, int64_t g, int64_t tile, int tiles) {
+/* Nothing is copied but what is padded: a small product takes no longer than that. */
+static void correct(const job *j, int64_t g, int64_t tile, int tiles, correction *by) {
     const layer *l = j->layer;
-    correction by = {.factor = l->factor, .offset = l->bits == 8 ? j->path->byte_offset : l->offset};
-    int64_t count = least(TILE * tiles, l->out_features - TILE * tile);
-    float *scale = by.scale[0];
-    if (l->row_scales)
-        memcpy(scale, j->call->scale + g * l->out_features + TILE * tile, (size_t)count * sizeof(float));
-    else
-        for (int64_t i = 0; i < count; i++) scale[i] = j->call->scale[g];
-    return by;
+    int64_t room = TILE * tiles, count = least(room, l->out_features - TILE * tile);
+    by->factor = l->factor;
+    by->offset = l->bits == 8 ? j->path->byte_offset : l->offset;
+    by->row_scales = l->row_scales;
+    by->first = g == 0;
+    by->scale = j->call->scale + (l->row_scales ? g * l->out_features + TILE * tile : g);
+    if (!l->row_scales || count == room) return;
+    memset(by->padded, 0, sizeof by->padded);
+    memcpy(by->padded, by->scale, (size_t)count * sizeof(float));
+    by->scale = by->padded[0];
 }
 
 static void store(const job *j, int64_t m, int tokens, int64_t tile, int tiles, const float y[][2][TILE]) {
@@ -122,26 +127,28 @@ static void store(const job *j, int64_t m, int tokens, int64_t tile, int tiles, 
 
 /* One token with a packed tile, so that memory is read from one end to the other. */
 static void multiply_packed(const job *j, int64_t tile, int64_t m) {
-    float y[1][2][TILE] = {{{0}}};
+    float y[1][2][TILE];
     int32_t sums[1][2][TILE];
+    correction by;
     for (int64_t g = 0; g < j->layer->groups; g++) {
         const uint8_t *weights = j->call->weights + tile * j->tile_bytes + g * j->chunks * CHUNK;
         const activations *a = &j->activations[m * j->layer->groups + g];
-        correction by = correction_of(j, g, tile, 1);
+        correct(j, g, tile, 1, &by);
         j->path->dot[kernel_of(j->layer->bits)](weights, a->codes, j->chunks, sums[0][0]);
         j->path->rescale(sums, 1, 1, a, 0, &by, y);
     }
     store(j, m, 1, tile, 1, y);
 }
 
-/* Up to MOST_TOKENS tokens with unpacked weights. */
+/* Some tokens with unpacked weights. */
 static void multiply_unpacked(const job *j, int64_t tile, int tiles, const uint8_t *bytes, int64_t m, int tokens) {
-    float y[MOST_TOKENS][2][TILE] = {{{0}}};
+    float y[MOST_TOKENS][2][TILE];
     int32_t sums[MOST_TOKENS][2][TILE];
+    correction by;
     int64_t groups = j->layer->groups, fours = j->padded / 4;
     for (int64_t g = 0; g < groups; g++) {
         const activations *a = &j->activations[m * groups + g];
-        correction by = correction_of(j, g, tile, tiles);
+        correct(j, g, tile, tiles, &by);
         j->path->multiply[j->layer->bits == 8](bytes + g * fours * CHUNK, groups * fours * CHUNK, tiles, a->codes,
                                                j->stride, tokens, fours, sums);
         j->path->rescale(sums, tokens, tiles, a, groups, &by, y);
@@ -158,23 +165,35 @@ static const uint8_t *unpacked(const job *j, int64_t tile, int tiles, char *scra
     return (const uint8_t *)scratch;
 }
 
+static void multiply_few(const job *j, range tile, range token) {
+    for (int64_t t = tile.first; t < tile.last; t++)
+        for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, t, m);
+}
+
+static void multiply_many(const job *j, range tile, range token, char *scratch) {
+    const path *p = j->path;
+    char kept[64];
+    if (p->enter) p->enter(kept);
+    for (int64_t t = tile.first; t < tile.last; t += 2) {
+        int tiles = (int)least(2, tile.last - t);
+        const uint8_t *bytes = unpacked(j, t, tiles, scratch);
+        for (int64_t m = token.first; m < token.last; m += p->tokens)
+            multiply_unpacked(j, t, tiles, bytes, m, (int)least(p->tokens, token.last - m));
+    }
+    if (p->leave) p->leave(kept);
+}
+
 /* A share is some tiles with all tokens or, where there are few tiles, all tiles with some tokens. */
 static void multiply_share(const job *j, int64_t share) {
     int64_t pairs = up(j->tiles, 2) / 2;
     int by_tiles = pairs >= j->shares;
     range pair = by_tiles ? share_of(pairs, share, j->shares) : (range){0, pairs};
+    range tile = {2 * pair.first, least(2 * pair.last, j->tiles)};
     range token = by_tiles ? (range){0, j->tokens} : share_of(j->tokens, share, j->shares);
-    for (int64_t tile = 2 * pair.first; tile < least(2 * pair.last, j->tiles); tile += 2) {
-        int tiles = (int)least(2, j->tiles - tile);
-        if (j->tokens <= FEW_TOKENS) {
-            for (int t = 0; t < tiles; t++)
-                for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, tile + t, m);
-            continue;
-        }
-        const uint8_t *bytes = unpacked(j, tile, tiles, j->scratch + share * j->scratch_bytes);
-        for (int64_t m = token.first; m < token.last; m += MOST_TOKENS)
-            multiply_unpacked(j, tile, tiles, bytes, m, (int)least(MOST_TOKENS, token.last - m));
-    }
+    if (is_few(j->tokens))
+        multiply_few(j, tile, token);
+    else
+        multiply_many(j, tile, token, j->scratch + share * j->scratch_bytes);
 }
 
 static int64_t shares_of(const job *j, int64_t work, int64_t parts) {
@@ -189,15 +208,16 @@ static job job_of(const layer *l, const call *c, const path *p, const team *t) {
     j.tiles = up(l->out_features, TILE) / TILE;
     j.tile_bytes = l->groups * j.chunks * CHUNK;
     j.stride = up(l->groups * j.padded, CHUNK) + CHUNK; /* not a power of two: the tokens would share cache sets */
-    int64_t most_tokens = most(MOST_TOKENS, BLOCK_BYTES / j.stride / MOST_TOKENS * MOST_TOKENS);
-    j.tokens = least(c->tokens, most_tokens);
-    int64_t unpacked = j.tokens > FEW_TOKENS && l->bits < 8 ? 2 * TILE * l->groups * j.padded : 0;
+    j.tokens = least(c->tokens, most(p->tokens, BLOCK_BYTES / j.stride / p->tokens * p->tokens));
+    int64_t unpacked = !is_few(j.tokens) && l->bits < 8 ? 2 * TILE * l->groups * j.padded : 0;
     int64_t widened = needs_scratch((dtype)c->type, l->normalise) ? (int64_t)sizeof(double) * j.size : 0;
     j.scratch_bytes = up(most(unpacked, widened), CHUNK);
     return j;
 }
 
-static int64_t codes_bytes(const job *j) { return j->tokens * j->stride; }
+static int64_t codes_bytes(const job *j) {
+    return (j->tokens + (is_few(j->tokens) ? 0 : j->path->spare)) * j->stride;
+}
 static int64_t activations_bytes(const job *j) {
     return up(j->tokens * j->layer->groups * (int64_t)sizeof(activations), CHUNK);
 }

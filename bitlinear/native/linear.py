@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
-from bitlinear.native.library import Layer, layer_of, library, offset_of, storage_bits
+from bitlinear.native.library import TYPES, Layer, layer_of, library, offset_of, storage_bits
 from bitlinear.native.tiles import from_tiles, tiles_shape, to_tiles
 from bitlinear.quantize import require_fit, require_floating, weight_codes, widen
 from bitlinear.scheme import Scheme
@@ -80,7 +80,8 @@ class NativeLinear(nn.Module):
         if type(x) is not Tensor or torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
             y: Tensor = native_linear(x, codes, scale, bias, str(self.scheme), self.out_features)
             return y
-        require_fit(x, self.in_features, codes.device)
+        if not (x.is_cpu and codes.is_cpu and x.dtype in TYPES and x.shape[-1:] == (self.in_features,)):
+            require_fit(x, self.in_features, codes.device)
         return _forward(self._layer, x, codes, scale, bias)
 
     def extra_repr(self) -> str:
@@ -124,8 +125,7 @@ def _fake(x: Tensor, _codes: Tensor, _scale: Tensor, _bias: Tensor | None, _sche
 
 
 def _forward(layer: Layer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    *leading, width = x.shape
-    y = torch.empty((*leading, layer.out_features), dtype=x.dtype)
-    if tokens := x.numel() // width:
+    y = x.new_empty(*x.shape[:-1], layer.out_features)
+    if tokens := x.numel() // x.shape[-1]:
         library().forward(layer, x.contiguous(), codes, scale, bias, y, tokens)
     return y

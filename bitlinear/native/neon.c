@@ -3,8 +3,6 @@
 
 #include "portable.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 enum { QUARTERS = 4, QUARTER = CHUNK / QUARTERS, ROWS = TILE / QUARTERS, TOKENS = 4 };
 
 ALWAYS int8x16_t broadcast(const int8_t *four) {
@@ -89,6 +87,7 @@ const path neon_path = {
     .dot = {dot_1, dot_2, dot_4, dot_8},
     .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
     .multiply = {multiply_small, multiply_whole},
+    .tokens = 8,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

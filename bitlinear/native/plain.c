@@ -35,6 +35,7 @@ const path plain_path = {
     .dot = {dot_1, dot_2, dot_4, dot_8},
     .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
     .multiply = {multiply, multiply},
+    .tokens = 8,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

@@ -8,6 +8,8 @@
 
 #include "kernels.h"
 
+#define ALWAYS static inline __attribute__((always_inline))
+
 static inline uint32_t bits_of(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -90,34 +92,52 @@ static void quantise(const void *x, dtype type, int64_t size, int64_t padded, in
     memset(out->codes + size, 0, (size_t)(padded - size));
 }
 
-static void rescale(const int32_t sums[][2][TILE], int tokens, int tiles, const activations *a, int64_t step,
-                    const correction *by, float y[][2][TILE]) {
-    const correction own = *by; /* which `y` cannot be an alias of */
-    for (int m = 0; m < tokens; m++, a += step) {
-        int32_t shift = own.offset * a->sum;
-        float inverse = a->inverse;
-        for (int t = 0; t < tiles; t++)
-            for (int r = 0; r < TILE; r++)
-                y[m][t][r] += (float)(own.factor * sums[m][t][r] - shift) * (own.scale[t][r] * inverse);
-    }
+ALWAYS void rescale_tile(const int32_t sums[restrict TILE], const activations *a, const correction *by,
+                         const float *restrict scale, int row_scales, int first, float y[restrict TILE]) {
+    int32_t factor = by->factor, shift = by->offset * a->sum;
+    float inverse = a->inverse, all = *scale * inverse;
+    for (int r = 0; r < TILE; r++)
+        y[r] = (first ? 0 : y[r]) + (float)(factor * sums[r] - shift) * (row_scales ? scale[r] * inverse : all);
 }
 
-static inline __attribute__((always_inline)) void store_token(const float *y, const float *bias, dtype type,
-                                                              int64_t count, void *out) {
+ALWAYS void rescale_all(const int32_t sums[][2][TILE], int tokens, int tiles, const activations *a, int64_t step,
+                        const correction *by, int row_scales, int first, float y[][2][TILE]) {
+    for (int m = 0; m < tokens; m++, a += step)
+        for (int t = 0; t < tiles; t++)
+            rescale_tile(sums[m][t], a, by, by->scale + (row_scales ? TILE * t : 0), row_scales, first, y[m][t]);
+}
+
+/* In four kinds, each without a question in its innermost loop. */
+static void rescale(const int32_t sums[][2][TILE], int tokens, int tiles, const activations *a, int64_t step,
+                    const correction *by, float y[][2][TILE]) {
+    if (by->row_scales && by->first)
+        rescale_all(sums, tokens, tiles, a, step, by, 1, 1, y);
+    else if (by->row_scales)
+        rescale_all(sums, tokens, tiles, a, step, by, 1, 0, y);
+    else if (by->first)
+        rescale_all(sums, tokens, tiles, a, step, by, 0, 1, y);
+    else
+        rescale_all(sums, tokens, tiles, a, step, by, 0, 0, y);
+}
+
+ALWAYS void store_token(const float *y, const float *bias, dtype type, int64_t count, void *out) {
     float sum[2 * TILE];
-    for (int64_t n = 0; n < count; n++) sum[n] = bias ? y[n] + bias[n] : y[n];
-    if (type == FLOAT32) memcpy(out, sum, (size_t)count * sizeof(float));
-    for (int64_t n = 0; n < count && type == FLOAT64; n++) ((double *)out)[n] = (double)sum[n];
-    for (int64_t n = 0; n < count && type == BFLOAT16; n++) ((uint16_t *)out)[n] = to_bfloat16(sum[n]);
-    for (int64_t n = 0; n < count && type == FLOAT16; n++) ((uint16_t *)out)[n] = to_float16(sum[n]);
+    for (int64_t n = 0; n < count && bias; n++) sum[n] = y[n] + bias[n];
+    if (bias) y = sum;
+    if (type == FLOAT32) memcpy(out, y, (size_t)count * sizeof(float));
+    for (int64_t n = 0; n < count && type == FLOAT64; n++) ((double *)out)[n] = (double)y[n];
+    for (int64_t n = 0; n < count && type == BFLOAT16; n++) ((uint16_t *)out)[n] = to_bfloat16(y[n]);
+    for (int64_t n = 0; n < count && type == FLOAT16; n++) ((uint16_t *)out)[n] = to_float16(y[n]);
 }
 
 static void store(const float y[][2][TILE], int tokens, int64_t count, const float *bias, dtype type, void *out,
                   int64_t stride) {
     char *to = out;
     for (int m = 0; m < tokens; m++, to += stride)
-        if (count == 2 * TILE) /* said twice, so that the usual number is a constant to the compiler */
+        if (count == 2 * TILE) /* said thrice, so that the usual numbers are constants to the compiler */
             store_token(y[m][0], bias, type, 2 * TILE, to);
+        else if (count == TILE)
+            store_token(y[m][0], bias, type, TILE, to);
         else
             store_token(y[m][0], bias, type, count, to);
 }

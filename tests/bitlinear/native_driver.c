@@ -1,7 +1,9 @@
 /* Runs problems from stdin through one path, in buffers that nothing may be read or written beyond.
  *
  * usage: driver PATH heap|start|end; `heap` for a sanitizer, else a page without access before or behind each buffer. */
-#define _DEFAULT_SOURCE /* for MAP_ANONYMOUS */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for MAP_ANONYMOUS */
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

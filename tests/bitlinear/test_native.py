@@ -30,6 +30,9 @@ HERE = Path(__file__).parent
 FAST = [path for path in available_paths() if path != "plain"]
 BITS = [1, 1.58, 2, 3, 4, 8]
 DTYPES = list(TYPES)
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
+EMULATED_AMX = ("-include", str(HERE / "emulated_amx.h"))
+NEEDS_AVX512 = pytest.mark.skipif("avx512" not in FAST, reason="AMX takes over from AVX-512, which is not here")
 WORKSPACE = 1 << 22
 """Bytes that a forward may take besides its output, whatever the number of tokens."""
 
@@ -266,6 +269,7 @@ def assert_driver_agrees(command, path, where):
             (4, 16, 64, 1),
             (13, 35, 131, 2),
             (29, 3, 257, 1),
+            (49, 33, 300, 2),
         ):
             problem = {"m": m, "n": n, "size": size, "groups": groups, "weight_bits": bits, "activation_bits": 8}
             problem |= {
@@ -301,8 +305,17 @@ def guarded(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
-    flags = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
-    return driver(tmp_path_factory.mktemp("sanitized"), build.compiler_command()[0], *flags)
+    return driver(tmp_path_factory.mktemp("sanitized"), build.compiler_command()[0], *SANITIZERS)
+
+
+@pytest.fixture(scope="module")
+def guarded_amx(tmp_path_factory):
+    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], *EMULATED_AMX)
+
+
+@pytest.fixture(scope="module")
+def sanitized_amx(tmp_path_factory):
+    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], *EMULATED_AMX, *SANITIZERS)
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +341,21 @@ def test_sanitizers_find_nothing(sanitized, path):
 @pytest.mark.parametrize("where", ["start", "end"])
 def test_arm_returns_the_same_bits_under_emulation(emulated, path, where):
     assert_driver_agrees(emulated, path, where)
+
+
+@NEEDS_AVX512
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_amx_returns_the_same_bits_with_its_instructions_emulated(guarded_amx, where):
+    assert_driver_agrees([guarded_amx], "amx", where)
+
+
+@NEEDS_AVX512
+def test_sanitizers_find_nothing_in_amx(sanitized_amx):
+    assert_driver_agrees([sanitized_amx], "amx", "heap")
+
+
+@NEEDS_AVX512
+def test_amx_that_computes_something_else_is_not_taken(tmp_path):
+    wrong = driver(tmp_path, build.compiler_command()[0], *EMULATED_AMX, "-DEMULATED_SIGN=(uint8_t)")
+    done = subprocess.run([wrong, "amx", "heap"], input=b"", capture_output=True)
+    assert b"no such path" in done.stderr
