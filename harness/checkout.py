@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.claimed import YOUNG, abandoned, claim
 from harness.errors import UsageError
 from harness.model import Revision
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""
+PREFIX = "bitbench-gate-"
+SIDES = ("base", "head")
 LOCKS = ("constraints", "requirements", ".lock", "-lock", "pyproject.toml", "setup.cfg", "setup.py", "environment.y")
 """Parts of the names of files that say what is installed."""
 BUILD_LIMIT = 1800.0
@@ -46,9 +49,10 @@ class Checkouts:
         self.repository = Path(_git(here, "rev-parse", "--show-toplevel", why="is in no git repository"))
         self.below = here.resolve().relative_to(self.repository.resolve())
         commits = [_resolve(self.repository, name) for name in (base, head)]
-        self._folder = Path(tempfile.mkdtemp(prefix="bitbench-gate-"))
+        sweep()
+        self._folder, self._held = claim(PREFIX)
         try:
-            sides = zip(("base", "head"), (base, head), commits, strict=True)
+            sides = zip(SIDES, (base, head), commits, strict=True)
             self.base, self.head = (self._check_out(side, name, *commit) for side, name, commit in sides)
             for side in (self.base, self.head):
                 _build(side, build)
@@ -71,19 +75,32 @@ class Checkouts:
 
     def close(self) -> None:
         """Remove both. Safe to call twice."""
-        for side in ("base", "head"):
-            subprocess.run(
-                ("git", "-C", str(self.repository), "worktree", "remove", "--force", str(self._folder / side)),
-                capture_output=True,
-                check=False,  # it may never have been made
-            )
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
+        self._held.close()
 
     def __enter__(self) -> "Checkouts":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def sweep(young: float = YOUNG) -> None:
+    """Remove the checkouts of gates that were killed, whatever repositories they are of."""
+    for folder in abandoned(PREFIX, young):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """The worktrees, which their repositories forget, and what is left of the folder."""
+    for side in SIDES:
+        root = str(folder / side)
+        asked = ("git", "-C", root, "rev-parse", "--path-format=absolute", "--git-common-dir")
+        found = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if found.returncode == 0:  # else it was never made
+            removal = ("git", "--git-dir", found.stdout.strip(), "worktree", "remove", "--force", root)
+            subprocess.run(removal, capture_output=True, check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def locks_among(files: Sequence[str]) -> tuple[str, ...]:

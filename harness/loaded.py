@@ -10,19 +10,29 @@ from harness.start import OWN, within
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
+SHARED = (sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64")
+"""Where libraries lie that both sides take from the same file."""
 
 
 def loaded(root: str, instead_of: str) -> Loaded:
     """Modules and libraries below `root`, by their paths in it; and those that came from `instead_of` all the same.
 
-    The referee's own packages are neither: they are the same for both sides.
+    Libraries that were compiled into a cache outside of it, as kernels are at their first use, are told by their names.
+    The referee's own packages are none of these: they are the same for both sides.
     """
-    files = dict.fromkeys((*_modules(), *_libraries()))
+    libraries = dict.fromkeys(_libraries())
+    files = {**dict.fromkeys(_modules()), **libraries}
     own = {str(path) for name in ("harness", "suites") for path in (OWN / name,)}
     ours = {file for file in files if any(file.startswith(folder + "/") for folder in own)}
     mine = {file: Path(file).resolve().relative_to(Path(root).resolve()) for file in files if within(file, root)}
     strays = sorted(file for file in files if file not in ours and file not in mine and within(file, instead_of))
-    return Loaded({str(path): _digest(file) for file, path in sorted(mine.items())}, tuple(strays))
+    built = {file: Path(file).name for file in libraries if file not in ours and file not in mine and not _shared(file)}
+    digests = {str(name): _digest(file) for file, name in sorted({**built, **mine}.items())}
+    return Loaded(digests, tuple(strays))
+
+
+def _shared(file: str) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in SHARED)
 
 
 def _modules() -> Iterator[str]:

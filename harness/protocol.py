@@ -118,7 +118,7 @@ class Loaded(msgspec.Struct, frozen=True):
     """The reply to `Whence`."""
 
     files: dict[str, str]
-    """Paths below the root, each with the SHA-256 of the file."""
+    """Paths below the root, and names of libraries built elsewhere, each with the SHA-256 of the file."""
     strays: tuple[str, ...] = ()
     """Paths of what came from elsewhere in the checkout that this process stands for."""
 

@@ -1,13 +1,17 @@
 """Two revisions of real repositories side by side, and a gate of them by real processes."""
 
+import os
+import signal
 import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from harness import cli
-from harness.checkout import Checkouts, locks_among
+from harness.checkout import Checkouts, locks_among, sweep
 from harness.errors import UsageError
 
 FORWARD = """
@@ -187,6 +191,59 @@ def test_each_side_is_its_own_code(
     out = capsys.readouterr().out
     assert "of what ran 1 files differ: own/layer.py" in out
     assert (repository / "out" / "verdict.json").exists()
+
+
+KILLED = """
+import os, signal, sys
+from harness.checkout import Checkouts
+
+Checkouts("HEAD", "HEAD")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_gate_leaves_behind_is_removed_by_the_next(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    environment = {**os.environ, "TMPDIR": str(place)}
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=repository, env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert worktrees(repository) == 3
+    with Checkouts("HEAD", "HEAD", start=repository) as alive:
+        assert worktrees(repository) == 5, "it may be of a process that has not locked it yet"
+        sweep(young=0)
+        assert worktrees(repository) == 3, "the killed one's are gone"
+        assert alive.head.root.is_dir()
+    assert worktrees(repository) == 1
+    assert not list(place.iterdir())
+
+
+BUILT = """
+import ctypes, hashlib, subprocess
+from pathlib import Path
+
+source = Path(__file__).with_name("kernel.c").read_bytes()
+library = Path("{cache}") / f"kernel-{{hashlib.sha256(source).hexdigest()[:8]}}.so"
+if not library.exists():
+    subprocess.run(["cc", "-shared", "-x", "c", "-", "-o", str(library)], input=source, check=True)
+KERNEL = ctypes.CDLL(str(library))
+"""
+
+
+def test_a_kernel_that_was_compiled_into_a_cache_is_told_apart(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No Python file differs, and yet not the same code ran."""
+    layer = BUILT.format(cache=tmp_path) + SAME
+    commit(repository, {"own/layer.py": layer, "own/kernel.c": "int answer(void) { return 41; }"})
+    commit(repository, {"own/kernel.c": "int answer(void) { return 42; }"})
+    assert gate(repository, monkeypatch, "--metric", "weight_bytes") == 0
+    out = capsys.readouterr().out
+    assert "of what ran 2 files differ: kernel-" in out
+    assert "nothing that ran differs" not in out
 
 
 HOOK = """
