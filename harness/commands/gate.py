@@ -105,7 +105,7 @@ def _live(
     registry = Registry.load(DEFAULT_MODULE)
     request = _request(suites, live, metrics)
     check_names(request, registry)
-    session = Session(registry, request, rules, metrics, ("bitbench", *sys.argv[1:]))
+    session = Session(registry, request, rules, metrics, options.as_recorded(sys.argv[1:]))
     with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 

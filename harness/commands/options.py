@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,6 +8,8 @@ import msgspec
 
 from harness.rules import Rules, read
 from harness.table import FORMATS
+
+PLACES = ("--out", "--rules")
 
 table_format = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print."
@@ -38,3 +41,15 @@ def rules_of(path: Path | None, margin: float | None) -> Rules:
     """The rules of a file, with the margin of the command line if there is one. Raises UsageError as `rules.read`."""
     rules = read(path)
     return rules if margin is None else msgspec.structs.replace(rules, margin=margin / 100)
+
+
+def as_recorded(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The command less --out and --rules: where files lie does not matter to what is measured."""
+    kept = ["bitbench"]
+    words = iter(arguments)
+    for word in words:
+        if word in PLACES:
+            next(words, None)
+        elif not word.startswith(tuple(f"{name}=" for name in PLACES)):
+            kept.append(word)
+    return tuple(kept)

@@ -179,17 +179,5 @@ def _header(request: Request, staff: Staff, registry: Registry, contests: Sequen
         ceilings=staff.ceilings(contests, environment),
         environment=environment,
         revision=code,
-        argv=("bitbench", *_without_paths(sys.argv[1:])),
+        argv=shared.as_recorded(sys.argv[1:]),
     )
-
-
-def _without_paths(arguments: Sequence[str]) -> list[str]:
-    """The arguments less --out and its value: where a run lies does not matter to what it measures."""
-    kept = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--out":
-            next(words, None)
-        elif not word.startswith("--out="):
-            kept.append(word)
-    return kept

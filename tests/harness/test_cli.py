@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.commands.run import _without_paths
+from harness.commands.options import as_recorded
 from harness.errors import BitbenchError, UsageError
 from harness.spelling import parse_axes, parse_duration, parse_share, parse_size
 
@@ -65,9 +65,9 @@ def test_what_is_no_axis(text: str) -> None:
         parse_axes((text,))
 
 
-def test_where_a_run_lies_is_not_recorded() -> None:
-    given = ["run", "quick", "--out", "/home/somebody/x", "--out=/tmp/y", "-k", "eager"]
-    assert _without_paths(given) == ["run", "quick", "-k", "eager"]
+def test_where_files_lie_is_not_recorded() -> None:
+    given = ["gate", "--out", "/home/somebody/x", "--out=/tmp/y", "--rules", "/home/somebody/gate.toml", "-k", "eager"]
+    assert as_recorded(given) == ("bitbench", "gate", "-k", "eager")
 
 
 def test_every_command_exists_and_explains_itself() -> None:
