@@ -14,7 +14,7 @@ from harness.errors import InvalidEnvironmentError, UsageError
 from harness.gate import Judgement
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.measure import ORDER
-from harness.model import Aim, Budget, Record, Request, Revision, Run
+from harness.model import Aim, Budget, Request, Revision, Run
 from harness.paired_run import SIDES, Leave, PairedController, Resting, Side
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Loaded
@@ -23,6 +23,7 @@ from harness.staff import Staff
 from harness.start import Sources
 from harness.store import StoredRun
 from harness.suite import Registry
+from harness.two_runs import TwoRuns
 from harness.voiding import RULE
 
 GATES = Path("results", "gates")
@@ -56,6 +57,8 @@ class Session:
     rules: Rules
     metrics: Collection[str]
     argv: Sequence[str] = ()
+    resume: bool = False
+    """Go on with what is in the directory."""
     budget: Budget = BUDGET
     loaded: dict[Side, Loaded] = field(default_factory=dict)
 
@@ -72,8 +75,8 @@ class Session:
                 sources = Sources(checkout.folders(checkouts.below), str(checkouts.repository))
                 staffs[side] = self._hire(side, sources)
 
-            def ask(number: int, side: Side, worker: Resting) -> None:
-                if number == 0 and isinstance(worker, WorkerProcess):
+            def ask(_: int, side: Side, worker: Resting) -> None:
+                if side not in self.loaded and isinstance(worker, WorkerProcess):
                     with suppress(WorkerLostError):  # its records are made: that it died since then costs a note
                         self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
 
@@ -116,17 +119,12 @@ class Session:
             self.request.seed,
             before_leaving=before_leaving,
         )
-        gate = LiveGate(duels, controller, self.rules, self.metrics, self.request.budget)
         runs = self._headers(staffs, revisions)
         place = _place(directory, runs["head"].pair)
-        with store.create(place / "base", runs["base"]) as base, store.create(place / "head", runs["head"]) as head:
-            writers = {"base": base, "head": head}
-
-            def keep(records: Mapping[Side, Record]) -> None:
-                for side, record in records.items():
-                    writers[side].append(record)
-
-            judgement = gate.run(watcher, keep)
+        with TwoRuns(place, runs, self.resume) as both:
+            budget = self.request.budget
+            gate = LiveGate(duels, controller, self.rules, self.metrics, budget, earlier=both.earlier)
+            judgement = gate.run(watcher, both.keep)
         base_run, head_run = store.load(place / "base"), store.load(place / "head")
         names = [duel.case.name for duel in duels]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -89,8 +90,9 @@ class LiveGate:
         metrics: Collection[str],
         budget: float,
         now: Callable[[], float] = time.monotonic,
+        earlier: Mapping[Side, Iterable[Record]] = MappingProxyType({}),
     ) -> None:
-        """`budget` is in seconds; 0 means no limit."""
+        """`budget` is in seconds; 0 means no limit. `earlier` are the records of a gate that is gone on with."""
         cases = [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]
         if not cases:
             raise NothingMeasuredError("no case is left to be gated; `bitbench list` shows the suites")
@@ -105,6 +107,11 @@ class LiveGate:
         self._deadline = self._start + budget if budget else math.inf
         self._spent = 0.0
         self._fought = 0
+        self._earlier: dict[int, dict[str, dict[Side, Record]]] = {}
+        """By round and case."""
+        for side, records in earlier.items():
+            for record in records:
+                self._earlier.setdefault(record.round, {}).setdefault(record.case.name, {})[side] = record
         self._over: set[Case] = set()
         """Cases that came to an end on a side: there is nothing left to compare."""
 
@@ -137,15 +144,17 @@ class LiveGate:
             duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
             began = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
-            with closing(self.controller.round(number, duels)) as fought:
-                for done, records in enumerate(fought, start=1):
-                    self._take_in(records, keep)
+            left = [duel for duel in duels if not self._recall(duel, number)]
+            with closing(self.controller.round(number, left) if left else _nothing()) as fought:
+                for done, records in enumerate(fought, start=1 + len(duels) - len(left)):
+                    keep(records)
+                    self._take_in(records)
                     watcher.fought(number, done, len(duels), records)
                     if self.now() >= self._deadline:
                         self._require_all(number, done, len(duels))
                         return False
             self._spent += self.now() - began
-            self._fought += len(duels)
+            self._fought += len(left)
             if number == 0:
                 self._reject_broken_sides()
         return True
@@ -156,8 +165,15 @@ class LiveGate:
         timed = [duel for duel in self.duels if duel.is_timed and duel.case not in self._over]
         return any(duel.case.suite not in watched for duel in timed)
 
-    def _take_in(self, records: Mapping[Side, Record], keep: Callable[[Mapping[Side, Record]], None]) -> None:
-        keep(records)
+    def _recall(self, duel: Duel, number: int) -> bool:
+        """Whether the duel was fought in that round before this process began; half a pair counts for nothing."""
+        records = self._earlier.get(number, {}).get(duel.case.name, {})
+        whole = records.keys() == duel.contests.keys()
+        if whole:
+            self._take_in(records)
+        return whole
+
+    def _take_in(self, records: Mapping[Side, Record]) -> None:
         for side, record in records.items():
             self.records[side].append(record)
             if record.outcome != "measured":
@@ -214,6 +230,11 @@ class LiveGate:
             ended = [record for record in mine if record.outcome not in ("measured", "skipped")]
             if mine and len(ended) == len(mine) and any(record.outcome == "measured" for record in theirs):
                 raise broken(side, f"no case of it can be measured: {ended[0].reason}")
+
+
+def _nothing() -> Generator[dict[Side, Record], None, None]:
+    """A round of which everything is known."""
+    yield from ()
 
 
 def broken(side: Side, reason: str) -> BitbenchError:

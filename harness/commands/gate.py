@@ -43,6 +43,7 @@ SUITE = "gate"
 @click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
 @click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Where runs and verdict are written.")
+@click.option("--resume", is_flag=True, help="Go on with the gate in --out, given the command that began it.")
 @options.metrics
 @options.rules_file
 @options.margin
@@ -63,6 +64,7 @@ def command(
     policy: Policy,
     form: Format,
     out: Path | None,
+    resume: bool,
     **live: object,
 ) -> int:
     """Did a change make it slower, bigger or less accurate?
@@ -78,15 +80,22 @@ def command(
         chosen = _judged_metrics(metrics)
         tolerated = options.rules_of(rules, margin)
         if base is None:
+            _refuse_to_resume(resume, "two stored runs have nothing to go on with; give --base REV and --out DIR too")
             outcome = _stored(what, out, chosen, tolerated)
         else:
-            outcome = _live(what, base, out, live, chosen, tolerated)
+            _refuse_to_resume(resume and out is None, "needs --out DIR, the directory of the gate to go on with")
+            outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
     _print(outcome, verdict.exit_code, policy, form)
     if base is not None and form in ("text", "markdown"):
         click.echo(outcome.directory)
     return verdict.exit_code
+
+
+def _refuse_to_resume(wrong: bool, why: str) -> None:
+    if wrong:
+        raise UsageError(f"--resume: {why}")
 
 
 def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
@@ -105,7 +114,8 @@ def _live(
     registry = Registry.load(DEFAULT_MODULE)
     request = _request(suites, live, metrics)
     check_names(request, registry)
-    session = Session(registry, request, rules, metrics, options.as_recorded(sys.argv[1:]))
+    command_line = options.as_recorded(sys.argv[1:])
+    session = Session(registry, request, rules, metrics, command_line, resume=bool(live["resume"]))
     with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 

@@ -44,12 +44,12 @@ def rules_of(path: Path | None, margin: float | None) -> Rules:
 
 
 def as_recorded(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The command less --out and --rules: where files lie does not matter to what is measured."""
+    """The command less --out, --rules and --resume: none of them matters to what is measured."""
     kept = ["bitbench"]
     words = iter(arguments)
     for word in words:
         if word in PLACES:
             next(words, None)
-        elif not word.startswith(tuple(f"{name}=" for name in PLACES)):
+        elif word != "--resume" and not word.startswith(tuple(f"{name}=" for name in PLACES)):
             kept.append(word)
     return tuple(kept)

@@ -221,6 +221,35 @@ def test_what_a_killed_gate_leaves_behind_is_removed_by_the_next(
     assert not list(place.iterdir())
 
 
+def test_a_gate_that_was_killed_goes_on(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it has on the disk is not measured again, and another gate's is left alone."""
+    commit(repository, {"own/layer.py": SAME})
+    commit(repository, {"own/layer.py": SAME + "\n\n# changed\n"})
+    words = ("--metric", "weight_bytes")
+    monkeypatch.setattr(sys, "argv", ["bitbench", "gate", *words, "--out", "out"])
+    assert gate(repository, monkeypatch, *words) == 0
+    whole = (repository / "out" / "head" / "run.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (repository / "out" / "head" / "run.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:50])
+    (repository / "out" / "verdict.json").unlink()
+    assert gate(repository, monkeypatch, *words, "--resume") == 0
+    again = (repository / "out" / "head" / "run.jsonl").read_bytes()
+    assert again.startswith(b"".join(lines[:-1]))
+    assert len(again.splitlines()) == len(lines)
+    assert (repository / "out" / "verdict.json").exists()
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["bitbench", "gate", "--metric", "exact", "--resume"])
+    assert gate(repository, monkeypatch, "--metric", "exact", "--resume") == 2
+    assert "was begun by `bitbench gate --metric weight_bytes`" in capsys.readouterr().err
+    commit(repository, {"own/layer.py": SAME})
+    monkeypatch.setattr(sys, "argv", ["bitbench", "gate", *words, "--resume"])
+    assert gate(repository, monkeypatch, *words, "--resume") == 2
+    assert "choose another --out" in capsys.readouterr().err
+    assert (repository / "out" / "head" / "run.jsonl").read_bytes() == again
+
+
 BUILT = """
 import ctypes, hashlib, subprocess
 from pathlib import Path

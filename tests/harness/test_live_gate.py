@@ -125,6 +125,7 @@ class Scene:
         budget: float = 0.0,
         metrics: frozenset[str] = JUDGED,
         request: Request | None = None,
+        earlier: Mapping[Side, Sequence[Record]] | None = None,
     ) -> None:
         self.clock, self.round = FakeClock(), -1
         self.log: list[tuple[Side, Question]] = []
@@ -136,7 +137,7 @@ class Scene:
         asked = request or Request(suites=("s",), metrics=tuple(metrics))
         self.duels = plan_duels(REGISTRY, asked, {"base": description(*base), "head": description(*head)})
         self.controller = PairedController(self.hire, Budget(rounds=0, seconds=0.3), 1.0, 0, self.clock)
-        self.gate = LiveGate(self.duels, self.controller, self.rules, metrics, budget, self.clock)
+        self.gate = LiveGate(self.duels, self.controller, self.rules, metrics, budget, self.clock, earlier or {})
 
     def hire(self, side: Side) -> FakeWorker:
         self.round += all(worker.closed for worker in self.workers)
@@ -285,6 +286,35 @@ def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> N
     lost = [record for one in scene.kept for record in one.values() if record.outcome != "measured"]
     assert len(lost) == (kind is Look), "who was just visited, if anybody was"
     assert all(worker.closed for worker in scene.workers)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 4, 5, 17, 20, 21, 27])
+@pytest.mark.parametrize("half", [False, True])
+def test_a_gate_that_was_killed_goes_on_where_it_was(kept: int, half: bool) -> None:
+    """Five duels a round: so many whole pairs were on the disk, and perhaps one side's record of the next."""
+    uncertain = changed(b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30])
+    killed = Scene(uncertain)
+    undisturbed = killed.run()
+    pairs = killed.kept[:kept]
+    earlier: dict[Side, list[Record]] = {side: [pair[side] for pair in pairs if side in pair] for side in SIDES}
+    if half:
+        earlier["base"].append(killed.kept[kept]["base"])
+    scene = Scene(uncertain, earlier=earlier)
+    scene.round = killed.kept[kept]["base"].round - 1
+    judgement = scene.run()
+    made = [(one["base"].case, one["base"].round) for one in scene.kept]
+    assert len(set(made)) == len(made) == len(killed.kept) - kept
+    assert not set(made) & {(pair["base"].case, pair["base"].round) for pair in pairs}
+    assert words(judgement) == words(undisturbed)
+    assert scene.gate.reached == killed.gate.reached
+
+
+def test_a_gate_that_was_over_hires_nobody_to_say_so_again() -> None:
+    over = Scene()
+    over.run()
+    scene = Scene(earlier={side: [pair[side] for pair in over.kept] for side in SIDES})
+    assert words(scene.run()) == words(over.gate.judge())
+    assert not scene.workers
 
 
 def test_cases_of_one_side_are_reported() -> None:
