@@ -86,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(" ".join(error.format_message().split()), error.exit_code, debug)
     except BitbenchError as error:
         return _fail(str(error), error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:  # click wraps the one in the other
+        for note in getattr(stop.__cause__ or stop, "__notes__", ()):
+            click.echo(note, err=True)
         return INTERRUPTED
     except BrokenPipeError:
         _close_stdout()  # the reader of our output has gone, as in `bitbench show RUN | head`

@@ -124,7 +124,14 @@ class Session:
         with TwoRuns(place, runs, self.resume) as both:
             budget = self.request.budget
             gate = LiveGate(duels, controller, self.rules, self.metrics, budget, earlier=both.earlier)
-            judgement = gate.run(watcher, both.keep)
+            try:
+                judgement = gate.run(watcher, both.keep)
+            except KeyboardInterrupt as stop:
+                go_on = "judge it by `bitbench gate {0}/base {0}/head`"
+                if not runs["head"].revision.dirty:
+                    go_on = "go on by the same command with --resume --out {0}"
+                stop.add_note(f"interrupted: what was measured is in {place}; {go_on.format(place)}")
+                raise
         base_run, head_run = store.load(place / "base"), store.load(place / "head")
         names = [duel.case.name for duel in duels]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)

@@ -13,6 +13,7 @@ import pytest
 from harness import cli
 from harness.checkout import Checkouts, locks_among, sweep
 from harness.errors import UsageError
+from harness.gate_progress import Narrator
 
 FORWARD = """
 import torch
@@ -221,7 +222,11 @@ def test_what_a_killed_gate_leaves_behind_is_removed_by_the_next(
     assert not list(place.iterdir())
 
 
-def test_a_gate_that_was_killed_goes_on(
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_gate_that_was_interrupted_or_killed_goes_on(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What it has on the disk is not measured again, and another gate's is left alone."""
@@ -229,7 +234,11 @@ def test_a_gate_that_was_killed_goes_on(
     commit(repository, {"own/layer.py": SAME + "\n\n# changed\n"})
     words = ("--metric", "weight_bytes")
     monkeypatch.setattr(sys, "argv", ["bitbench", "gate", *words, "--out", "out"])
-    assert gate(repository, monkeypatch, *words) == 0
+    with monkeypatch.context() as early:
+        early.setattr(Narrator, "fought", interrupt)
+        assert gate(repository, monkeypatch, *words) == cli.INTERRUPTED
+    assert "go on by the same command with --resume --out out" in capsys.readouterr().err
+    assert gate(repository, monkeypatch, *words, "--resume") == 0
     whole = (repository / "out" / "head" / "run.jsonl").read_bytes()
     lines = whole.splitlines(keepends=True)
     (repository / "out" / "head" / "run.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:50])
