@@ -27,11 +27,27 @@ except BuildError as error:
     pytest.skip(f"no compiler: {error}", allow_module_level=True)
 
 HERE = Path(__file__).parent
-FAST = [path for path in available_paths() if path != "plain"]
+EMULATED_AMX = ("-include", str(HERE / "emulated_amx.h"))
+
+
+def with_emulated_amx():
+    """The library whose AMX instructions are those of `emulated_amx.h`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BITLINEAR_NATIVE_CFLAGS", " ".join(EMULATED_AMX))
+        build.library_file.cache_clear()
+        file = build.library_file()
+    build.library_file.cache_clear()
+    return file
+
+
+FILES = dict.fromkeys(available_paths(), FILE)
+if "avx512" in FILES and "amx" not in FILES:
+    FILES["amx"] = with_emulated_amx()
+PATHS = list(FILES)
+FAST = [path for path in PATHS if path != "plain"]
 BITS = [1, 1.58, 2, 3, 4, 8]
 DTYPES = list(TYPES)
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1")
-EMULATED_AMX = ("-include", str(HERE / "emulated_amx.h"))
 NEEDS_AVX512 = pytest.mark.skipif("avx512" not in FAST, reason="AMX takes over from AVX-512, which is not here")
 WORKSPACE = 1 << 22
 """Bytes that a forward may take besides its output, whatever the number of tokens."""
@@ -76,7 +92,7 @@ def input_for(problem):
 def forward(path, op, x):
     y = torch.full((len(x), op.out_features), 7, dtype=x.dtype)
     described = layer_of(op.scheme, op.in_features, op.out_features)
-    Library(FILE, path).forward(described, x, op.codes, op.scale, op.bias, y, len(x))
+    Library(FILES[path], path).forward(described, x, op.codes, op.scale, op.bias, y, len(x))
     return y
 
 
@@ -109,7 +125,7 @@ def test_every_path_returns_the_bits_of_plain_c(path, problem):
     assert same_bits(forward(path, op, x), forward("plain", op, x))
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("weight_bits", BITS)
 @pytest.mark.parametrize("tokens", [1, 33])
 def test_inner_sums_are_exact(path, weight_bits, tokens):
@@ -123,7 +139,7 @@ def test_inner_sums_are_exact(path, weight_bits, tokens):
     assert torch.equal(forward(path, op, x), accumulators(layer, x)[:, 0].float())
 
 
-@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("weight", ["smallest", "largest"])
 def test_the_widest_group_does_not_overflow(path, weight):
     layer = BitLinear(1 << 16, 3, weight_bits=8, norm=False)
@@ -180,14 +196,13 @@ def test_several_threads_may_call_at_once():
     assert not wrong
 
 
-@pytest.mark.parametrize("m", [1, 128, 1000])
-def test_the_workspace_is_small(m):
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("m", [1, 128, 300])
+def test_the_workspace_is_small(path, m):
     op = NativeLinear(14336, 64, Scheme(1.58), bias=False)
     y = torch.empty(m, 64)
     described = layer_of(op.scheme, 14336, 64)
-    wanted = Library(FILE, available_paths()[0]).forward(
-        described, torch.zeros(m, 14336), op.codes, op.scale, None, y, m
-    )
+    wanted = Library(FILES[path], path).forward(described, torch.zeros(m, 14336), op.codes, op.scale, None, y, m)
     assert wanted <= WORKSPACE
 
 
