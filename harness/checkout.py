@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.claimed import YOUNG, abandoned, claim
+from harness.claimed import abandoned, claim
 from harness.errors import UsageError
 from harness.model import Revision
 
@@ -49,7 +49,7 @@ class Checkouts:
         self.repository = Path(_git(here, "rev-parse", "--show-toplevel", why="is in no git repository"))
         self.below = here.resolve().relative_to(self.repository.resolve())
         commits = [_resolve(self.repository, name) for name in (base, head)]
-        sweep()
+        _sweep()
         self._folder, self._held = claim(PREFIX)
         try:
             sides = zip(SIDES, (base, head), commits, strict=True)
@@ -85,9 +85,9 @@ class Checkouts:
         self.close()
 
 
-def sweep(young: float = YOUNG) -> None:
+def _sweep() -> None:
     """Remove the checkouts of gates that were killed, whatever repositories they are of."""
-    for folder in abandoned(PREFIX, young):
+    for folder in abandoned(PREFIX):
         _remove(folder)
 
 

@@ -2,7 +2,6 @@
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
@@ -12,23 +11,22 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK = "held"
-YOUNG = 60.0
-"""Seconds of age below which a folder is left alone: it may not be locked yet."""
+UNHELD = "new-"
 
 
 def claim(prefix: str) -> tuple[Path, FileIO]:
-    """A new folder, and the file that holds it for as long as it is open."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    file = FileIO(folder / LOCK, "w")
+    """A new folder, and the file that holds it for as long as it is open. It gets its name when it is held."""
+    made = Path(tempfile.mkdtemp(prefix=f"{UNHELD}{prefix}"))
+    file = FileIO(made / LOCK, "w")
     _lock(file)
-    return folder, file
+    return made.rename(made.with_name(made.name.removeprefix(UNHELD))), file
 
 
-def abandoned(prefix: str, young: float = YOUNG) -> Iterator[Path]:
+def abandoned(prefix: str) -> Iterator[Path]:
     """The folders of that prefix whose processes are gone. Other people's cannot be opened and are left out."""
     for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError), FileIO(folder / LOCK, "r+") as file:
-            if time.time() - folder.stat().st_mtime >= young and _lock(file):
+            if _lock(file):
                 yield folder
 
 
