@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 CHUNK = 1 << 20
-"""Bytes of the weights that are looked at after a visit, for want of time for all."""
+"""Bytes of the weights that are looked at after a visit, for want of time for all. It is all of a small layer."""
+MOST_CHUNKS = 8
+"""Parts of them, which may be as small as a scale."""
 LOOKED_AT = 1 << 16
 """Elements of an input or output that are looked at after a visit."""
 REFRESHED = 4
@@ -99,11 +101,17 @@ class Rotation:
         self._sums = [_sum(chunk) for chunk in self._chunks]
 
     def weights_changed(self) -> bool:
-        """Whether weights have moved since, or a part of them, chosen at random, holds other values."""
+        """Whether weights have moved since, or some of them, chosen at random, hold other values."""
         if self._where() != self._places:
             return True
-        number = self._random.randrange(len(self._chunks)) if self._chunks else 0
-        return bool(self._chunks) and _sum(self._chunks[number]) != self._sums[number]
+        looked = 0
+        for number in self._random.sample(range(len(self._chunks)), min(MOST_CHUNKS, len(self._chunks))):
+            if looked >= CHUNK:
+                break
+            if _sum(self._chunks[number]) != self._sums[number]:
+                return True
+            looked += self._chunks[number].nbytes
+        return False
 
     def _where(self) -> list[int]:
         return [tensor.data_ptr() for op in self._ops for tensor in weights(op)]
