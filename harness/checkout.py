@@ -12,11 +12,11 @@ from pathlib import Path
 from harness.claimed import abandoned, claim
 from harness.errors import UsageError
 from harness.model import Revision
+from harness.paired_run import SIDES
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""
 PREFIX = "bitbench-gate-"
-SIDES = ("base", "head")
 LOCKS = ("constraints", "requirements", ".lock", "-lock", "pyproject.toml", "setup.cfg", "setup.py", "environment.y")
 """Parts of the names of files that say what is installed."""
 BUILD_LIMIT = 1800.0

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from types import MappingProxyType
 from typing import Protocol
@@ -145,7 +145,7 @@ class LiveGate:
             began = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
             left = [duel for duel in duels if not self._recall(duel, number)]
-            with closing(self.controller.round(number, left) if left else _nothing()) as fought:
+            with closing(self.controller.round(number, left)) as fought:
                 for done, records in enumerate(fought, start=1 + len(duels) - len(left)):
                     keep(records)
                     self._take_in(records)
@@ -230,11 +230,6 @@ class LiveGate:
             ended = [record for record in mine if record.outcome not in ("measured", "skipped")]
             if mine and len(ended) == len(mine) and any(record.outcome == "measured" for record in theirs):
                 raise broken(side, f"no case of it can be measured: {ended[0].reason}")
-
-
-def _nothing() -> Generator[dict[Side, Record], None, None]:
-    """A round of which everything is known."""
-    yield from ()
 
 
 def broken(side: Side, reason: str) -> BitbenchError:

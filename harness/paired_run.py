@@ -66,7 +66,9 @@ class PairedController:
         self._workers: dict[Side, Resting] = {}
 
     def round(self, number: int, duels: Sequence[Duel]) -> Generator[dict[Side, Record], None, None]:
-        """The records of each duel in round `number`, in random order."""
+        """The records of each duel in round `number`, in random order. Without duels nobody is hired."""
+        if not duels:
+            return
         order = list(duels)
         rng = random.Random(f"{self.seed}/{number}")
         rng.shuffle(order)

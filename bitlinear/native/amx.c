@@ -54,8 +54,8 @@ AMX void amx_enter(void *kept) {
 AMX void amx_leave(const void *kept) { _tile_loadconfig(kept); }
 
 /* Adds 64 input features to the sums in registers 0 to 3: tokens 0-15 and 16-31, with the first and the second tile. */
-AMX static inline __attribute__((always_inline)) void step(const uint8_t *bytes, int64_t tile_bytes, int tiles,
-                                                           const int8_t *codes, int64_t stride, int tokens) {
+AMX ALWAYS void step(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
+                     int tokens) {
     _tile_loadd(4, codes, stride);
     _tile_loadd(6, bytes, BYTES);
     _tile_dpbsud(0, 4, 6);

@@ -21,6 +21,8 @@
 #define HAVE_AMX 0
 #endif
 
+#define ALWAYS static inline __attribute__((always_inline))
+
 enum { TILE = 16, CHUNK = 64, MOST_TOKENS = 32 };
 
 typedef enum { FLOAT32, BFLOAT16, FLOAT16, FLOAT64 } dtype;

@@ -8,8 +8,6 @@
 
 #include "kernels.h"
 
-#define ALWAYS static inline __attribute__((always_inline))
-
 static inline uint32_t bits_of(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);

@@ -79,11 +79,11 @@ def command(
     with errors_told(out, policy):
         chosen = _judged_metrics(metrics)
         tolerated = options.rules_of(rules, margin)
+        if resume and (base is None or out is None):
+            raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
         if base is None:
-            _refuse_to_resume(resume, "two stored runs have nothing to go on with; give --base REV and --out DIR too")
             outcome = _stored(what, out, chosen, tolerated)
         else:
-            _refuse_to_resume(resume and out is None, "needs --out DIR, the directory of the gate to go on with")
             outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
@@ -91,11 +91,6 @@ def command(
     if base is not None and form in ("text", "markdown"):
         click.echo(outcome.directory)
     return verdict.exit_code
-
-
-def _refuse_to_resume(wrong: bool, why: str) -> None:
-    if wrong:
-        raise UsageError(f"--resume: {why}")
 
 
 def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
