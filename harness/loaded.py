@@ -1,6 +1,8 @@
 """The files of a checkout that a process has loaded, each with a digest: what was measured, whatever git says."""
 
 import hashlib
+import re
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,12 @@ MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
 SHARED = (sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64")
 """Where libraries lie that both sides take from the same file."""
+ELF = b"\x7fELF\x02\x01"
+"""How a library of 64 bits, lowest byte first, begins."""
+ELF_HEADER, LOADED = 64, 1
+"""Its bytes; the type of a segment that is put into memory (System V ABI, chapter 5: PT_LOAD)."""
+BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0.{20}", re.DOTALL)
+"""The note NT_GNU_BUILD_ID: a digest of the file, so of every path in it."""
 
 
 def loaded(root: str, instead_of: str) -> Loaded:
@@ -53,4 +61,16 @@ def _libraries() -> Iterator[str]:
 
 
 def _digest(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    content = Path(file).read_bytes()
+    return hashlib.sha256(_code(content) if content.startswith(ELF) else content).hexdigest()
+
+
+def _code(library: bytes) -> bytes:
+    """What of it is put into memory: the debug information tells where it was built, so no two are the same."""
+    (start,), (size, count) = struct.unpack_from("<Q", library, 32), struct.unpack_from("<HH", library, 54)
+    parts = []
+    for number in range(count):
+        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", library, start + number * size)
+        if kind == LOADED:
+            parts.append(library[max(offset, ELF_HEADER) : offset + length])
+    return BUILD_ID.sub(b"", b"".join(parts))
