@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from unittest.mock import patch
 
-from harness import cli, store
+from harness import cli, staff, store
 from harness.commands import run
 from harness.model import Record
 from harness.process import WorkerProcess
@@ -28,9 +29,9 @@ def acknowledge(path: str) -> None:
 
 def main() -> int:
     worker, log, *arguments = sys.argv[1:]
-    run.DEFAULT_MODULE = "tests.harness.steadfast"
+    patch.object(run, "DEFAULT_MODULE", "tests.harness.steadfast").start()
     if worker == "swift":
-        run.WorkerProcess = partial(WorkerProcess, program="tests.harness.swift_worker")  # type: ignore[misc,assignment]  # stands in for the class
+        patch.object(staff, "WorkerProcess", partial(WorkerProcess, program="tests.harness.swift_worker")).start()
     acknowledge(log)
     return cli.main(arguments)
 

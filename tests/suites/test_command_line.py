@@ -34,7 +34,7 @@ def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("runs") / "small"
     names = "linear-fp32,linear-bf16,int8"
-    return out, bitbench("run", "quick", *TINY, "--impl", names, "--rounds", "3", "--out", out)
+    return out, bitbench("run", "quick", *TINY, "--impl", names, "--rounds", "2", "--out", out)
 
 
 def test_a_run_prints_its_table_and_last_its_directory(
@@ -44,9 +44,9 @@ def test_a_run_prints_its_table_and_last_its_directory(
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out)
     assert "linear-fp32" in done.stdout
-    assert "round 3" in done.stderr
+    assert "round 2" in done.stderr
     stored = store.load(out)
-    assert [record.outcome for record in stored.records] == ["measured"] * 9
+    assert [record.outcome for record in stored.records] == ["measured"] * 6
     assert {m.metric for record in stored.records for m in record.measurements} >= {
         "latency",
         "first_call",
@@ -174,14 +174,14 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> 
         "--impl",
         "linear-fp32,eager",
         "--rounds",
-        "4",
+        "3",
         "--out",
         str(out),
     ]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "round 3" in line:
+            if "round 2" in line:
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stderr.read()
@@ -189,14 +189,14 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> 
     assert f"bitbench run --resume --out {out}" in rest
     assert "Traceback" not in rest
     kept = store.load(out).records
-    assert {record.round for record in kept} == {0, 1}
+    assert {record.round for record in kept} == {0}
 
     resumed = bitbench("run", "--resume", "--out", out)
     assert resumed.returncode == 0, resumed.stderr
     records = store.load(out).records
     assert records[: len(kept)] == kept
     assert {(r.case.implementation, r.round) for r in records} == {
-        (name, number) for name in ("linear-fp32", "eager") for number in range(4)
+        (name, number) for name in ("linear-fp32", "eager") for number in range(3)
     }
 
 
@@ -217,11 +217,11 @@ def test_every_suite_runs(tmp_path: Path) -> None:
 
 
 def test_the_error_suite_measures_what_theory_predicts(tmp_path: Path) -> None:
-    axes = ("--axis", "weight_bits=1.58,4", "--axis", "activation_bits=8", "--axis", "groups=1,4")
+    axes = ("--axis", "weight_bits=1.58,4", "--axis", "activation_bits=8", "--axis", "groups=4")
     done = bitbench("run", "error", *axes, "--axis", "distribution=gaussian,laplace", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     records = store.load(tmp_path / "run").records
-    assert len(records) == 8
+    assert len(records) == 4
     for record in records:
         predicted = float(record.facts["predicted_sqnr"])
         assert record.values("error_sqnr")[0] == pytest.approx(predicted, abs=0.3)
