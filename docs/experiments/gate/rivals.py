@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from kind_of_machine import FIRST, kind_of_machine
 from neighbour import KINDS, neighbour
 
 from harness.gate_trials import Share
@@ -111,6 +112,7 @@ class Line(msgspec.Struct, frozen=True):
     """The case that is; empty for the same code."""
     seconds: float
     neighbour: str = ""
+    machine: str = FIRST
 
 
 def main() -> None:
@@ -137,7 +139,7 @@ def main() -> None:
             change(repository, {target: given.slower} if target else {})
             for tool in random.sample(list(TOOLS), len(TOOLS)):
                 red, seconds = judged(tool, repository, given.neighbour, took[tool] / 2)
-                line = Line(tool, given.slower, tuple(red), target, seconds, given.neighbour)
+                line = Line(tool, given.slower, tuple(red), target, seconds, given.neighbour, kind_of_machine())
                 with given.record.open("ab") as file:
                     file.write(msgspec.json.encode(line) + b"\n")
                 print(line, file=sys.stderr)

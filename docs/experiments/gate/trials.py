@@ -8,11 +8,13 @@ import argparse
 import random
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
 from harness.commands.run import available_memory
@@ -58,6 +60,7 @@ class Line(msgspec.Struct, frozen=True):
     experiment: str
     number: int
     trial: Trial
+    machine: str = FIRST
 
 
 def read(record: Path) -> list[Line]:
@@ -74,13 +77,14 @@ def main() -> None:
     words.add_argument("--experiment", choices=EXPERIMENTS)
     words.add_argument("--times", type=int, default=1, help="so many gates more")
     words.add_argument("--table", action="store_true")
+    words.add_argument("--machine", default="", help="of the table: only gates of machines whose kind has this in it")
     given = words.parse_args()
     if given.table:
-        print(table(read(given.record)))
+        print(table([line for line in read(given.record) if given.machine in line.machine]))
         return
     for _ in range(given.times):
         number = sum(line.experiment == given.experiment for line in read(given.record))
-        line = Line(given.experiment, number, one(EXPERIMENTS[given.experiment], number))
+        line = Line(given.experiment, number, one(EXPERIMENTS[given.experiment], number), kind_of_machine())
         with given.record.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
         print(f"{given.experiment} {number}: {told(line.trial)}", file=sys.stderr)
@@ -111,6 +115,7 @@ def told(trial: Trial) -> str:
 def table(lines: Sequence[Line]) -> str:
     """What became of the gates, one row an experiment."""
     rows = ["| experiment | gates | what was asked | so it was | rounds | seconds |", "|---|---|---|---|---|---|"]
+    machines = Counter(line.machine for line in lines)
     for name in EXPERIMENTS:
         trials = [line.trial for line in lines if line.experiment == name]
         if trials:
@@ -118,7 +123,8 @@ def table(lines: Sequence[Line]) -> str:
             seconds = statistics.median(trial.seconds for trial in trials)
             for asked, found in questions(name, trials):
                 rows.append(f"| {name} | {len(trials)} | {asked} | {found} | {rounds:g} | {seconds:.0f} |")
-    return "\n".join(rows)
+    held = (f"{count} of these gates were held on: {machine}" for machine, count in machines.items())
+    return "\n".join([*rows, "", *held])
 
 
 def questions(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
