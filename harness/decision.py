@@ -1,10 +1,11 @@
 """The gate's decision: rounds in, verdicts out, look by look. Pure, and the same live and when a run is read back.
 
-A family of cases is looked at after planned numbers of rounds. At each look a case that is open is accused when a t
-test on its rounds says that it is slower than its limit, by Holm's procedure over the family (Holm 1979, "A simple
-sequentially rejective multiple test procedure"), and acquitted when a t test says that it is not. The levels are split
-evenly over the looks, which holds whatever the looks have in common (Bonferroni). An accused case is red only when the
-rounds that were taken after the accusation, by fresh processes, alone say the same; until then it goes on.
+A family of cases is looked at after planned numbers of rounds, and once more where the time is over between two looks:
+that one takes the place of those that do not come. At each look a case that is open is accused when a t test on its
+rounds says that it is slower than its limit, by Holm's procedure over the family (Holm 1979, "A simple sequentially
+rejective multiple test procedure"), and acquitted when a t test says that it is not. The levels are split evenly over
+the looks, which holds whatever the looks have in common (Bonferroni). An accused case is red only when the rounds that
+were taken after the accusation, by fresh processes, alone say the same; until then it goes on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -54,9 +55,11 @@ class Course:
         return max(look.rounds for look in self.looks if look.state == "accused" and look.above_level > 0)
 
 
-def planned(rules: Rules, reached: int) -> tuple[int, ...]:
-    """The looks at rounds of which there are `reached`: those planned, and one at the end that confirms."""
-    return tuple(look for look in (*rules.looks, rules.looks[-1] + CONFIRMING) if look <= reached)
+def looks_until(rules: Rules, reached: int) -> tuple[int, ...]:
+    """The looks at `reached` rounds: those planned, one that confirms, and one where the time was over."""
+    planned = (*rules.looks, rules.looks[-1] + CONFIRMING)
+    end = min(reached, planned[-1])
+    return (*(look for look in planned if look < end), end) if end >= planned[0] else ()
 
 
 def deliberate(
@@ -64,7 +67,7 @@ def deliberate(
 ) -> dict[str, Course]:
     """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
     courses = {name: Course(limits[name]) for name in taken}
-    for rounds in planned(rules, reached):
+    for rounds in looks_until(rules, reached):
         shifts = {
             name: Shift.paired([log for number, log in taken[name].items() if number < rounds])
             for name, course in courses.items()

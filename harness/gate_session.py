@@ -15,7 +15,7 @@ from harness.gate import Judgement
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.measure import ORDER
 from harness.model import Aim, Budget, Request, Revision, Run
-from harness.paired_run import SIDES, Leave, PairedController, Resting, Side
+from harness.paired_run import SIDES, Leave, Paired, PairedController, Side
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Loaded
 from harness.rules import Rules
@@ -75,7 +75,7 @@ class Session:
                 sources = Sources(checkout.folders(checkouts.below), str(checkouts.repository))
                 staffs[side] = self._hire(side, sources)
 
-            def ask(_: int, side: Side, worker: Resting) -> None:
+            def ask(_: int, side: Side, worker: Paired) -> None:
                 if side not in self.loaded and isinstance(worker, WorkerProcess):
                     with suppress(WorkerLostError):  # its records are made: that it died since then costs a note
                         self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from harness.compare import match
-from harness.decision import CONFIRMING
+from harness.decision import CONFIRMING, FRESH
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import SENTINEL, Judgement, judge
 from harness.model import Case, Record, Request
@@ -122,7 +122,7 @@ class LiveGate:
         is over before every case had a round.
         """
         waiting: Sequence[Duel] = self.duels
-        while waiting and self.now() < self._deadline and self._has_time_for(waiting):
+        while waiting and self.now() < self._deadline:
             if not self._rounds(waiting, watcher, keep):
                 break
             judgement = self.judge()
@@ -153,10 +153,11 @@ class LiveGate:
                     if self.now() >= self._deadline:
                         self._require_all(number, done, len(duels))
                         return False
-            self._spent += self.now() - began
-            self._fought += len(left)
             if number == 0:
                 self._reject_broken_sides()
+            else:  # the first one also counts bytes, and compiles
+                self._spent += self.now() - began
+                self._fought += len(left)
         return True
 
     def _has_cases(self) -> bool:
@@ -191,26 +192,30 @@ class LiveGate:
         later = [look for look in self.rules.looks if look > self.reached]
         return later[0] if later else self.rules.looks[-1] + CONFIRMING
 
-    def _has_time_for(self, waiting: Sequence[Duel]) -> bool:
-        """Whether the rounds until the next look will probably be over in time; always before the first."""
-        if not self._fought:
-            return True
-        turns = sum(duel.is_timed and duel.case not in self._over for duel in waiting) * (
-            self._next_look() - self.reached
-        )
-        return self.now() + turns * self._spent / self._fought <= self._deadline
+    def _has_time_for(self, duels: Sequence[Duel], rounds: int) -> bool:
+        """Whether so many rounds of them will probably be over in time."""
+        a_duel = self._spent / self._fought if self._fought else 0.0
+        return self.now() + rounds * len(duels) * a_duel <= self._deadline
 
     def _going_on(self, judgement: Judgement) -> list[Duel]:
-        """The duels that another look can change. Sentinels ride along."""
+        """The duels that another look can change. Sentinels ride along.
+
+        Everybody goes on for the geometric mean, unless the time is too short for that and better spent on the cases
+        that are open.
+        """
         if judgement.invalid or self.reached >= self.rules.looks[-1] + CONFIRMING:
             return []
         mean, red = judgement.geometric_mean, any(one and one.word == "regressed" for one in judgement.verdicts)
         # Where a case is red, what all of them together say changes nothing any more.
-        everybody = mean is not None and self._is_open(mean) and not red
+        of_all = mean is not None and self._is_open(mean) and not red
         open_cases = {one.case.name for one in judgement.verdicts if one and one.looks and self._is_open(one)}
         accused = {one.case.name for one in judgement.sentinels if one.looks and one.looks[-1].state == "accused"}
         timed = [duel for duel in self.duels if duel.is_timed and duel.case not in self._over]
-        cases = [duel for duel in timed if everybody or duel.case.name in open_cases]
+        cases = [duel for duel in timed if duel.case.name in open_cases]
+        if of_all:
+            rounds = FRESH if mean and mean.looks[-1].state == "accused" else self._next_look() - self.reached
+            if not cases or self._has_time_for(timed, rounds):
+                return timed
         if not cases and not accused:
             return []
         watched = _sentinel_suites(self.duels)

@@ -1,6 +1,10 @@
 """Which core each thread of a worker runs on, where that can be said."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+PLACES = "OMP_PLACES"
 
 
 def bound() -> dict[str, str]:
@@ -13,4 +17,22 @@ def bound() -> dict[str, str]:
     if not hasattr(os, "sched_getaffinity"):
         return {}
     places = ",".join(f"{{{core}}}" for core in sorted(os.sched_getaffinity(0)))
-    return {"OMP_PROC_BIND": "true", "OMP_PLACES": places}
+    return {"OMP_PROC_BIND": "true", PLACES: places}
+
+
+@contextmanager
+def unbound(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Inside, this thread may run on every core that `bound` has named, and back to where it was at the end.
+
+    For what is not timed: the main threads of two workers that build at the same time are bound to the same core.
+    """
+    cores = environment.get(PLACES, "").replace("{", "").replace("}", "")
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

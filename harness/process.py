@@ -72,6 +72,7 @@ class WorkerProcess:
     ) -> None:
         self._memory_limit = memory_limit
         self._asked = 0
+        self._suspended = 0.0
         self._reply = b""
         self._hung_up = False
         self._resting = False
@@ -117,9 +118,18 @@ class WorkerProcess:
 
         The time that the machine is suspended does not count, but the answer then has a warning.
         """
-        before = suspended()
-        answer = self._exchange(question, Answer, limit)
-        if (asleep := suspended() - before) < SUSPENSION:
+        self.put(question)
+        return self.reply(limit)
+
+    def put(self, question: Question) -> None:
+        """Put a question and wait for nothing: `reply` has the answer. Raises WorkerLostError when it is gone."""
+        self._suspended = suspended()
+        self._send(question)
+
+    def reply(self, limit: float) -> Answer:
+        """The answer to what was put, as of `ask`. The limit counts from here."""
+        answer = self._receive(Answer, limit)
+        if (asleep := suspended() - self._suspended) < SUSPENSION:
             return answer
         doubt = f"the machine was suspended for {asleep:.0f} s meanwhile: measure this case again"
         return msgspec.structs.replace(answer, warnings=(*answer.warnings, doubt))
@@ -140,6 +150,10 @@ class WorkerProcess:
         self._resting = False
 
     def _exchange(self, question: Question, kind: type[Reply], limit: float) -> Reply:
+        self._send(question)
+        return self._receive(kind, limit)
+
+    def _send(self, question: Question) -> None:
         self._wake()
         self._listen(0)
         self._said, self._output = b"", 0
@@ -148,6 +162,8 @@ class WorkerProcess:
             self._requests.write(b"%d %s\n" % (self._asked, encode(question)))
         except BrokenPipeError:
             raise self._lost() from None
+
+    def _receive(self, kind: type[Reply], limit: float) -> Reply:
         line = self._read_line(limit)
         number, _, reply = line.partition(b" ")
         try:

@@ -86,7 +86,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """The rules, as a gate declares them before it measures."""
         planned, fresh = ", ".join(map(str, self.looks)), _percent(self.unconfirmed)
         return (
-            f"one value a round, a fresh pair of processes: the log ratio of head to base; looks after {planned}",
+            f"one value a round, a fresh pair of processes: the log ratio of head to base; looks after {planned},"
+            " and when the time is over",
             f"red: slower than {_percent(self.margin)} and {self.floor * 1e6:g} us by a t test, Holm over the cases,"
             f" {_percent(self.false_red)} split over the looks, and again at {fresh} by the rounds after that alone",
             f"ok: not slower than that, at {_percent(self.false_ok)} a case split over the looks",

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -29,6 +30,7 @@ from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
 from harness.noise import Lookout
 from harness.pipes import claim_pipes, serve
+from harness.placement import unbound
 from harness.protocol import (
     Accuracy,
     Answer,
@@ -106,7 +108,8 @@ class Worker:
             _use_threads(int(question.case.params.get("threads", 0)))
         builds = isinstance(question, Prepare | Probe | Memory)
         self._guard.begin(thorough=builds)
-        answer = self._of_contestants(question)
+        with unbound() if builds else nullcontext():
+            answer = self._of_contestants(question)
         if os.getpid() != self._process:
             os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
         return with_findings(answer, self._guard.end(thorough=builds))

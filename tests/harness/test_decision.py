@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.decision import CONFIRMING, ONCE, Course, Rounds, deliberate, improved, judged_once, mean_of, planned
+from harness.decision import CONFIRMING, ONCE, Course, Rounds, deliberate, improved, judged_once, looks_until, mean_of
 from harness.rules import Rules, looks_up_to
 from harness.shift import POWER, Shift
 
@@ -93,11 +93,18 @@ def test_the_rounds_needed_are_enough_and_one_less_are_not() -> None:
     assert shift.rounds_needed(shift.mean, 0.01) == 1000
 
 
-def test_the_looks_are_those_planned_and_one_that_confirms() -> None:
-    assert planned(RULES, 3) == ()
-    assert planned(RULES, 19) == (4, 6, 9, 14)
-    assert planned(RULES, 100) == (4, 6, 9, 14, 20, 25)
-    assert planned(Rules(looks=looks_up_to(4)), 100) == (4, 9)
+def test_the_looks_are_those_planned_one_that_confirms_and_one_where_the_time_ended_it() -> None:
+    assert looks_until(RULES, 3) == ()
+    assert looks_until(RULES, 14) == (4, 6, 9, 14)
+    assert looks_until(RULES, 19) == (4, 6, 9, 14, 19)
+    assert looks_until(RULES, 23) == (4, 6, 9, 14, 20, 23)
+    assert looks_until(RULES, 100) == (4, 6, 9, 14, 20, 25)
+    assert looks_until(Rules(looks=looks_up_to(4)), 100) == (4, 9)
+
+
+@given(st.integers(0, LAST))
+def test_the_error_budget_is_enough_for_every_look_that_decides(reached: int) -> None:
+    assert sum(look <= RULES.looks[-1] for look in looks_until(RULES, reached)) <= len(RULES.looks)
 
 
 def test_a_case_is_red_only_when_fresh_rounds_say_so_too() -> None:
@@ -170,7 +177,7 @@ spread = st.dictionaries(
 ).map(lambda drawn: {name: rounds(mean, noise, LAST, seed) for name, (mean, noise, seed) in drawn.items()})
 
 
-@given(families | spread, st.sampled_from(planned(RULES, LAST)))
+@given(families | spread, st.sampled_from(looks_until(RULES, LAST)))
 def test_what_is_settled_stays_settled(taken: dict[str, Rounds], reached: int) -> None:
     early, late = decide(taken, reached), decide(taken)
     for name, course in early.items():

@@ -69,16 +69,23 @@ class FakeWorker:
         self.scene, self.side, self.round = scene, side, scene.round
         self.prepared: set[Case] = set()
         self.resting = self.closed = False
+        self.asked: Question | None = None
 
     def rest(self) -> None:
         self.resting = True
 
-    def ask(self, question: Question, limit: float) -> Answer:
+    def put(self, question: Question) -> None:
         assert not self.closed
-        self.resting = False
-        if isinstance(question, Time | Look):
+        assert self.asked is None, "one question at a time"
+        self.resting, self.asked = False, question
+        self.scene.at_once.append({worker.side for worker in self.scene.workers if worker.asked})
+
+    def reply(self, limit: float) -> Answer:
+        question, self.asked = self.asked, None
+        assert question is not None
+        if isinstance(question, Accuracy | Time | Look):
             others = [worker for worker in self.scene.workers if worker is not self and not worker.closed]
-            assert all(worker.resting for worker in others), "somebody else may compute"
+            assert all(worker.resting and not worker.asked for worker in others), "somebody else may compute"
         self.scene.log.append((self.side, question))
         if (answer := self.scene.misbehave(self.side, question, self.round)) is not None:
             return answer
@@ -102,8 +109,12 @@ class FakeWorker:
                 return Answer(noise={"canary": 0.0005})
         raise AssertionError(question)
 
+    def ask(self, question: Question, limit: float) -> Answer:
+        self.put(question)
+        return self.reply(limit)
+
     def close(self) -> None:
-        self.closed = True
+        self.closed, self.asked = True, None
 
 
 def description(*implementations: str) -> Description:
@@ -129,6 +140,7 @@ class Scene:
     ) -> None:
         self.clock, self.round = FakeClock(), -1
         self.log: list[tuple[Side, Question]] = []
+        self.at_once: list[set[Side]] = []
         self.workers: list[FakeWorker] = []
         self.latency, self.misbehave, self.values = latency, misbehave, values or {}
         self.rules = rules or Rules()
@@ -219,6 +231,13 @@ def test_visits_go_abba_or_baab_over_both_sides_with_one_loop_count() -> None:
         assert len({question.iterations for _, question in visits if question.case == case}) == 1
     timings = [m for one in scene.kept for r in one.values() for m in r.measurements if m.metric == "latency"]
     assert all(m.iterations > 1 and len(m.blocks) == len(m.values) for m in timings)
+
+
+def test_both_sides_build_at_the_same_time() -> None:
+    scene = Scene()
+    scene.run()
+    building = [question for _, question in scene.log if isinstance(question, Prepare | Memory)]
+    assert sum(sides == set(SIDES) for sides in scene.at_once) == len(building) / 2
 
 
 def test_exact_metrics_are_measured_in_the_first_round_and_every_answer_is_judged_in_each() -> None:
@@ -475,11 +494,31 @@ def test_time_that_is_over_before_every_case_was_measured_is_no_pass_either(metr
     assert all(worker.closed for worker in scene.workers)
 
 
-def test_rounds_that_would_not_be_over_in_time_are_not_begun() -> None:
-    scene = Scene(changed(a=1.01, b=1.01), rules=Rules(margin=0.2), budget=8.0)
+def test_where_the_time_is_over_between_two_looks_there_is_one_more() -> None:
+    scene = Scene(changed(a=1.03, b=1.03), rules=Rules(looks=(4, 20), geometric_mean=0.5), budget=12.0)
+    verdicts = {one.case.implementation: one for one in scene.run().verdicts if one and one.metric == "latency"}
+    assert 4 < scene.gate.reached < 20
+    assert [look.rounds for look in verdicts["a"].looks] == [4, scene.gate.reached]
+
+
+@pytest.mark.parametrize(("budget", "going_on"), [(0.0, 5), (9.0, 3)])
+def test_cases_that_are_open_come_before_the_geometric_mean_where_the_time_is_short(
+    budget: float, going_on: int
+) -> None:
+    scene = Scene(changed(a=1.005, b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30]), budget=budget)
     scene.run()
-    assert scene.gate.reached == 4
-    assert scene.clock() < 8.0
+    assert scene.looks[0] == (4, going_on)
+    assert rounds_of(scene, "b") > 4
+    assert (rounds_of(scene, "a") == 4) == (going_on == 3)
+
+
+def test_everybody_goes_on_as_long_as_an_accused_geometric_mean_can_still_be_confirmed() -> None:
+    scene = Scene(changed(a=1.02, b=[1.04, 1.06]), rules=Rules(margin=0.05, looks=(4, 20)), budget=14.0)
+    judgement = scene.run()
+    assert scene.looks[0] == (4, 5)
+    assert judgement.geometric_mean is not None
+    assert [look.state for look in judgement.geometric_mean.looks] == ["accused", "regressed"]
+    assert scene.gate.reached < 20
 
 
 @pytest.mark.parametrize(

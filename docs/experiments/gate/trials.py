@@ -19,6 +19,7 @@ from neighbour import neighbour
 
 from harness.commands.run import available_memory
 from harness.commands.selftest_gate import SIX
+from harness.environment import revision
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Share, Trial, by_case, cases_of, hold, round_noise, share
 from harness.injection import Injection
@@ -61,6 +62,8 @@ class Line(msgspec.Struct, frozen=True):
     number: int
     trial: Trial
     machine: str = FIRST
+    revision: str = ""
+    """The commit of the gate itself; the oldest gates are without one."""
 
 
 def read(record: Path) -> list[Line]:
@@ -78,13 +81,16 @@ def main() -> None:
     words.add_argument("--times", type=int, default=1, help="so many gates more")
     words.add_argument("--table", action="store_true")
     words.add_argument("--machine", default="", help="of the table: only gates of machines whose kind has this in it")
+    words.add_argument("--named", action="store_true", help="of the table: only gates that name their commit")
     given = words.parse_args()
     if given.table:
-        print(table([line for line in read(given.record) if given.machine in line.machine]))
+        shown = [line for line in read(given.record) if given.machine in line.machine]
+        print(table([line for line in shown if line.revision or not given.named]))
         return
     for _ in range(given.times):
         number = sum(line.experiment == given.experiment for line in read(given.record))
-        line = Line(given.experiment, number, one(EXPERIMENTS[given.experiment], number), kind_of_machine())
+        trial = one(EXPERIMENTS[given.experiment], number)
+        line = Line(given.experiment, number, trial, kind_of_machine(), revision().commit[:7])
         with given.record.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
         print(f"{given.experiment} {number}: {told(line.trial)}", file=sys.stderr)
