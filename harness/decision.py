@@ -4,8 +4,9 @@ A family of cases is looked at after planned numbers of rounds, and once more wh
 that one takes the place of those that do not come. At each look a case that is open is accused when a t test on its
 rounds says that it is slower than its limit, by Holm's procedure over the family (Holm 1979, "A simple sequentially
 rejective multiple test procedure"), and acquitted when a t test says that it is not. The levels are split evenly over
-the looks, which holds whatever the looks have in common (Bonferroni). An accused case is red only when the rounds that
-were taken after the accusation, by fresh processes, alone say the same; until then it goes on.
+the looks, which holds whatever the looks have in common (Bonferroni). To acquit, the last one may also use what is left
+by those that do not come. An accused case is red only when the rounds that were taken after the accusation, by fresh
+processes, alone say the same; until then it goes on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -63,17 +64,20 @@ def looks_until(rules: Rules, reached: int) -> tuple[int, ...]:
 
 
 def deliberate(
-    taken: Mapping[str, Rounds], limits: Mapping[str, float], rules: Rules, reached: int
+    taken: Mapping[str, Rounds], limits: Mapping[str, float], rules: Rules, reached: int, is_over: bool = True
 ) -> dict[str, Course]:
     """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
     courses = {name: Course(limits[name]) for name in taken}
-    for rounds in looks_until(rules, reached):
+    looks = looks_until(rules, reached)
+    for number, rounds in enumerate(looks):
+        unused = len(rules.looks) - len(looks) if is_over and number == len(looks) - 1 else 0
+        ok_level = rules.ok_level * (1 + max(0, unused))
         shifts = {
             name: Shift.paired([log for number, log in taken[name].items() if number < rounds])
             for name, course in courses.items()
             if not course.is_settled
         }
-        courses |= _looked_at(courses, shifts, taken, rules, rounds)
+        courses |= _looked_at(courses, shifts, taken, rules, rounds, ok_level)
     return courses
 
 
@@ -83,6 +87,7 @@ def _looked_at(
     taken: Mapping[str, Rounds],
     rules: Rules,
     rounds: int,
+    ok_level: float,
 ) -> dict[str, Course]:
     """The courses that go on, one look later."""
     deciding = rounds <= rules.looks[-1]
@@ -100,11 +105,11 @@ def _looked_at(
             state = "regressed"
         elif confirmed[name] == "waiting" or (deciding and above[name] <= level):
             state = "accused"
-        elif deciding and below <= rules.ok_level:
+        elif deciding and below <= ok_level:
             state = "ok"
         else:
             state = "open"
-        look = Look(rounds, shift.mean, shift.half_width(LOOKED_AT), above[name], level, below, rules.ok_level, state)
+        look = Look(rounds, shift.mean, shift.half_width(LOOKED_AT), above[name], level, below, ok_level, state)
         later[name] = Course(courses[name].limit, (*courses[name].looks, look), shift)
     return later
 

@@ -72,11 +72,18 @@ def judge_runs(
     return judge(pairs, differing, rules or Rules(), max(rounds, default=0) if paired else None)
 
 
-def judge(pairs: Sequence[Pair], differing: Sequence[str], rules: Rules, reached: int | None = None) -> Judgement:
+def judge(
+    pairs: Sequence[Pair],
+    differing: Sequence[str],
+    rules: Rules,
+    reached: int | None = None,
+    is_over: bool = True,
+) -> Judgement:
     """The verdicts on all pairs.
 
     `differing` says why latencies of the two machines may not be compared; it is empty when they may be. `reached` is
     the number of rounds of a gate whose sides took turns, and None for runs that were measured each by itself.
+    `is_over` says that there will be no more of them.
     """
     at_once = {(pair.case.name, pair.metric.name): _at_once(pair, differing, rules) for pair in pairs}
     timed = [
@@ -84,7 +91,7 @@ def judge(pairs: Sequence[Pair], differing: Sequence[str], rules: Rules, reached
     ]
     cases = [pair for pair in timed if not is_sentinel(pair)]
     watched = [pair for pair in timed if is_sentinel(pair) and pair.metric.name == "latency"]
-    sentinels = moved(watched, rules, reached)
+    sentinels = moved(watched, rules, reached, is_over)
     invalid = _invalid(sentinels)
     judged: dict[tuple[str, str], Verdict] = {}
     mean = None
@@ -98,8 +105,9 @@ def judge(pairs: Sequence[Pair], differing: Sequence[str], rules: Rules, reached
     else:
         for metric in {pair.metric.name: None for pair in cases}:
             family = [pair for pair in cases if pair.metric.name == metric]
-            judged |= {(name, metric): verdict for name, verdict in judge_timings(family, rules, reached).items()}
-        mean = judge_mean([pair for pair in cases if pair.metric.name == "latency"], rules, reached)
+            timings = judge_timings(family, rules, reached, is_over)
+            judged |= {(name, metric): verdict for name, verdict in timings.items()}
+        mean = judge_mean([pair for pair in cases if pair.metric.name == "latency"], rules, reached, is_over)
     verdicts = [judged.get(key) or verdict for key, verdict in at_once.items()]
     return Judgement(pairs, verdicts, differing, rules, mean, sentinels)
 

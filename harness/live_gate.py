@@ -125,16 +125,16 @@ class LiveGate:
         while waiting and self.now() < self._deadline:
             if not self._rounds(waiting, watcher, keep):
                 break
-            judgement = self.judge()
+            judgement = self.judge(is_over=False)
             waiting = self._going_on(judgement)
             watcher.looked(self.reached, judgement, len(waiting))
         return self.judge()
 
-    def judge(self) -> Judgement:
-        """What the rounds so far say."""
+    def judge(self, is_over: bool = True) -> Judgement:
+        """What the rounds so far say; more may come unless it is over."""
         base, head = (results(self.records[side]) for side in SIDES)
         pairs = match(base, head, self.metrics, paired=True)
-        return judge(pairs, (), self.rules, self.reached)
+        return judge(pairs, (), self.rules, self.reached, is_over)
 
     def _rounds(self, waiting: Sequence[Duel], watcher: Watcher, keep: Callable[[Mapping[Side, Record]], None]) -> bool:
         """Measure until the next look; False when the time was over before."""
@@ -150,7 +150,7 @@ class LiveGate:
                     keep(records)
                     self._take_in(records)
                     watcher.fought(number, done, len(duels), records)
-                    if self.now() >= self._deadline:
+                    if not self._has_time_for(duels[:1], 1):
                         self._require_all(number, done, len(duels))
                         return False
             if number == 0:
@@ -195,7 +195,7 @@ class LiveGate:
     def _has_time_for(self, duels: Sequence[Duel], rounds: int) -> bool:
         """Whether so many rounds of them will probably be over in time."""
         a_duel = self._spent / self._fought if self._fought else 0.0
-        return self.now() + rounds * len(duels) * a_duel <= self._deadline
+        return self.now() + rounds * len(duels) * a_duel < self._deadline
 
     def _going_on(self, judgement: Judgement) -> list[Duel]:
         """The duels that another look can change. Sentinels ride along.

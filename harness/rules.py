@@ -90,7 +90,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
             " and when the time is over",
             f"red: slower than {_percent(self.margin)} and {self.floor * 1e6:g} us by a t test, Holm over the cases,"
             f" {_percent(self.false_red)} split over the looks, and again at {fresh} by the rounds after that alone",
-            f"ok: not slower than that, at {_percent(self.false_ok)} a case split over the looks",
+            f"ok: not slower than that, at {_percent(self.false_ok)} a case split over the looks; the last has what is"
+            " left of it",
             f"geometric mean of all cases: the same, against {_percent(self.geometric_mean)}",
             *(f"{a.match}: {_percent(a.margin)}, because {a.reason}" for a in self.allowances),
         )

@@ -1,7 +1,7 @@
 """Verdicts on what varies from call to call: from rounds of both sides, by way of the decision, to words.
 
 `reached` is everywhere the number of rounds of a gate whose sides took turns, and None for runs that were measured
-each by itself.
+each by itself. `is_over` says that it has no more rounds: its last look may then use what is left of the error budget.
 """
 
 import math
@@ -42,10 +42,10 @@ class Trial:
         return Trial(self.limit, {number: -log for number, log in self.rounds.items()}, shift)
 
 
-def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> dict[str, Verdict]:
+def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> dict[str, Verdict]:
     """By case name: the verdicts on one sampled metric of cases that both sides measured."""
     trials = {pair.case.name: _trial(pair, rules, reached) for pair in pairs}
-    courses = _courses(trials, rules, reached)
+    courses = _courses(trials, rules, reached, is_over)
     faster = improved(courses, rules)
     verdicts = {}
     for pair in pairs:
@@ -55,7 +55,7 @@ def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> d
     return verdicts
 
 
-def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> Verdict | None:
+def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> Verdict | None:
     """The verdict on the geometric mean of the latencies of all cases; None where there are not two that have one."""
     if len(pairs) < 2:
         return None
@@ -65,7 +65,7 @@ def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> Verd
     else:
         rounds = mean_of([_logs(pair) for pair in pairs])
         trial = Trial(limit, rounds, Shift.paired(list(rounds.values())))
-    courses = _courses({"": trial}, rules, reached)
+    courses = _courses({"": trial}, rules, reached, is_over)
     word, family = _word(courses[""], bool(improved(courses, rules)), reached), _Family(rules, 1, reached)
     words = _in_words(trial.shift)
     ending = family.ending(courses[""], trial, word)
@@ -73,11 +73,11 @@ def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> Verd
     return family.detailed(verdict, courses[""], trial)
 
 
-def moved(pairs: Sequence[Pair], rules: Rules, reached: int | None) -> tuple[Verdict, ...]:
+def moved(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> tuple[Verdict, ...]:
     """The verdicts on sentinels, which are to be neither slower nor faster: `regressed` means that one has moved."""
     trials = {pair.case.name: _trial(pair, rules, reached) for pair in pairs}
     both = trials | {name + _FASTER: trial.reversed for name, trial in trials.items()}
-    courses = _courses(both, rules, reached)
+    courses = _courses(both, rules, reached, is_over)
     verdicts = []
     for pair in pairs:
         name = pair.case.name
@@ -152,10 +152,10 @@ class _Family:
         return shift.rounds_needed(limit, self.ok_level if shift.mean < limit else self.red_level)
 
 
-def _courses(trials: Mapping[str, Trial], rules: Rules, reached: int | None) -> dict[str, Course]:
+def _courses(trials: Mapping[str, Trial], rules: Rules, reached: int | None, is_over: bool) -> dict[str, Course]:
     limits = {name: trial.limit for name, trial in trials.items()}
     if reached is not None:
-        return deliberate({name: trial.rounds for name, trial in trials.items()}, limits, rules, reached)
+        return deliberate({name: trial.rounds for name, trial in trials.items()}, limits, rules, reached, is_over)
     shifts = {name: trial.shift for name, trial in trials.items() if trial.shift}
     return {name: Course(limit) for name, limit in limits.items()} | judged_once(shifts, limits)
 

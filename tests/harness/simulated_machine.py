@@ -231,7 +231,7 @@ class Suites:
             states[suite, -1] = self._decided(rounds, self.rules.geometric_mean, look)[""].state
 
     def _decided(self, rounds: Mapping[str, Rounds], margin: float, look: int) -> dict[str, Course]:
-        return deliberate(rounds, dict.fromkeys(rounds, math.log1p(margin)), self.rules, look)
+        return deliberate(rounds, dict.fromkeys(rounds, math.log1p(margin)), self.rules, look, is_over=False)
 
 
 def _by_round(taken: np.ndarray, look: int) -> dict[str, Rounds]:

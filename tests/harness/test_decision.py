@@ -29,8 +29,10 @@ def rounds(mean: float, noise: float = 0.01, count: int = LAST, seed: int = 0) -
     return {number: mean + signs[number] * noise * (1 + 0.1 * rng.random()) for number in range(count)}
 
 
-def decide(taken: Mapping[str, Rounds], reached: int = LAST, rules: Rules = RULES) -> dict[str, Course]:
-    return deliberate(taken, dict.fromkeys(taken, MARGIN), rules, reached)
+def decide(
+    taken: Mapping[str, Rounds], reached: int = LAST, rules: Rules = RULES, is_over: bool = True
+) -> dict[str, Course]:
+    return deliberate(taken, dict.fromkeys(taken, MARGIN), rules, reached, is_over)
 
 
 def states(course: Course) -> list[str]:
@@ -105,6 +107,17 @@ def test_the_looks_are_those_planned_one_that_confirms_and_one_where_the_time_en
 @given(st.integers(0, LAST))
 def test_the_error_budget_is_enough_for_every_look_that_decides(reached: int) -> None:
     assert sum(look <= RULES.looks[-1] for look in looks_until(RULES, reached)) <= len(RULES.looks)
+    for is_over in (True, False):
+        course = decide({"a": dict.fromkeys(range(LAST), MARGIN)}, reached, is_over=is_over)["a"]
+        spent = sum(look.below_level for look in course.looks if look.rounds <= RULES.looks[-1])
+        assert spent <= RULES.false_ok * 1.000001
+        assert not is_over or not course.looks or spent == pytest.approx(RULES.false_ok)
+
+
+def test_what_looks_that_do_not_come_would_have_used_is_the_last_ones() -> None:
+    uncertain = {number: 0.012 + 0.02 * (-1) ** number for number in range(LAST)}
+    assert decide({"a": uncertain}, 10, is_over=False)["a"].state == "open"
+    assert decide({"a": uncertain}, 10)["a"].state == "ok"
 
 
 def test_a_case_is_red_only_when_fresh_rounds_say_so_too() -> None:
@@ -179,7 +192,7 @@ spread = st.dictionaries(
 
 @given(families | spread, st.sampled_from(looks_until(RULES, LAST)))
 def test_what_is_settled_stays_settled(taken: dict[str, Rounds], reached: int) -> None:
-    early, late = decide(taken, reached), decide(taken)
+    early, late = decide(taken, reached, is_over=False), decide(taken)
     for name, course in early.items():
         assert late[name].looks[: len(course.looks)] == course.looks
         if course.is_settled:
