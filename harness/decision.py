@@ -69,8 +69,8 @@ def deliberate(
     """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
     courses = {name: Course(limits[name]) for name in taken}
     looks = looks_until(rules, reached)
-    for number, rounds in enumerate(looks):
-        unused = len(rules.looks) - len(looks) if is_over and number == len(looks) - 1 else 0
+    for rounds in looks:
+        unused = len(rules.looks) - len(looks) if is_over and rounds == looks[-1] else 0
         ok_level = rules.ok_level * (1 + max(0, unused))
         shifts = {
             name: Shift.paired([log for number, log in taken[name].items() if number < rounds])
