@@ -150,7 +150,7 @@ class LiveGate:
                     keep(records)
                     self._take_in(records)
                     watcher.fought(number, done, len(duels), records)
-                    if not self._has_time_for(duels[:1], 1):
+                    if not self._has_time_for(1):
                         self._require_all(number, done, len(duels))
                         return False
             if number == 0:
@@ -192,10 +192,10 @@ class LiveGate:
         later = [look for look in self.rules.looks if look > self.reached]
         return later[0] if later else self.rules.looks[-1] + CONFIRMING
 
-    def _has_time_for(self, duels: Sequence[Duel], rounds: int) -> bool:
-        """Whether so many rounds of them will probably be over in time."""
-        a_duel = self._spent / self._fought if self._fought else 0.0
-        return self.now() + rounds * len(duels) * a_duel < self._deadline
+    def _has_time_for(self, duels: int) -> bool:
+        """Whether so many duels will probably be over in time."""
+        each = self._spent / self._fought if self._fought else 0.0
+        return self.now() + duels * each < self._deadline
 
     def _going_on(self, judgement: Judgement) -> list[Duel]:
         """The duels that another look can change. Sentinels ride along.
@@ -214,7 +214,7 @@ class LiveGate:
         cases = [duel for duel in timed if duel.case.name in open_cases]
         if of_all:
             rounds = FRESH if mean and mean.looks[-1].state == "accused" else self._next_look() - self.reached
-            if not cases or self._has_time_for(timed, rounds):
+            if not cases or self._has_time_for(rounds * len(timed)):
                 return timed
         if not cases and not accused:
             return []

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-PLACES = "OMP_PLACES"
+CORES = "BITBENCH_CORES"
+"""Names the cores among which `bound` has spread a worker's threads. OMP_PLACES may be anything of the user's."""
 
 
 def bound() -> dict[str, str]:
@@ -16,8 +17,12 @@ def bound() -> dict[str, str]:
     """
     if not hasattr(os, "sched_getaffinity"):
         return {}
-    places = ",".join(f"{{{core}}}" for core in sorted(os.sched_getaffinity(0)))
-    return {"OMP_PROC_BIND": "true", PLACES: places}
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))]
+    return {
+        "OMP_PROC_BIND": "true",
+        "OMP_PLACES": ",".join(f"{{{core}}}" for core in cores),
+        CORES: ",".join(cores),
+    }
 
 
 @contextmanager
@@ -26,8 +31,8 @@ def unbound(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
 
     For what is not timed: the main threads of two workers that build at the same time are bound to the same core.
     """
-    cores = environment.get(PLACES, "").replace("{", "").replace("}", "")
-    if not cores or not hasattr(os, "sched_setaffinity"):
+    cores = environment.get(CORES)
+    if not cores:
         yield
         return
     before = os.sched_getaffinity(0)

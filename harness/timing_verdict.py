@@ -42,7 +42,7 @@ class Trial:
         return Trial(self.limit, {number: -log for number, log in self.rounds.items()}, shift)
 
 
-def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> dict[str, Verdict]:
+def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool) -> dict[str, Verdict]:
     """By case name: the verdicts on one sampled metric of cases that both sides measured."""
     trials = {pair.case.name: _trial(pair, rules, reached) for pair in pairs}
     courses = _courses(trials, rules, reached, is_over)
@@ -55,7 +55,7 @@ def judge_timings(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_o
     return verdicts
 
 
-def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> Verdict | None:
+def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool) -> Verdict | None:
     """The verdict on the geometric mean of the latencies of all cases; None where there are not two that have one."""
     if len(pairs) < 2:
         return None
@@ -73,7 +73,7 @@ def judge_mean(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over
     return family.detailed(verdict, courses[""], trial)
 
 
-def moved(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool = True) -> tuple[Verdict, ...]:
+def moved(pairs: Sequence[Pair], rules: Rules, reached: int | None, is_over: bool) -> tuple[Verdict, ...]:
     """The verdicts on sentinels, which are to be neither slower nor faster: `regressed` means that one has moved."""
     trials = {pair.case.name: _trial(pair, rules, reached) for pair in pairs}
     both = trials | {name + _FASTER: trial.reversed for name, trial in trials.items()}

@@ -26,7 +26,7 @@ def test_who_builds_may_use_every_core_and_is_bound_again_even_where_it_fails() 
             build()
         assert seen == [cores]
         assert os.sched_getaffinity(0) == first
-        with unbound({}):
+        with unbound({"OMP_PLACES": "cores", "OMP_PROC_BIND": "close"}):
             assert os.sched_getaffinity(0) == first, "a worker that was not bound stays where it is"
     finally:
         os.sched_setaffinity(0, cores)

@@ -5,6 +5,7 @@ what is recorded, as Markdown.
 """
 
 import argparse
+import itertools
 import random
 import statistics
 import sys
@@ -80,12 +81,16 @@ def main() -> None:
     words.add_argument("--experiment", choices=EXPERIMENTS)
     words.add_argument("--times", type=int, default=1, help="so many gates more")
     words.add_argument("--table", action="store_true")
+    words.add_argument("--inconclusive", action="store_true", help="print which rows of the same code stay undecided")
     words.add_argument("--machine", default="", help="of the table: only gates of machines whose kind has this in it")
     words.add_argument("--named", action="store_true", help="of the table: only gates that name their commit")
     given = words.parse_args()
     if given.table:
         shown = [line for line in read(given.record) if given.machine in line.machine]
         print(table([line for line in shown if line.revision or not given.named]))
+        return
+    if given.inconclusive:
+        print(undecided([line for line in read(given.record) if line.experiment == "same"]))
         return
     for _ in range(given.times):
         number = sum(line.experiment == given.experiment for line in read(given.record))
@@ -131,6 +136,21 @@ def table(lines: Sequence[Line]) -> str:
                 rows.append(f"| {name} | {len(trials)} | {asked} | {found} | {rounds:g} | {seconds:.0f} |")
     held = (f"{count} of these gates were held on: {machine}" for machine, count in machines.items())
     return "\n".join([*rows, "", *held])
+
+
+def undecided(lines: Sequence[Line]) -> str:
+    """How many rows of calls that are not short are inconclusive, by machine and commit in the order held."""
+    rows = ["| gates | machine | commit | noise, % | rounds | inconclusive | packed |", "|---|---|---|---|---|---|---|"]
+    for (machine, commit), group in itertools.groupby(lines, lambda line: (line.machine, line.revision)):
+        trials = [line.trial for line in group]
+        cases = [(name, row) for trial in trials for name, row in trial.cases.items() if row.seconds >= SHORT]
+        noise = 100 * statistics.median(statistics.stdev(row.log_ratios) for _, row in cases)
+        names = [name for name, row in cases if row.word == "inconclusive"]
+        packed = sum("implementation=packed/" in name for name in names)
+        rounds = sorted(trial.rounds for trial in trials)
+        counts = f"{rounds[0]} to {rounds[-1]} | {len(names)} of {len(cases)} | {packed}"
+        rows.append(f"| {len(trials)} | {machine} | {commit} | {noise:.1f} | {counts} |")
+    return "\n".join(rows)
 
 
 def questions(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
