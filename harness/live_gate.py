@@ -106,6 +106,7 @@ class LiveGate:
         self._start = now()
         self._deadline = self._start + budget if budget else math.inf
         self._spent = 0.0
+        self._longest = 0.0
         self._fought = 0
         self._earlier: dict[int, dict[str, dict[Side, Record]]] = {}
         """By round and case."""
@@ -142,11 +143,13 @@ class LiveGate:
             if number and not self._has_cases():
                 return False
             duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
-            began = self.now()
+            began = ended = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
             left = [duel for duel in duels if not self._recall(duel, number)]
             with closing(self.controller.round(number, left)) as fought:
                 for done, records in enumerate(fought, start=1 + len(duels) - len(left)):
+                    took, ended = self.now() - ended, self.now()
+                    self._longest = max(self._longest, took) if number else 0.0  # in the first one it also compiles
                     keep(records)
                     self._take_in(records)
                     watcher.fought(number, done, len(duels), records)
@@ -193,9 +196,9 @@ class LiveGate:
         return later[0] if later else self.rules.looks[-1] + CONFIRMING
 
     def _has_time_for(self, duels: int) -> bool:
-        """Whether so many duels will probably be over in time."""
+        """Whether so many duels will probably be over in time, even if one is the longest: with its workers' start."""
         each = self._spent / self._fought if self._fought else 0.0
-        return self.now() + duels * each < self._deadline
+        return self.now() + max(duels * each, self._longest) < self._deadline
 
     def _going_on(self, judgement: Judgement) -> list[Duel]:
         """The duels that another look can change. Sentinels ride along.

@@ -501,6 +501,20 @@ def test_where_the_time_is_over_between_two_looks_there_is_one_more() -> None:
     assert [look.rounds for look in verdicts["a"].looks] == [4, scene.gate.reached]
 
 
+@pytest.mark.parametrize("budget", [12.0, 12.9, 13.8, 14.7, 15.6])
+def test_no_round_begins_whose_workers_would_start_when_the_time_is_over(budget: float) -> None:
+    started: set[int] = set()
+
+    def starts(side: Side, question: Question, number: int) -> None:
+        scene.clock.time += 0.0 if number in started else 2.0
+        started.add(number)
+
+    scene = Scene(changed(a=1.03, b=1.03), starts, rules=Rules(looks=(3, 20), geometric_mean=0.5), budget=budget)
+    scene.run()
+    assert scene.gate.reached >= 3
+    assert scene.clock() <= budget
+
+
 @pytest.mark.parametrize(("budget", "going_on"), [(0.0, 5), (9.0, 3)])
 def test_cases_that_are_open_come_before_the_geometric_mean_where_the_time_is_short(
     budget: float, going_on: int
