@@ -169,7 +169,7 @@ def test_what_refuses_a_shape_is_not_wrong_there(worker: Worker) -> None:
 def test_no_honest_one_is_rejected(
     worker: Worker, name: str, scheme: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suites.workloads.ring.CACHES", 0.001)
+    monkeypatch.setattr("suites.workloads.ring.CACHES", 0.0001)  # 128 layers make it, even of 300 MiB
     found = list(answers(worker, case(name, scheme=scheme, cache=cache)))
     assert found[-1].outcome == "measured"
     assert said(found) == ""
