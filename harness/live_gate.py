@@ -1,6 +1,7 @@
 """A live gate: which cases two revisions share, who goes on after a look, and when it is over."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -105,9 +106,8 @@ class LiveGate:
         self.reached = 0
         self._start = now()
         self._deadline = self._start + budget if budget else math.inf
-        self._spent = 0.0
-        self._longest = 0.0
-        self._fought = 0
+        self._durations: list[float] = []
+        """Seconds of each duel after the first round, which also counts bytes and compiles."""
         self._earlier: dict[int, dict[str, dict[Side, Record]]] = {}
         """By round and case."""
         for side, records in earlier.items():
@@ -143,13 +143,14 @@ class LiveGate:
             if number and not self._has_cases():
                 return False
             duels = [duel for duel in waiting if number == 0 or (duel.is_timed and duel.case not in self._over)]
-            began = ended = self.now()
+            ended = self.now()
             self.reached = number + 1  # also where the time ends within it: that is how it is read back
             left = [duel for duel in duels if not self._recall(duel, number)]
             with closing(self.controller.round(number, left)) as fought:
                 for done, records in enumerate(fought, start=1 + len(duels) - len(left)):
-                    took, ended = self.now() - ended, self.now()
-                    self._longest = max(self._longest, took) if number else 0.0  # in the first one it also compiles
+                    began, ended = ended, self.now()
+                    if number:
+                        self._durations.append(ended - began)
                     keep(records)
                     self._take_in(records)
                     watcher.fought(number, done, len(duels), records)
@@ -158,9 +159,6 @@ class LiveGate:
                         return False
             if number == 0:
                 self._reject_broken_sides()
-            else:  # the first one also counts bytes, and compiles
-                self._spent += self.now() - began
-                self._fought += len(left)
         return True
 
     def _has_cases(self) -> bool:
@@ -197,8 +195,8 @@ class LiveGate:
 
     def _has_time_for(self, duels: int) -> bool:
         """Whether so many duels will probably be over in time, even if one is the longest: with its workers' start."""
-        each = self._spent / self._fought if self._fought else 0.0
-        return self.now() + max(duels * each, self._longest) < self._deadline
+        known = self._durations or [0.0]
+        return self.now() + max(duels * statistics.fmean(known), max(known)) < self._deadline
 
     def _going_on(self, judgement: Judgement) -> list[Duel]:
         """The duels that another look can change. Sentinels ride along.

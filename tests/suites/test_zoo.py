@@ -12,7 +12,9 @@ from harness.model import Case
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
 from harness.suite import Registry
+from harness.throughput import cache_sizes
 from harness.worker import Worker
+from suites.workloads.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"
 VISITS = 8
@@ -169,7 +171,8 @@ def test_what_refuses_a_shape_is_not_wrong_there(worker: Worker) -> None:
 def test_no_honest_one_is_rejected(
     worker: Worker, name: str, scheme: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suites.workloads.ring.CACHES", 0.0001)  # 128 layers make it, even of 300 MiB
+    caches = sum(cache_sizes("cpu", 1)) or UNKNOWN
+    monkeypatch.setattr("suites.workloads.ring.CACHES", (32 << 10) / caches)  # 32 KiB, whatever the machine has
     found = list(answers(worker, case(name, scheme=scheme, cache=cache)))
     assert found[-1].outcome == "measured"
     assert said(found) == ""
