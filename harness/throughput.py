@@ -26,7 +26,7 @@ PATIENCE = 0.04
 """Seconds spent on repetitions of one call, beyond the first three."""
 SWEEPS = 2
 """How often everything is measured: what disturbs comes in bursts, so repetitions are spread over the time."""
-READ = 1 << 28
+READ = 1 << 27
 """Bytes that one timed reading of a cache comes to, by going over it again: a launch is short beside that."""
 CANARY = 192
 """Size of the canary's matrices, which the caches of one core hold."""
@@ -37,7 +37,7 @@ PIECES = 256
 
 
 def measure(name: str, threads: int) -> Ceilings:
-    """The ceilings of the device `name`, with as many threads as torch is set to: about two seconds on two cores.
+    """The ceilings of the device `name`, with as many threads as torch is set to: two to four seconds on two cores.
 
     0 for what the device cannot do, and for the bandwidths of caches whose size is not known.
     """
@@ -48,8 +48,8 @@ def measure(name: str, threads: int) -> Ceilings:
 def _sweep(device: Device, threads: int, sizes: Caches) -> Ceilings:
     pieces = threads if device.name == "cpu" else PIECES
     memory = _read_rate(device, _memory_set(sizes.last), pieces, passes=1)
-    last = max(memory, _cache_rate(device, sizes.last, pieces))
-    core = max(last, _cache_rate(device, sizes.core, pieces))
+    last = max(memory, *(_cache_rate(device, read, pieces) for read in _last_sets(sizes)))
+    core = max(last, _cache_rate(device, sizes.core // 2, pieces))
     return Ceilings(
         device=device.name,
         threads=threads,
@@ -79,9 +79,18 @@ def _memory_set(cache: int) -> int:
     return min(max(SEVERAL * cache, LEAST), psutil.virtual_memory().available // 4)
 
 
+def _last_sets(sizes: Caches) -> set[int]:
+    """Bytes of the sets that the last-level cache is read with: half of it, and the least that those before it miss.
+
+    A virtual machine may be shown all of a cache that it gets a part of: half of that can lie in memory.
+    """
+    half, least = sizes.last // 2, SEVERAL * sizes.core
+    return {half, least} if 0 < least < half else {half}
+
+
 def _cache_rate(device: Device, size: int, pieces: int) -> float:
-    """Bytes a second read from a cache of `size` bytes that is half filled, again and again; 0 for no cache."""
-    return _read_rate(device, size // 2, pieces, passes=math.ceil(READ / size)) if size else 0.0
+    """Bytes a second of a set of `size` bytes that is read again and again from the caches; 0 for an empty one."""
+    return _read_rate(device, size, pieces, passes=math.ceil(READ / size)) if size else 0.0
 
 
 def _read_rate(device: Device, size: int, pieces: int, passes: int) -> float:

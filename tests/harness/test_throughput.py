@@ -10,6 +10,7 @@ from harness.ceiling import DTYPES, from_answer
 from harness.processor_caches import Caches, caches
 from harness.protocol import Answer, Ceilings, Look
 from harness.suite import Registry
+from harness.throughput import measure
 from harness.worker import Worker
 
 
@@ -67,6 +68,19 @@ def test_the_worker_measures_every_ceiling_with_the_threads_it_is_asked_for(work
     assert all(getattr(found, dtype) > 0 for dtype in DTYPES)
     if found.cache_bytes:
         assert found.core_cache_bandwidth >= found.cache_bandwidth >= found.memory_bandwidth
+
+
+def test_a_cache_that_the_machine_gets_only_a_part_of_is_as_fast_as_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, got = Caches(core=4 << 20, last=300 << 20), 100 << 20
+
+    def rate(device: object, size: int, pieces: int, passes: int) -> float:
+        return 150e9 if size <= shown.core else 45e9 if size <= got else 24e9
+
+    monkeypatch.setattr("harness.throughput.cache_sizes", lambda name, threads: shown)
+    monkeypatch.setattr("harness.throughput._read_rate", rate)
+    monkeypatch.setattr("harness.throughput._product_rate", lambda device, dtype: 1e12)
+    found = measure("cpu", 2)
+    assert (found.core_cache_bandwidth, found.cache_bandwidth, found.memory_bandwidth) == (150e9, 45e9, 24e9)
 
 
 def test_a_look_says_how_long_the_canary_took_and_what_happened(worker: Worker) -> None:
