@@ -89,7 +89,7 @@ def matching(case: Case, everywhere: Sequence[Ceilings]) -> Ceilings | None:
 def too_fast(work: Work, latency: float, ceilings: Ceilings) -> str:
     """Why a call cannot have taken `latency` seconds on this machine, or nothing.
 
-    Before it fails a row for this, the caller measures the ceilings again and again: neighbours may have lowered them.
+    Before it fails a row for this, the caller measures ceilings and call in turns: neighbours may have lowered them.
     """
     least = _least_seconds(work, ceilings)
     claims = [_claim(name, work, latency, seconds) for name, seconds in least.items() if seconds > ALLOWED * latency]

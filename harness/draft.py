@@ -1,7 +1,7 @@
 """A record in the making: what is known of one case in one round, until it is measured or comes to another end."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.ceiling import Work, too_fast
@@ -79,11 +79,11 @@ class Draft:
         """What is measured of the case in this round."""
         return frozenset(name for name in self.contest.metrics if in_round(name, self.round))
 
-    def too_fast(self, ceilings: Ceilings) -> str:
-        """Why the latency cannot be true on a machine with these ceilings, or nothing."""
+    def too_fast(self, ceilings: Ceilings, latencies: Sequence[float]) -> str:
+        """Why the median of `latencies` cannot be true on a machine with these ceilings, or nothing."""
         stored, ring = (next(iter(self.values.get(name, ())), None) for name in ("weight_bytes", "ring_bytes"))
-        work, taken = Work.of(self.contest.facts, stored, ring), self.values.get("latency")
-        return too_fast(work, statistics.median(taken), ceilings) if work and taken else ""
+        work = Work.of(self.contest.facts, stored, ring)
+        return too_fast(work, statistics.median(latencies), ceilings) if work and latencies else ""
 
     def measured(self, witness: Witness, now: float) -> Record:
         """The record of a case that came to its end."""

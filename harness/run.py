@@ -21,8 +21,14 @@ from harness.scout import Scout, Worker
 MEMORY_METRICS = frozenset(
     {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
 )
-PATIENCE = 5
-"""How often ceilings are measured again before a call is too fast: seconds in which neighbours may become quiet."""
+CONFIRMATIONS = 5
+"""How often ceilings and the case are measured in turns before a call is too fast for the machine."""
+AGAIN = 10
+"""Samples of the case in each of these turns."""
+NOT_CONFIRMED = (
+    "faster than the ceilings allow, and not confirmed by measuring both in turns: neighbours were busy when the"
+    " ceilings were measured, so that shares of them are too high"
+)
 OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 
@@ -150,7 +156,7 @@ class Controller:
                     return
 
     def _finished(self, draft: Draft, witness: Witness) -> Record:
-        """What was measured, unless it cannot be true by any of several measurements of the ceilings."""
+        """What was measured, unless the machine cannot be that fast."""
         try:
             self._require_possible(draft)
         except CaseEndedError as end:
@@ -158,15 +164,24 @@ class Controller:
         return draft.measured(witness, self.now())
 
     def _require_possible(self, draft: Draft) -> None:
+        """Raise CaseEndedError for a latency below what the ceilings allow, if it is so whenever both are measured.
+
+        Neighbours that were busy while the ceilings were measured, and quiet while the case was, make an honest call
+        too fast. Measured in turns, both have the same neighbours. The ceilings may turn out to be higher; else, the
+        case may take longer now, and what it took before keeps a warning.
+        """
         ceilings = matching(draft.case, self.ceilings)
-        if ceilings is None:
+        if ceilings is None or not draft.too_fast(ceilings, taken := tuple(draft.values.get("latency", ()))):
             return
-        told, patience = draft.too_fast(ceilings), PATIENCE
-        while told and patience:
-            ceilings, patience = self._higher(ceilings, draft), patience - 1
-            told = draft.too_fast(ceilings)
-        if told:
-            raise CaseEndedError(draft.case, "failed", told)
+        for _ in range(CONFIRMATIONS):
+            ceilings = self._higher(ceilings, draft)
+            told = draft.too_fast(ceilings, taken)
+            if not told:
+                return
+            if not draft.too_fast(ceilings, self._take(draft, draft.iterations, AGAIN)):
+                draft.warnings[NOT_CONFIRMED] = None
+                return
+        raise CaseEndedError(draft.case, "failed", told)
 
     def _higher(self, known: Ceilings, draft: Draft) -> Ceilings:
         """Ceilings that were measured again, where they are higher: a neighbour may have been busy the first time."""

@@ -13,7 +13,7 @@ from harness.plan import Contest
 from harness.process import WorkerLostError
 from harness.protocol import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.results import valid
-from harness.run import PATIENCE, Controller
+from harness.run import CONFIRMATIONS, NOT_CONFIRMED, Controller
 from harness.suite import Suite
 
 SUITE = Suite(
@@ -385,7 +385,7 @@ def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_befo
     scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
     records = scene.records()
     assert asked[0] == Ceilings("cpu", 2)
-    if looks <= PATIENCE:
+    if looks <= CONFIRMATIONS:
         assert {r.outcome for r in records} == {"measured"}
         assert len(asked) == looks, "the higher ceilings are kept"
     else:
@@ -393,6 +393,30 @@ def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_befo
         assert failed.outcome == "failed"
         assert failed.reason.startswith("faster than the machine allows")
         assert not failed.values("latency")
+
+
+@pytest.mark.parametrize("turns", [1, CONFIRMATIONS, CONFIRMATIONS + 1])
+def test_what_is_faster_than_the_machine_fails_only_if_it_is_so_in_every_turn_with_the_ceilings(turns: int) -> None:
+    """The machine is slow from the first measurement of its ceilings in turns on; the case from turn `turns` on."""
+    asked: list[Question] = []
+
+    def misbehave(question: Question) -> Answer | None:
+        if isinstance(question, Ceilings):
+            asked.append(question)
+            return Answer(values={name: (value,) for name, value in SLOW.items()})
+        return None
+
+    scene = Scene(misbehave, latency=lambda case, number: 0.02 if len(asked) >= turns else 0.001)
+    scene.contests[0] = replace(scene.contests[0], cases=scene.contests[0].cases[:1], aim=Aim(rounds=1))
+    scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
+    (record,) = scene.records()
+    assert len(asked) == min(turns, CONFIRMATIONS)
+    if turns <= CONFIRMATIONS:
+        assert record.outcome == "measured"
+        assert record.values("latency") == (0.001,) * len(record.values("latency")), "not of the turns"
+        assert record.warnings == (NOT_CONFIRMED,)
+    else:
+        assert record.outcome == "failed"
 
 
 def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
