@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from harness import ceiling_cache
 from harness.ceiling import from_answer
 from harness.errors import InvalidEnvironmentError, UsageError
-from harness.heap import kept
 from harness.model import Ceilings, Environment
 from harness.placement import bound
 from harness.plan import Contest
@@ -29,8 +28,7 @@ class Staff:
     """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one.
 
     With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
-    so that where stack and heap lie is luck that every worker draws anew. Their threads are bound to cores, and they
-    keep the memory that they were given.
+    so that where stack and heap lie is luck that every worker draws anew. Their threads are bound to cores.
     """
 
     def __init__(
@@ -54,7 +52,7 @@ class Staff:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         if self._shuffle is not None:
-            environment |= bound() | kept()
+            environment |= bound()
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
             environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
         environment |= self._environment
