@@ -5,7 +5,6 @@ what is recorded, as Markdown.
 """
 
 import argparse
-import itertools
 import random
 import statistics
 import sys
@@ -83,14 +82,15 @@ def main() -> None:
     words.add_argument("--table", action="store_true")
     words.add_argument("--inconclusive", action="store_true", help="print which rows of the same code stay undecided")
     words.add_argument("--machine", default="", help="of the table: only gates of machines whose kind has this in it")
-    words.add_argument("--named", action="store_true", help="of the table: only gates that name their commit")
+    words.add_argument("--named", action="store_true", help="of either table: only gates that name their commit")
     given = words.parse_args()
     if given.table:
         shown = [line for line in read(given.record) if given.machine in line.machine]
         print(table([line for line in shown if line.revision or not given.named]))
         return
     if given.inconclusive:
-        print(undecided([line for line in read(given.record) if line.experiment == "same"]))
+        same = [line for line in read(given.record) if line.experiment == "same"]
+        print(undecided([line for line in same if line.revision or not given.named]))
         return
     for _ in range(given.times):
         number = sum(line.experiment == given.experiment for line in read(given.record))
@@ -139,17 +139,21 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def undecided(lines: Sequence[Line]) -> str:
-    """How many rows of calls that are not short are inconclusive, by machine and commit in the order held."""
+    """How many rows of calls that are not short are inconclusive: by machine and commit, and over all."""
     rows = ["| gates | machine | commit | noise, % | rounds | inconclusive | packed |", "|---|---|---|---|---|---|---|"]
-    for (machine, commit), group in itertools.groupby(lines, lambda line: (line.machine, line.revision)):
-        trials = [line.trial for line in group]
+    kinds: dict[tuple[str, str], list[Trial]] = {}
+    for line in lines:
+        kinds.setdefault((line.machine, line.revision), []).append(line.trial)
+    kinds["all", ""] = [line.trial for line in lines]
+    for (machine, commit), trials in kinds.items():
         cases = [(name, row) for trial in trials for name, row in trial.cases.items() if row.seconds >= SHORT]
         noise = 100 * statistics.median(statistics.stdev(row.log_ratios) for _, row in cases)
         names = [name for name, row in cases if row.word == "inconclusive"]
-        packed = sum("implementation=packed/" in name for name in names)
+        packed = [name for name, _ in cases if "implementation=packed/" in name]
         rounds = sorted(trial.rounds for trial in trials)
-        counts = f"{rounds[0]} to {rounds[-1]} | {len(names)} of {len(cases)} | {packed}"
-        rows.append(f"| {len(trials)} | {machine} | {commit} | {noise:.1f} | {counts} |")
+        counts = f"{rounds[0]} to {rounds[-1]} | {Share.count(len(names), len(cases))}"
+        of_packed = f"{sum('implementation=packed/' in name for name in names)} of {len(packed)}"
+        rows.append(f"| {len(trials)} | {machine} | {commit} | {noise:.1f} | {counts} | {of_packed} |")
     return "\n".join(rows)
 
 
