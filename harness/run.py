@@ -152,18 +152,19 @@ class Controller:
                     waiting.remove(end.case)
                     yield [drafts[end.case].ended(end, self.now())]
                 else:
-                    yield [self._finished(draft, witness) for draft in drafts.values()]
+                    timed_by = self._worker
+                    yield [self._finished(draft, witness, timed_by) for draft in drafts.values()]
                     return
 
-    def _finished(self, draft: Draft, witness: Witness) -> Record:
+    def _finished(self, draft: Draft, witness: Witness, timed_by: Worker | None) -> Record:
         """What was measured, unless the machine cannot be that fast."""
         try:
-            self._require_possible(draft)
+            self._require_possible(draft, timed_by)
         except CaseEndedError as end:
             return draft.ended(end, self.now())
         return draft.measured(witness, self.now())
 
-    def _require_possible(self, draft: Draft) -> None:
+    def _require_possible(self, draft: Draft, timed_by: Worker | None) -> None:
         """Raise CaseEndedError for a latency below what the ceilings allow, if it is so whenever both are measured.
 
         Neighbours that were busy while the ceilings were measured, and quiet while the case was, make an honest call
@@ -173,6 +174,8 @@ class Controller:
         ceilings = matching(draft.case, self.ceilings)
         if ceilings is None or not draft.too_fast(ceilings, taken := tuple(draft.values.get("latency", ()))):
             return
+        if self._worker is not timed_by:  # which was lost in a turn of another case
+            self._exchange(draft.case, Prepare(draft.case, draft.contest.seed))
         for _ in range(CONFIRMATIONS):
             ceilings = self._higher(ceilings, draft)
             told = draft.too_fast(ceilings, taken)

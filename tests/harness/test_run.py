@@ -419,6 +419,26 @@ def test_what_is_faster_than_the_machine_fails_only_if_it_is_so_in_every_turn_wi
         assert record.outcome == "failed"
 
 
+def test_a_worker_that_is_lost_in_such_a_turn_costs_the_one_case() -> None:
+    slow = {name: (value,) for name, value in SLOW.items()}
+    asked: list[Question] = []
+
+    def misbehave(question: Question) -> Answer | None:
+        if isinstance(question, Ceilings):
+            asked.append(question)
+            return Answer(values=slow)
+        if isinstance(question, Time) and question.case.implementation == "a" and asked:
+            raise WorkerLostError("crashed", "killed by signal 11")
+        return None
+
+    scene = Scene(misbehave)
+    scene.contests[0] = replace(scene.contests[0], aim=Aim(rounds=1))
+    scene.controller.ceilings = [from_answer("cpu", slow)]
+    first, *others = sorted(scene.records(), key=lambda record: record.case.implementation)
+    assert (first.outcome, first.reason) == ("crashed", "killed by signal 11")
+    assert all(record.reason.startswith("faster than the machine allows") for record in others)
+
+
 def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
     slow = {name: (value,) for name, value in SLOW.items()}
     scene = Scene(lambda question: Answer(values=slow) if isinstance(question, Ceilings) else None)
