@@ -171,8 +171,8 @@ class Controller:
         too fast. Measured in turns, both have the same neighbours. The ceilings may turn out to be higher; else, the
         case may take longer now, and what it took before keeps a warning.
         """
-        ceilings = matching(draft.case, self.ceilings)
-        if ceilings is None or not draft.too_fast(ceilings, taken := tuple(draft.values.get("latency", ()))):
+        ceilings, taken = matching(draft.case, self.ceilings), tuple(draft.values.get("latency", ()))
+        if ceilings is None or not draft.too_fast(ceilings, taken):
             return
         if self._worker is not timed_by:  # which was lost in a turn of another case
             self._exchange(draft.case, Prepare(draft.case, draft.contest.seed))
