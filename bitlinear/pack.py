@@ -9,7 +9,7 @@ Positions from `K` on hold the digit 0, so equal codes give equal bytes. Bytes t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -46,6 +46,14 @@ class Packing(ABC):
             digits = digits * self.step
         return (digits - self.largest).view(torch.int8)  # uint8 wraps around to what int8 calls a negative number
 
+    def reading(self, k: int, device: torch.device | None = None) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+        """What takes less work than to unpack: a function to numbers, and the unit `(k,)`, float32, of each place.
+
+        The function makes `raw` uint8 `(..., k)` of bytes `(..., size(k))`; `code = unit * raw - largest`. The unit is
+        the step times a power of two.
+        """
+        return lambda packed: self._read(packed, k), torch.full((k,), float(self.step), device=device)
+
     @abstractmethod
     def _write(self, digits: Tensor) -> Tensor:
         """Digits `(..., K)` to bytes `(..., size(K))`, both uint8."""
@@ -68,6 +76,15 @@ class BitPacking(Packing):
     def size(self, k: int) -> int:
         """`ceil(k width / 8)` for each field."""
         return sum(-(-k * width // 8) for width, _ in self._fields())
+
+    def reading(self, k: int, device: torch.device | None = None) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+        """As above; digits of a single field stay where they are in their byte."""
+        if len(self._fields()) > 1:
+            return super().reading(k, device)
+        shifts = _shifts(self.bits, device)
+        masks = 2**self.bits - 1 << shifts
+        unit = (self.step * torch.exp2(-shifts.float())).expand(-1, self.size(k)).flatten()[:k]
+        return lambda packed: (packed[..., None, :] & masks).flatten(-2)[..., :k], unit
 
     def _write(self, digits: Tensor) -> Tensor:
         rows = []
@@ -105,8 +122,9 @@ class Base3Packing(Packing):
         return ((256 * number + 242) // 243).to(torch.uint8)
 
     def _read(self, packed: Tensor, k: int) -> Tensor:
-        fractions = torch.stack([packed * 3**i for i in range(5)], dim=-2)  # modulo 256: uint8 wraps around
-        return ((fractions.to(torch.int16) * 3) >> 8).to(torch.uint8).flatten(-2)[..., :k]
+        powers = torch.tensor([1, 3, 9, 27, 81], dtype=torch.uint8, device=packed.device)
+        fractions = packed[..., None, :] * powers[:, None]  # modulo 256: uint8 wraps around
+        return fractions.to(torch.int16).mul_(3).bitwise_right_shift_(8).to(torch.uint8).flatten(-2)[..., :k]
 
 
 TERNARY = BitPacking(largest=1, bits=2)
@@ -126,7 +144,7 @@ def _planes(digits: Tensor, per_byte: int) -> Tensor:
     return filled.reshape(*digits.shape[:-1], per_byte, width)
 
 
-def _shifts(width: int, device: torch.device) -> Tensor:
+def _shifts(width: int, device: torch.device | None) -> Tensor:
     """Where the fields of one byte begin, `(8 / width, 1)`."""
     return torch.arange(0, 8, width, dtype=torch.uint8, device=device)[:, None]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bitlinear.coded import QuantisedLinear
@@ -20,6 +19,8 @@ Smaller blocks are slower, because of what torch takes for every operation; larg
 With what unpacking takes besides, a forward allocates at most 3 MiB more than its activations need, whatever the size
 of the layer (more only where a single row of the weight is).
 """
+TILE_BYTES = 128
+"""How much of a column of the weight is multiplied at a time by one core: 32 rows in float32, 16 in float64."""
 
 
 class PackedLinear(QuantisedLinear):
@@ -104,12 +105,16 @@ class PackedLinear(QuantisedLinear):
     def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
         """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`, by blocks of rows."""
         a = a.to(self._sum_dtype(a))
-        rows = max(1, BLOCK_BYTES // (self.in_features * a.element_size()))
+        rows = _block_rows(self.in_features, a.element_size())
         y = a_scale.new_zeros(len(a), self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
         scales = self.scale.expand(self.out_features, -1)
+        read, a, surplus = self._reading(a)
         blocks = (torch.split(y, rows, dim=1), torch.split(self.codes, rows), torch.split(scales, rows))
         for out, codes, scale in zip(*blocks, strict=True):
-            self._add_block(out, a, a_scale, codes, scale)
+            w = torch.unflatten(read(codes).to(a.dtype), 1, a.shape[1:])
+            for g in range(self.scheme.groups):
+                out += (_product_by_tiles(a[:, g], w[:, g]) - surplus[:, g]) * (scale[:, g] / a_scale[:, g])
+            del w  # before the next block is unpacked
         return y
 
     def extra_repr(self) -> str:
@@ -119,19 +124,29 @@ class PackedLinear(QuantisedLinear):
             f" bias={self.bias is not None}"
         )
 
-    def _add_block(self, out: Tensor, a: Tensor, a_scale: Tensor, codes: Tensor, scale: Tensor) -> None:
-        """Add the product with some rows of the weight to `out`; a call of its own lets go of them before the next."""
-        w = torch.unflatten(self.packing.unpack(codes, self.in_features).to(a.dtype), 1, (self.scheme.groups, -1))
-        for g in range(self.scheme.groups):
-            out += F.linear(a[:, g], w[:, g]) * (scale[:, g] / a_scale[:, g])
+    def _reading(self, a: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+        """How to read the weight, what `(M, G, Kg)` to multiply it by, and what to subtract from the sums, `(M, G, 1)`.
+
+        Raw numbers are read faster than codes, and the difference can be made up for in the activations. But sums of
+        them are larger, so that there may be no room for them; and if sums are rounded, so is what is subtracted again.
+        """
+        if not self._has_room(self.packing.largest + largest_code(self.scheme.weight_bits)):
+            return lambda codes: self.packing.unpack(codes, self.in_features), a, a.new_zeros(*a.shape[:2], 1)
+        read, unit = self.packing.reading(self.in_features, a.device)
+        return read, a * unit.reshape(a.shape[1:]), self.packing.largest * a.sum(-1, keepdim=True)
 
     def _sum_dtype(self, a: Tensor) -> torch.dtype:
         """The dtype in which the inner sums are exact, or as good as the device has."""
         if self.scheme.activation_bits == FULL_PRECISION or a.device.type == "mps":
             return a.dtype
-        size = self.scheme.group_size(self.in_features)
-        most = size * largest_code(self.scheme.activation_bits) * largest_code(self.scheme.weight_bits)
-        return torch.float32 if most <= 2**24 else torch.float64
+        return torch.float32 if self._has_room(largest_code(self.scheme.weight_bits)) else torch.float64
+
+    def _has_room(self, largest: int) -> bool:
+        """Whether sums of activation codes times whole numbers up to `largest` are exact in float32."""
+        if self.scheme.activation_bits == FULL_PRECISION:
+            return False
+        most = self.scheme.group_size(self.in_features) * largest_code(self.scheme.activation_bits) * largest
+        return most <= 2**24
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # `.to`, `.half` and the like all come through here.
@@ -147,6 +162,23 @@ def usual_packing(scheme: Scheme) -> Packing:
     if scheme.weight_bits == FULL_PRECISION:
         raise ValueError(f"weight_bits={FULL_PRECISION} has no codes to pack; keep the BitLinear")
     return PACKINGS[scheme.weight_bits]
+
+
+def _block_rows(columns: int, element_size: int) -> int:
+    """How many rows of the weight are unpacked at a time: whole tiles if there is room for one, else as many as fit."""
+    rows, tile = BLOCK_BYTES // (columns * element_size), TILE_BYTES // element_size
+    return rows // tile * tile or max(1, rows)
+
+
+def _product_by_tiles(a: Tensor, w: Tensor) -> Tensor:
+    """`a @ w.T`, of `(M, K)` and some rows `(R, K)` of the weight, so that cores get the rows that they have unpacked.
+
+    `F.linear` deals out the work of a product otherwise, and half of the block goes from one core's cache to another's.
+    """
+    tile = TILE_BYTES // w.element_size()
+    tiles = torch.unflatten(w, 0, (-1, tile if len(w) % tile == 0 else len(w)))
+    sums = torch.bmm(a.expand(len(tiles), -1, -1), tiles.transpose(1, 2))
+    return sums.transpose(0, 1).flatten(1)
 
 
 def _require_codes(packing: Packing, scheme: Scheme) -> None:

@@ -54,6 +54,18 @@ def test_codes_survive_in_the_documented_number_of_bytes(name, data):
 
 @packings
 @given(data=st.data())
+def test_raw_numbers_are_the_codes_but_for_their_unit_and_the_largest(name, data):
+    packing = ALL[name]
+    codes = data.draw(codes_of(packing))
+    k = codes.shape[-1]
+    read, unit = packing.reading(k)
+    raw = read(packing.pack(codes))
+    assert raw.dtype == torch.uint8
+    assert torch.equal(raw * unit - packing.largest, codes.float())
+
+
+@packings
+@given(data=st.data())
 def test_padding_is_zeros_so_equal_codes_give_equal_bytes(name, data):
     packing = ALL[name]
     codes = data.draw(codes_of(packing).filter(lambda codes: codes.numel()))

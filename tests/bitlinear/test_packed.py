@@ -94,8 +94,8 @@ def test_a_forward_unpacks_blocks_and_never_the_weight():
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("bits", "packing"), [*PACKINGS.items(), (1.58, BASE3)])
 def test_inner_sums_are_exact_far_beyond_two_to_the_24(bits, packing, groups):
-    layer = layer_of(f"w{bits}a8g{groups}-nonorm", 10_000, 3)
-    layer.weight.data = torch.rand(3, 10_000) + 5  # codes near the largest, all of one sign
+    layer = layer_of(f"w{bits}a8g{groups}-nonorm", 10_000, 70)  # several blocks, the last one not of whole tiles
+    layer.weight.data = torch.rand(70, 10_000) + 5  # codes near the largest, all of one sign
     x = torch.rand(4, 10_000) + 5
     packed = PackedLinear.from_layer(layer, packing)
     a, _ = packed.quantise(x)
