@@ -113,7 +113,7 @@ class PackedLinear(QuantisedLinear):
         for out, codes, scale in zip(*blocks, strict=True):
             w = torch.unflatten(read(codes).to(a.dtype), 1, a.shape[1:])
             for g in range(self.scheme.groups):
-                out += (_product_by_tiles(a[:, g], w[:, g]) - surplus[:, g]) * (scale[:, g] / a_scale[:, g])
+                out += (product_by_tiles(a[:, g], w[:, g]) - surplus[:, g]) * (scale[:, g] / a_scale[:, g])
             del w  # before the next block is unpacked
         return y
 
@@ -170,7 +170,7 @@ def _block_rows(columns: int, element_size: int) -> int:
     return rows // tile * tile or max(1, rows)
 
 
-def _product_by_tiles(a: Tensor, w: Tensor) -> Tensor:
+def product_by_tiles(a: Tensor, w: Tensor) -> Tensor:
     """`a @ w.T`, of `(M, K)` and some rows `(R, K)` of the weight, so that cores get the rows that they have unpacked.
 
     `F.linear` deals out the work of a product otherwise, and half of the block goes from one core's cache to another's.
