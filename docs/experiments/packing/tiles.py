@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bitlinear.pack import TERNARY
-from bitlinear.packed import BLOCK_BYTES, product_by_tiles
+from bitlinear.packed import BLOCK_BYTES, TILE_BYTES, product_by_tiles
 
-TILE = 32
+TILE = TILE_BYTES // 4
 
 
 def median_latency(call: Callable[[], Tensor]) -> float:
