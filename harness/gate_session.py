@@ -1,5 +1,6 @@
 """One live gate from beginning to end: two staffs of workers, two runs on the disk, one judgement."""
 
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -61,6 +62,8 @@ class Session:
     """Go on with what is in the directory."""
     budget: Budget = BUDGET
     loaded: dict[Side, Loaded] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    """When the request's budget began to run: what workers take to start counts."""
 
     def of_checkouts(self, checkouts: Checkouts, directory: Path | None, watcher: Watcher) -> Outcome:
         """Gate two checkouts of a repository.
@@ -110,7 +113,6 @@ class Session:
         before_leaving: Leave | None = None,
     ) -> Outcome:
         """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory."""
-        began = time.monotonic()
         duels = plan_duels(self.registry, self.request, {side: staffs[side].description for side in SIDES})
         controller = PairedController(
             lambda side: staffs[side].hire(),
@@ -123,7 +125,8 @@ class Session:
         place = _place(directory, runs["head"].pair)
         with TwoRuns(place, runs, self.resume) as both:
             budget = self.request.budget
-            gate = LiveGate(duels, controller, self.rules, self.metrics, budget, earlier=both.earlier)
+            deadline = self.began + budget if budget else math.inf
+            gate = LiveGate(duels, controller, self.rules, self.metrics, deadline, earlier=both.earlier)
             try:
                 judgement = gate.run(watcher, both.keep)
             except KeyboardInterrupt as stop:
@@ -136,7 +139,7 @@ class Session:
         names = [duel.case.name for duel in duels]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
         notes = (doubt,) if doubt else ()
-        return Outcome(place, base_run, head_run, judgement, notes, gate.reached, time.monotonic() - began)
+        return Outcome(place, base_run, head_run, judgement, notes, gate.reached, time.monotonic() - self.began)
 
     def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
         started = datetime.now(UTC)

@@ -89,11 +89,11 @@ class LiveGate:
         controller: PairedController,
         rules: Rules,
         metrics: Collection[str],
-        budget: float,
+        deadline: float = math.inf,
         now: Callable[[], float] = time.monotonic,
         earlier: Mapping[Side, Iterable[Record]] = MappingProxyType({}),
     ) -> None:
-        """`budget` is in seconds; 0 means no limit. `earlier` are the records of a gate that is gone on with."""
+        """`deadline` is on the clock of `now`, in seconds. `earlier` are the records of a gate that is gone on with."""
         cases = [duel for duel in duels if duel.case.suite not in _sentinel_suites(duels)]
         if not cases:
             raise NothingMeasuredError("no case is left to be gated; `bitbench list` shows the suites")
@@ -104,8 +104,7 @@ class LiveGate:
         self.now = now
         self.records: dict[Side, list[Record]] = {side: [] for side in SIDES}
         self.reached = 0
-        self._start = now()
-        self._deadline = self._start + budget if budget else math.inf
+        self._deadline = deadline
         self._durations: list[float] = []
         """Seconds of each duel after the first round, which also counts bytes and compiles."""
         self._earlier: dict[int, dict[str, dict[Side, Record]]] = {}
@@ -123,6 +122,8 @@ class LiveGate:
         is over before every case had a round.
         """
         waiting: Sequence[Duel] = self.duels
+        if self.now() >= self._deadline:
+            self._require_all(0, 0, len(waiting))
         while waiting and self.now() < self._deadline:
             if not self._rounds(waiting, watcher, keep):
                 break

@@ -110,8 +110,8 @@ def _live(
     request = _request(suites, live, metrics)
     check_names(request, registry)
     command_line = options.as_recorded(sys.argv[1:])
-    session = Session(registry, request, rules, metrics, command_line, resume=bool(live["resume"]))
     with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
+        session = Session(registry, request, rules, metrics, command_line, resume=bool(live["resume"]))
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
 

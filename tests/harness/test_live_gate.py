@@ -149,7 +149,8 @@ class Scene:
         asked = request or Request(suites=("s",), metrics=tuple(metrics))
         self.duels = plan_duels(REGISTRY, asked, {"base": description(*base), "head": description(*head)})
         self.controller = PairedController(self.hire, Budget(rounds=0, seconds=0.3), 1.0, 0, self.clock)
-        self.gate = LiveGate(self.duels, self.controller, self.rules, metrics, budget, self.clock, earlier or {})
+        deadline = budget or math.inf
+        self.gate = LiveGate(self.duels, self.controller, self.rules, metrics, deadline, self.clock, earlier or {})
 
     def hire(self, side: Side) -> FakeWorker:
         self.round += all(worker.closed for worker in self.workers)
@@ -484,6 +485,14 @@ def test_time_that_is_over_before_the_first_look_is_no_pass() -> None:
     assert words(judgement)["a", "latency"] == {"not_measured"}
     assert exit_code(judgement, "pr") == 5
     assert all(worker.closed for worker in scene.workers)
+
+
+def test_time_that_went_before_the_first_duel_counts() -> None:
+    scene = Scene(budget=3.0)
+    scene.clock.time = 3.0
+    with pytest.raises(NothingMeasuredError, match=r"after 0 of 5 cases.*raise --budget"):
+        scene.run()
+    assert not scene.workers
 
 
 @pytest.mark.parametrize("metrics", [JUDGED, frozenset({"latency"})])
