@@ -169,6 +169,7 @@ def _place(directory: Path | None, name: str) -> Path:
     """The directory of a gate: the given one, or one that bears its name, with a number where that is taken."""
     if directory is not None:
         return directory
+    store.make_unseen(GATES)
     number = 1
     while (GATES / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1

@@ -108,17 +108,30 @@ def create(directory: Path, run: Run) -> Writer:
     return Writer(file, path)
 
 
+def make_unseen(parent: Path) -> None:
+    """Make a directory that git passes over: what was measured must not count as a change of what is measured next.
+
+    One that is there is left as it is. Raises StoreError when it cannot be written.
+    """
+    with _explained("write", parent):
+        if not parent.exists():
+            parent.mkdir(parents=True, exist_ok=True)
+            (parent / ".gitignore").write_text("*\n")
+
+
 def create_in(parent: Path, run: Run) -> tuple[Path, Writer]:
     """Start a run in a new directory of `parent` that bears its id, with a number added when that is taken.
 
-    It is taken when two runs start in one second, or when the clock was set back. Raises as `create`.
+    It is taken when two runs start in one second, or when the clock was set back. A parent that is not there yet is one
+    that git passes over. Raises as `create`.
     """
+    make_unseen(parent)
     for number in itertools.count(1):
         named = run if number == 1 else msgspec.structs.replace(run, id=f"{run.id}-{number}")
         directory = parent / named.id
         with _explained("write", directory):
             try:
-                directory.mkdir(parents=True)
+                directory.mkdir()
             except FileExistsError:
                 continue
         return directory, create(directory, named)

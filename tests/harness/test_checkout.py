@@ -142,12 +142,12 @@ def test_lock_files_are_known_by_name() -> None:
     )
 
 
-def gate(repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+def gate(repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str, out: str = "out") -> int:
     monkeypatch.chdir(repository)
     (repository / ".git" / "info" / "exclude").write_text("out\ngate.toml\n")
     (repository / "gate.toml").write_text("rounds = 4\n")
-    common = ("--impl", "own.layer:build", "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1", "--out", "out")
-    return cli.main(["gate", "--base", "HEAD~1", *common, *words])
+    common = ("--impl", "own.layer:build", "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1")
+    return cli.main(["gate", "--base", "HEAD~1", *common, *(("--out", out) if out else ()), *words])
 
 
 BROKEN, SAME = "raise RuntimeError('out of order')\n", FORWARD.format(work="pass")
@@ -182,16 +182,21 @@ def test_a_side_that_does_not_import_ends_the_gate(
 def test_each_side_is_its_own_code(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Head keeps another buffer: that is seen exactly. Its latency is anybody's guess on a busy machine."""
+    """Head keeps another buffer: that is seen exactly. Its latency is anybody's guess on a busy machine.
+
+    What the gate leaves behind is no change of the working tree.
+    """
     commit(repository, {"own/layer.py": SAME})
     bigger = SAME.replace(
         "self.layer = layer", "self.layer = layer\n        self.extra = nn.Parameter(torch.zeros(999))"
     )
     commit(repository, {"own/layer.py": bigger})
-    assert gate(repository, monkeypatch, "--metric", "weight_bytes", "--metric", "resident_bytes") == 1
+    assert gate(repository, monkeypatch, "--metric", "weight_bytes", "--metric", "resident_bytes", out="") == 1
     out = capsys.readouterr().out
     assert "of what ran 1 files differ: own/layer.py" in out
-    assert (repository / "out" / "verdict.json").exists()
+    (left,) = (repository / "results" / "gates").glob("*/verdict.json")
+    assert str(left.parent.relative_to(repository)) in out
+    assert git(repository, "status", "--porcelain") == ""
 
 
 KILLED = """

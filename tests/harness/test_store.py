@@ -216,6 +216,18 @@ def test_a_run_without_a_name_of_its_own_never_takes_anothers(tmp_path: Path) ->
     assert made == [(name, name) for name in (first, f"{first}-2", f"{first}-3")]
 
 
+@pytest.mark.parametrize("rules", [None, "", "*.tmp\n"])
+def test_git_passes_over_the_directory_of_runs_unless_its_owner_will_have_it_seen(
+    tmp_path: Path, rules: str | None
+) -> None:
+    parent = tmp_path / "results" / "runs"
+    if rules is not None:
+        parent.mkdir(parents=True)
+        (parent / ".gitignore").write_text(rules)
+    store.create_in(parent, make_run())[1].close()
+    assert (parent / ".gitignore").read_text() == ("*\n" if rules is None else rules)
+
+
 def test_a_run_of_an_earlier_version_is_read_but_not_gone_on_with(tmp_path: Path) -> None:
     content = (GOLDEN / "schema-1.jsonl").read_bytes()
     (tmp_path / store.FILE_NAME).write_bytes(content)
