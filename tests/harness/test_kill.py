@@ -91,7 +91,7 @@ def strike(process: subprocess.Popen[str], directory: Path, victim: str, whole: 
     kill(process, victim)
 
 
-def disturb(worker: str, instant: int, tmp_path: Path, parent: Path) -> None:
+def assert_nothing_is_lost(worker: str, instant: int, tmp_path: Path, parent: Path) -> None:
     rng = random.Random(instant)
     victim = VICTIMS[instant % 3]
     whole = undisturbed(worker, parent)
@@ -151,16 +151,16 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("instant", range(6))
 def test_a_killed_run_loses_nothing_that_was_finished(instant: int, tmp_path: Path, parent: Path) -> None:
-    disturb("swift", instant, tmp_path, parent)
+    assert_nothing_is_lost("swift", instant, tmp_path, parent)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("instant", range(6, 176))
 def test_a_killed_run_loses_nothing_at_any_instant(instant: int, tmp_path: Path, parent: Path) -> None:
-    disturb("swift", instant, tmp_path, parent)
+    assert_nothing_is_lost("swift", instant, tmp_path, parent)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("instant", range(1000, 1024))
 def test_a_killed_run_with_real_workers_loses_nothing(instant: int, tmp_path: Path, parent: Path) -> None:
-    disturb("real", instant, tmp_path, parent)
+    assert_nothing_is_lost("real", instant, tmp_path, parent)
