@@ -12,13 +12,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bitlinear.convert import replace_linear
+    from bitlinear.conversion import convert, replace_linear
     from bitlinear.implementation import Implementation
     from bitlinear.implementations import IMPLEMENTATIONS
     from bitlinear.layer import BitLinear
     from bitlinear.packed import PackedLinear
     from bitlinear.quantize import absmax_quantize
     from bitlinear.scheme import Scheme
+    from bitlinear.selection import survey
 
 __all__ = [
     "IMPLEMENTATIONS",
@@ -27,7 +28,9 @@ __all__ = [
     "PackedLinear",
     "Scheme",
     "absmax_quantize",
+    "convert",
     "replace_linear",
+    "survey",
 ]
 
 _HOMES = {
@@ -37,7 +40,9 @@ _HOMES = {
     "PackedLinear": "bitlinear.packed",
     "Scheme": "bitlinear.scheme",
     "absmax_quantize": "bitlinear.quantize",
-    "replace_linear": "bitlinear.convert",
+    "convert": "bitlinear.conversion",
+    "replace_linear": "bitlinear.conversion",
+    "survey": "bitlinear.selection",
 }
 
 

@@ -1,31 +1,27 @@
 """Ops that quantise their weights once and then work on the codes."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from bitlinear.frozen import FrozenLinear
 from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import activation_codes, normalise, require_floating, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise, widen
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 
-class QuantisedLinear(nn.Module, ABC):
-    """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, its weight being quantised already.
+class QuantisedLinear(FrozenLinear):
+    """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, in plain torch.
 
     Scales and rounding are float32 (float64 for float64 tensors). How the codes are stored, and what the inner sums are
     made of, is up to `product`. Buffers: `scale`, and `bias` `(N,)`.
     """
 
-    scheme: Scheme
-    scale: Tensor
-    bias: Tensor | None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(..., K)` to `(..., N)`. Raises TypeError for input that is not floating point."""
-        require_floating(x)
+    def compute(self, x: Tensor) -> Tensor:
+        """`(..., K)` to `(..., N)`."""
         y = self.product(*self.quantise(x))
         if self.bias is not None:
             y = y + self.bias
@@ -55,12 +51,15 @@ class CodedLinear(QuantisedLinear):
     codes: Tensor
 
     def __init__(self, layer: BitLinear, storage: torch.dtype) -> None:
-        super().__init__()
-        self.scheme = layer.scheme
-        codes, scale = weight_codes(self.widen(layer.weight.detach()), layer.scheme)
+        super().__init__(layer.in_features, layer.out_features, layer.scheme, layer.weight.dtype)
+        codes, scale = self.quantise_weight(layer)
         self.register_buffer("codes", codes.to(storage).transpose(0, 1).contiguous())
         self.register_buffer("scale", scale.squeeze(-1).T.contiguous())
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
+
+    def quantise_weight(self, layer: BitLinear) -> tuple[Tensor, Tensor]:
+        """Codes `(N, G, Kg)` and scale `(1 or N, G, 1)` of the weight."""
+        return layer.quantised_weight()
 
     def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
         """One matrix product a group."""
@@ -72,6 +71,16 @@ class CodedLinear(QuantisedLinear):
     def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
         """The inner sums `(M, N)` of activation codes `(M, Kg)` and stored weight codes `(N, Kg)`."""
         return F.linear(a.to(w.dtype), w)
+
+    def stored_codes(self) -> Tensor:
+        """The codes `(G, N, Kg)`, in whatever dtype."""
+        return self.codes
+
+    def dequantised_weight(self) -> Tensor:
+        """Codes times scale, `(N, K)` in float32 or better."""
+        scale = widen(self.scale).unsqueeze(-1)
+        codes = self.stored_codes()[..., : self.in_features // self.scheme.groups]
+        return (codes.to(scale.dtype) * scale).transpose(0, 1).flatten(1)
 
     def _group_product(self, a: Tensor, a_scale: Tensor, g: int) -> Tensor:
         return self.accumulate(a[:, g], self.codes[g]) * (self.scale[g] / a_scale[:, g])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import EPS, activation_codes, normalise, weight_codes, widen
+from bitlinear.quantize import EPS, activation_codes, normalise, widen
 
 
 @torch.no_grad()
@@ -45,5 +45,5 @@ def twin_forward(layer: BitLinear, x: Tensor) -> Tensor:
 def _operands(layer: BitLinear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Activation codes `(..., G, Kg)` and scale, weight codes `(N, G, Kg)` and scale, as float64."""
     a, a_scale = activation_codes(normalise(widen(x), layer.scheme), layer.scheme)
-    w, w_scale = weight_codes(widen(layer.weight), layer.scheme)
+    w, w_scale = layer.quantised_weight()
     return a.double(), a_scale.double(), w.double(), w_scale.double()

@@ -52,7 +52,8 @@ class Packing(ABC):
         The function makes `raw` uint8 `(..., k)` of bytes `(..., size(k))`; `code = unit * raw - largest`. The unit is
         the step times a power of two.
         """
-        return lambda packed: self._read(packed, k), torch.full((k,), float(self.step), device=device)
+        unit = torch.full((k,), float(self.step), dtype=torch.float32, device=device)
+        return lambda packed: self._read(packed, k), unit
 
     @abstractmethod
     def _write(self, digits: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bitlinear.coded import QuantisedLinear
-from bitlinear.layer import BitLinear, full_precision
+from bitlinear.layer import BitLinear
 from bitlinear.pack import PACKINGS, Packing
-from bitlinear.quantize import require_fit, weight_codes, widen
+from bitlinear.quantize import scale_shape
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 BLOCK_BYTES = 2 << 20
@@ -31,17 +31,13 @@ class PackedLinear(QuantisedLinear):
     new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear. Loading makes no floats of
     the weight; a forward unpacks some rows, `BLOCK_BYTES` at a time, multiplies them and drops them.
 
-    `.to(device)` moves everything. `.half()` and the like convert the bias alone: codes are integers, and a scale in
-    half precision, off by up to 2^-8, would make another layer of it. The output has the dtype of the input anyway.
-
     The inner sums are exact: in float32 while they stay below 2^24, else in float64; where there is none (mps), and for
-    activations that are not quantised, float32 rounding stays within the contract's 1e-6. No gradient flows.
+    activations that are not quantised, float32 rounding stays within the contract's 1e-6.
 
     `packing` is how codes lie in bytes, by default as many whole bits as the scheme has; `bitlinear.pack.BASE3` takes
     1.6 bits for ternary codes. It is not part of the state: load into a layer of the packing that was saved.
 
-    Raises ValueError for sizes below 1, for `in_features` that the groups do not divide, for 16 weight bits, and for a
-    packing that does not have the scheme's codes.
+    Raises what `FrozenLinear` raises, and ValueError for a packing that does not have the scheme's codes.
     """
 
     codes: Tensor
@@ -50,28 +46,21 @@ class PackedLinear(QuantisedLinear):
         self,
         in_features: int,
         out_features: int,
-        scheme: Scheme,
+        scheme: Scheme | str,
         *,
         packing: Packing | None = None,
         bias: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"in_features={in_features}, out_features={out_features}; both must be 1 or more")
-        scheme.group_size(in_features)
-        self.in_features = in_features
-        self.out_features = out_features
-        self.scheme = scheme
-        self.packing = packing or usual_packing(scheme)
-        _require_codes(self.packing, scheme)
+        super().__init__(in_features, out_features, scheme, dtype)
+        self.packing = packing or usual_packing(self.scheme)
+        _require_packing(self.packing, self.scheme)
         dtype = dtype or torch.get_default_dtype()
         scales = torch.float64 if dtype == torch.float64 else torch.float32
-        rows = 1 if scheme.weight_bits < 2 else out_features
         size = self.packing.size(in_features)
         self.register_buffer("codes", torch.zeros(out_features, size, dtype=torch.uint8, device=device))
-        self.register_buffer("scale", torch.zeros(rows, scheme.groups, dtype=scales, device=device))
+        self.register_buffer("scale", torch.zeros(scale_shape(self.scheme, out_features), dtype=scales, device=device))
         self.register_buffer("bias", torch.zeros(out_features, dtype=dtype, device=device) if bias else None)
 
     @classmethod
@@ -87,7 +76,7 @@ class PackedLinear(QuantisedLinear):
             device=layer.weight.device,
             dtype=layer.weight.dtype,
         )
-        codes, scale = weight_codes(widen(layer.weight), layer.scheme)
+        codes, scale = layer.quantised_weight()
         whole = codes.nan_to_num(nan=0.0).to(torch.int8)  # a poisoned group has a NaN for its scale
         packed.codes.copy_(packed.packing.pack(whole.flatten(1)))
         packed.scale.copy_(scale.squeeze(-1))
@@ -95,18 +84,16 @@ class PackedLinear(QuantisedLinear):
             packed.bias.copy_(layer.bias)
         return packed
 
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
-        """`(..., in_features)` to `(..., out_features)`, as `BitLinear`, and with the same errors."""
-        require_fit(x, self.in_features, self.codes.device)
-        with full_precision(x.device.type):
-            return super().forward(x)
+    def dequantised_weight(self) -> Tensor:
+        """Codes times scale, `(N, K)`."""
+        codes = torch.unflatten(self.packing.unpack(self.codes, self.in_features), 1, (self.scheme.groups, -1))
+        return (codes * self.scale.unsqueeze(-1)).flatten(1)
 
     def product(self, a: Tensor, a_scale: Tensor) -> Tensor:
         """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`, by blocks of rows."""
         a = a.to(self._sum_dtype(a))
         rows = _block_rows(self.in_features, a.element_size())
-        y = a_scale.new_zeros(len(a), self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
+        y = a_scale.new_zeros(a.shape[0], self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
         scales = self.scale.expand(self.out_features, -1)
         read, a, surplus = self._reading(a)
         blocks = (torch.split(y, rows, dim=1), torch.split(self.codes, rows), torch.split(scales, rows))
@@ -118,11 +105,9 @@ class PackedLinear(QuantisedLinear):
         return y
 
     def extra_repr(self) -> str:
-        """What `print(layer)` shows between the parentheses."""
-        return (
-            f"{self.in_features}, {self.out_features}, scheme={self.scheme}, packing={self.packing},"
-            f" bias={self.bias is not None}"
-        )
+        """What `print(layer)` shows between the parentheses; the whole is a call that makes such a layer."""
+        usual = self.packing == usual_packing(self.scheme)
+        return super().extra_repr() + ("" if usual else f", packing={self.packing!r}")
 
     def _reading(self, a: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
         """How to read the weight, what `(M, G, Kg)` to multiply it by, and what to subtract from the sums, `(M, G, 1)`.
@@ -148,19 +133,9 @@ class PackedLinear(QuantisedLinear):
         most = self.scheme.group_size(self.in_features) * largest_code(self.scheme.activation_bits) * largest
         return most <= 2**24
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # `.to`, `.half` and the like all come through here.
-        scale = self.scale
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch declares no types here
-        if self.scale.dtype != scale.dtype:
-            self.scale = scale.to(self.scale.device)
-        return self
-
 
 def usual_packing(scheme: Scheme) -> Packing:
-    """As many whole bits as a code needs. Raises ValueError for weights that are not quantised."""
-    if scheme.weight_bits == FULL_PRECISION:
-        raise ValueError(f"weight_bits={FULL_PRECISION} has no codes to pack; keep the BitLinear")
+    """As many whole bits as a code needs, for weights that are quantised."""
     return PACKINGS[scheme.weight_bits]
 
 
@@ -177,11 +152,11 @@ def product_by_tiles(a: Tensor, w: Tensor) -> Tensor:
     """
     tile = TILE_BYTES // w.element_size()
     tiles = torch.unflatten(w, 0, (-1, tile if len(w) % tile == 0 else len(w)))
-    sums = torch.bmm(a.expand(len(tiles), -1, -1), tiles.transpose(1, 2))
+    sums = torch.bmm(a.expand(tiles.shape[0], -1, -1), tiles.transpose(1, 2))
     return sums.transpose(0, 1).flatten(1)
 
 
-def _require_codes(packing: Packing, scheme: Scheme) -> None:
+def _require_packing(packing: Packing, scheme: Scheme) -> None:
     bits = scheme.weight_bits
     if packing.largest < largest_code(bits) or (packing.step > 1 and bits != 1):
         raise ValueError(f"{packing} does not have the codes of weight_bits={bits}; leave the choice of packing out")

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import weight_codes, widen
 from bitlinear.scheme import Scheme
 
 ROUNDINGS = 4
@@ -168,7 +167,7 @@ def _parts(tensor: Tensor) -> Iterator[Tensor]:
 @torch.no_grad()
 def effective_weight(layer: BitLinear) -> Tensor:
     """The weight `(N, K)` that the layer computes with, codes times scale, in float32 (float64 for float64 layers)."""
-    codes, scale = weight_codes(widen(layer.weight), layer.scheme)
+    codes, scale = layer.quantised_weight()
     return (codes * scale).flatten(1)
 
 

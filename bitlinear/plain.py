@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bitlinear.autocast import full_precision
 from bitlinear.implementation import FLOAT32_AGREEMENT, Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import require_floating
@@ -13,15 +14,19 @@ from bitlinear.scheme import Scheme
 class PlainLinear(nn.Module):
     """`x @ W.T + bias` in the dtype `storage`; the output has the dtype of the input."""
 
+    bias: nn.Parameter | None
+
     def __init__(self, layer: BitLinear, storage: torch.dtype) -> None:
         super().__init__()
         self.weight = nn.Parameter(layer.weight.detach().to(storage, copy=True))
-        self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().to(storage, copy=True))
+        bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().to(storage, copy=True))
+        self.register_parameter("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`(..., K)` to `(..., N)`. Raises TypeError for input that is not floating point."""
+        """`(..., K)` to `(..., N)`, autocast or not. Raises TypeError for input that is not floating point."""
         require_floating(x)
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
+        with full_precision(x.device.type):
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
 
 
 class PlainBaseline(Implementation):

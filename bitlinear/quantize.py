@@ -14,6 +14,8 @@ from torch import Tensor
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 EPS = 1e-5
+INPUT_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+"""Of the input of a layer. Float8 is none: torch has no arithmetic on it, and the output would be rounded to 3 bits."""
 
 
 def absmax_quantize(x: Tensor, bits: int = 8, dim: int | tuple[int, ...] | None = None) -> tuple[Tensor, Tensor]:
@@ -67,7 +69,7 @@ def activation_codes(grouped: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
     return absmax_codes(grouped, scheme.activation_bits, dim=-1)
 
 
-def weight_codes(weight: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
+def weight_codes(weight: Tensor, scheme: Scheme, scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Codes `(N, G, Kg)` and scale `(1 or N, G, 1)` of a weight `(N, K)`, which is about `codes * scale`.
 
     | weight_bits | codes                             | scale                                  |
@@ -78,8 +80,13 @@ def weight_codes(weight: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
     | 16          | `W`                               | 1                                      |
 
     Means run over all rows and the columns of the group.
+
+    A weight that was quantised before brings its `scale` along, `(1 or N, G)`. Its codes are then
+    `clamp(round(W / scale), -Qb, Qb)`, at one bit the sign of `W`, and its scale is the given one.
     """
     grouped = torch.unflatten(weight, -1, (scheme.groups, scheme.group_size(weight.shape[-1])))
+    if scale is not None:
+        return _codes_at(grouped, scale.to(weight.dtype).unsqueeze(-1), scheme)
     match scheme.weight_bits:
         case 16:
             return grouped, torch.ones_like(grouped[:1, :, :1])
@@ -87,12 +94,17 @@ def weight_codes(weight: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
             sign = torch.where(grouped > _group_mean(grouped), 1.0, -1.0).to(grouped.dtype)
             return sign, _nan_if_infinite(_group_mean(grouped.abs()))
         case 1.58:
-            scale = _nan_if_infinite(_group_mean(grouped.abs())).clamp_min(EPS)
-            return (grouped / scale).round_().clamp_(-1, 1), scale
+            mean = _nan_if_infinite(_group_mean(grouped.abs())).clamp_min(EPS)
+            return (grouped / mean).round_().clamp_(-1, 1), mean
         case bits:
             peak = _nan_if_infinite(grouped.abs().amax(-1, keepdim=True))
-            scale = peak.clamp_min(EPS) / largest_code(bits)
-            return (grouped / scale).round_(), scale
+            step = peak.clamp_min(EPS) / largest_code(bits)
+            return (grouped / step).round_(), step
+
+
+def scale_shape(scheme: Scheme, out_features: int) -> tuple[int, int]:
+    """Of the scale of a weight: `(1 or N, G)`, a row for each output from two bits on."""
+    return (1 if scheme.weight_bits < 2 else out_features), scheme.groups
 
 
 def widen(x: Tensor) -> Tensor:
@@ -101,15 +113,25 @@ def widen(x: Tensor) -> Tensor:
 
 
 def require_floating(x: Tensor) -> None:
-    """Raises TypeError unless `x` is a floating-point tensor."""
+    """Raises TypeError unless `x` has one of INPUT_DTYPES."""
     if not x.is_floating_point():
         raise TypeError(f"input has dtype {x.dtype}; give a floating-point tensor, x.float() for example")
+    if x.dtype not in INPUT_DTYPES:
+        raise TypeError(f"input has dtype {x.dtype}; give float32, bfloat16, float16 or float64: x.float() for example")
+
+
+def require_sizes(in_features: int, out_features: int) -> None:
+    """Raises ValueError unless both are whole numbers of 1 or more."""
+    sizes = (in_features, out_features)
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(f"{in_features=}, {out_features=}; both must be 1 or more, and whole numbers")
 
 
 def require_fit(x: Tensor, in_features: int, device: torch.device) -> None:
     """Raises what a layer raises for input that it cannot take.
 
-    TypeError unless `x` is floating point, ValueError for a last dimension that is not `in_features` or another device.
+    TypeError unless `x` has one of INPUT_DTYPES, ValueError for a last dimension that is not `in_features`, and for
+    another device.
     """
     require_floating(x)
     if x.dim() == 0 or x.shape[-1] != in_features:
@@ -120,6 +142,17 @@ def require_fit(x: Tensor, in_features: int, device: torch.device) -> None:
 
 def _group_mean(grouped: Tensor) -> Tensor:
     return grouped.mean(dim=(0, 2), keepdim=True)
+
+
+def _codes_at(grouped: Tensor, scale: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
+    """Codes of a weight whose scale `(1 or N, G, 1)` is given; NaN and infinity make the scale NaN, as everywhere."""
+    finite = _group_mean(grouped * 0) if scheme.weight_bits < 2 else (grouped * 0).sum(-1, keepdim=True)
+    if scheme.weight_bits == 1:
+        codes = torch.where(grouped > 0, 1.0, -1.0).to(grouped.dtype)
+    else:
+        top = largest_code(scheme.weight_bits)
+        codes = (grouped / scale).round_().clamp_(-top, top)
+    return codes, scale + finite
 
 
 def _nan_if_infinite(scale: Tensor) -> Tensor:

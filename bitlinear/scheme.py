@@ -8,7 +8,7 @@ ACTIVATION_BITS = range(2, 17)
 FULL_PRECISION = 16
 """The number of bits that stands for "not quantised", for weights and for activations."""
 
-_PATTERN = re.compile(r"w(?P<w>\d+(?:\.\d+)?)a(?P<a>\d+)(?:g(?P<g>\d+))?(?P<nonorm>-nonorm)?")
+_PATTERN = re.compile(r"w(?P<w>\d+(?:\.\d+)?)a(?P<a>\d+)(?:g(?P<g>\d+))?(?P<nonorm>-nonorm)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,15 @@ class Scheme:
                 f"-nonorm: w1.58a8, w1a8g4, w4a8-nonorm"
             )
         return cls(float(match["w"]), int(match["a"]), int(match["g"] or 1), not match["nonorm"])
+
+    @classmethod
+    def of(cls, scheme: "Scheme | str") -> "Scheme":
+        """`scheme` itself, or the one that a text writes. Raises TypeError for anything else, ValueError as `parse`."""
+        if isinstance(scheme, str):
+            return cls.parse(scheme)
+        if not isinstance(scheme, cls):
+            raise TypeError(f"scheme={scheme!r} is a {type(scheme).__name__}; give a Scheme, or a text like 'w1.58a8'")
+        return scheme
 
     def __str__(self) -> str:
         groups = f"g{self.groups}" if self.groups > 1 else ""

@@ -6,12 +6,13 @@ from functools import cache
 
 import torch
 import triton
-from torch import Tensor, nn
+from torch import Tensor
 
 from bitlinear import triton_kernels as kernels
+from bitlinear.frozen import FrozenLinear
 from bitlinear.layer import BitLinear
 from bitlinear.pack import BitPacking
-from bitlinear.quantize import activation_codes, normalise, require_fit, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise
 from bitlinear.scheme import FULL_PRECISION, largest_code
 
 _PREPARED = 4096
@@ -25,6 +26,8 @@ _INTERPRETED_PROCESSORS = 8
 _VECTOR_TOKENS = 4
 """Up to so many tokens are multiplied one by one, without tensor cores, which would be mostly idle."""
 _CACHE_LINE = 128
+WIDEST_CODES = 8
+"""Bits of the codes that the kernels multiply."""
 _SHARED_MEMORY = 80 * 1024
 """Bytes that the stages of a tile may take; programs on a GPU of the kinds made since 2020 get at least 99 KiB."""
 
@@ -43,41 +46,46 @@ class Tile:
     """Programs that each multiprocessor is to get: K is split as long as there are fewer."""
 
 
-class TritonLinear(nn.Module):
+class TritonLinear(FrozenLinear):
     """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, with weights that are unpacked in registers.
 
-    Takes floating-point input of any shape `(..., in_features)` and returns `(..., out_features)` in the dtype of the
-    input. Raises TypeError for other input, ValueError for a wrong last dimension or device.
-
     Buffers: `packed` `(G, N, J)` uint8, as `bitlinear.triton_kernels` describes it, `scale` `(G, 1 or N)` float32, and
-    `bias` `(N,)`.
+    `bias` `(N,)`. Raises what `FrozenLinear` raises, and ValueError for activation codes of 9 to 15 bits.
     """
 
     packed: Tensor
-    scale: Tensor
-    bias: Tensor | None
 
     def __init__(self, layer: BitLinear) -> None:
-        super().__init__()
-        self.scheme = layer.scheme
-        self.in_features, self.out_features = layer.in_features, layer.out_features
+        super().__init__(layer.in_features, layer.out_features, layer.scheme, layer.weight.dtype)
+        if WIDEST_CODES < layer.scheme.activation_bits < FULL_PRECISION:
+            raise ValueError(f"TritonLinear multiplies int8 codes or what is not quantised; {layer.scheme} is neither")
         self.packing = _packing(layer.scheme.weight_bits)
-        codes, scale = weight_codes(widen(layer.weight.detach()), layer.scheme)
+        codes, scale = layer.quantised_weight()
         self.register_buffer("packed", self.packing.pack(_whole(codes).transpose(0, 1)))
         self.register_buffer("scale", scale.squeeze(-1).T.float().contiguous())
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
 
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor) -> Tensor:
         """`(..., K)` to `(..., N)`."""
-        require_fit(x, self.in_features, self.packed.device)  # kernels read whatever their pointers point at
+        self._require_buffers()
         tokens = x.reshape(-1, self.in_features)
         y = x.new_empty(len(tokens), self.out_features, dtype=_kernel_dtype(x.dtype))
-        if len(tokens):
+        if len(tokens) and not x.is_meta:
             # Triton launches on the current device, whatever its arguments are on.
             with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
                 self.multiply(*self.prepare(tokens), y)
         return y.to(x.dtype).reshape(*x.shape[:-1], self.out_features)
+
+    def dequantised_weight(self) -> Tensor:
+        """Codes times scale, `(N, K)` in float32."""
+        codes = self.packing.unpack(self.packed, self.in_features // self.scheme.groups)
+        return (codes * self.scale.unsqueeze(-1)).transpose(0, 1).flatten(1)
+
+    def _require_buffers(self) -> None:
+        """Kernels read whatever their pointers point at, and take the layout on trust."""
+        for name, buffer in (("packed", self.packed), ("scale", self.scale), ("bias", self.bias)):
+            if buffer is not None and not (buffer.is_contiguous() and buffer.device == self.packed.device):
+                raise ValueError(f"the buffer {name!r} is strided or on {buffer.device}; build the layer again")
 
     def prepare(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Tokens `(M, K)` as codes `(M, G, Kg)` in int8 and their scale `(M, G)`; as floats, and None, if not coded."""

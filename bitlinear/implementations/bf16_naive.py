@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bitlinear.coded import CodedImplementation, HalfLinear
 from bitlinear.implementation import Tolerance, gaussian_peak, unit_roundoff
 from bitlinear.layer import BitLinear
+from bitlinear.quantize import weight_codes
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 
@@ -40,6 +41,10 @@ class NaiveLinear(HalfLinear):
     def widen(self, x: Tensor) -> Tensor:
         """Narrows instead."""
         return x.bfloat16()
+
+    def quantise_weight(self, layer: BitLinear) -> tuple[Tensor, Tensor]:
+        """Computed in bfloat16, too."""
+        return weight_codes(layer.weight.detach().bfloat16(), layer.scheme, layer.weight_scale)
 
 
 def _moved(bits: float, size: int) -> float:

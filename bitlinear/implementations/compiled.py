@@ -2,13 +2,15 @@
 
 import copy
 import inspect
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +18,11 @@ from torch import Tensor, nn
 from bitlinear.coded import CodedImplementation, CodedLinear
 from bitlinear.implementations.int8 import Int8Linear
 from bitlinear.layer import BitLinear
+from bitlinear.observers import is_compilable
 from bitlinear.scheme import Scheme
 from bitlinear.words import FORMATS
 
+LOG = logging.getLogger("bitlinear")
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _SHAPES = 64
 """Input shapes that one op may be compiled for; torch's own limit is 8."""
@@ -61,20 +65,30 @@ class Compiled(CodedImplementation):
 
 
 class WordLinear(Int8Linear):
-    """Int8Linear that stores its codes in words: `codes` is `(G, N, W)`, int32."""
+    """Int8Linear that stores its codes in words: `codes` is `(G, N, W)`, int32.
+
+    Raises ValueError for weights of more bits than the formats have.
+    """
 
     def __init__(self, layer: BitLinear) -> None:
         super().__init__(layer)
+        if layer.scheme.weight_bits not in FORMATS:
+            raise ValueError(f"WordLinear stores {', '.join(map(str, FORMATS))} bits, and this is {layer.scheme}")
         self.format = FORMATS[layer.scheme.weight_bits]
         self.columns = self.codes.shape[2]
         self.codes = self.format.pack(self.codes)
 
     def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
         """The exact inner sums `(M, N)` of activation codes `(M, Kg)` and words of weight codes `(N, W)`."""
-        # A single output is handed to `_int_mm` with a stride of 0, and comes back wrong.
-        if len(a) <= _FEW_ROWS or len(w) == 1:
+        # A single output is handed to `_int_mm` with a stride of 0, and comes back wrong. In an exported graph the
+        # number of tokens is open, and must not be asked for.
+        if w.shape[0] == 1 or (not torch.compiler.is_exporting() and a.shape[0] <= _FEW_ROWS):
             return self.format.product(a, w)
         return super().accumulate(a, self.format.unpack(w, self.columns))
+
+    def stored_codes(self) -> Tensor:
+        """The codes `(G, N, Kg)`, int8, unpacked."""
+        return self.format.unpack(self.codes, self.columns)
 
 
 def _op(layer: BitLinear) -> nn.Module:
@@ -86,7 +100,43 @@ def _op(layer: BitLinear) -> nn.Module:
 def _compiled(op: nn.Module, device: torch.device) -> nn.Module:
     _warm_toolchain(device.type)
     op.compile(fullgraph=True, dynamic=False, isolate_recompiles=True, recompile_limit=_SHAPES, options=_OPTIONS)
+    call: Any = op._compiled_call_impl  # torch's own place for what a call runs
+    op._compiled_call_impl = _Bounded(op, call)
     return op
+
+
+class _Bounded:
+    """A compiled call that computes without compiling where it has to.
+
+    That is once there are graphs for as many input shapes as fit, and for tensors that compiled code cannot take: those
+    of torch.func, of tracers and modes, nested and meta ones.
+    """
+
+    def __init__(self, op: nn.Module, compiled: Callable[..., Tensor]) -> None:
+        from torch._dynamo.exc import FailOnRecompileLimitHit  # takes a second, and whoever compiles imports it anyway
+
+        self._no_room = FailOnRecompileLimitHit
+        self._op = op
+        self._compiled = compiled
+        self._is_full = False
+
+    def __call__(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling() and not all(map(is_compilable, (*args, *kwargs.values()))):
+            return self._uncompiled(*args, **kwargs)
+        try:
+            return self._compiled(*args, **kwargs)
+        except self._no_room:  # before anything was computed
+            if not self._is_full:
+                LOG.warning(
+                    "compiled: compiled for %d input shapes, no more are; others run uncompiled, which is slower",
+                    _SHAPES,
+                )
+            self._is_full = True
+            return self._uncompiled(*args, **kwargs)
+
+    def _uncompiled(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+        op: Any = self._op
+        return cast(Tensor, op._call_impl(*args, **kwargs))
 
 
 def _why_no_compiler() -> str | None:

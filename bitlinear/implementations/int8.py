@@ -39,6 +39,8 @@ class Int8(CodedImplementation):
 class Int8Linear(CodedLinear):
     """CodedLinear with exact inner sums: in int32, or in float64 where `torch._int_mm` is not exact."""
 
+    most_activation_bits = 8
+
     def __init__(self, layer: BitLinear) -> None:
         super().__init__(layer, torch.int8)
         self.note = self._self_test()
@@ -67,10 +69,10 @@ def _fault(a: Tensor, w: Tensor) -> str:
 
 def _int_mm(a: Tensor, w: Tensor) -> Tensor:
     """`a @ w.T` in int32, with rows of zeros added while there are fewer than the device wants."""
-    missing = _LEAST_ROWS.get(a.device.type, 1) - len(a)
-    if missing <= 0:
+    rows, least = a.shape[0], _LEAST_ROWS.get(a.device.type, 1)  # `len` would fix the number in an exported graph
+    if rows >= least:
         return torch._int_mm(a, w.T)
-    return torch._int_mm(F.pad(a, (0, 0, 0, missing)), w.T)[: len(a)]
+    return torch._int_mm(F.pad(a, (0, 0, 0, least - rows)), w.T)[:rows]
 
 
 def _exact(a: Tensor, w: Tensor) -> Tensor:
@@ -80,7 +82,8 @@ def _exact(a: Tensor, w: Tensor) -> Tensor:
 
 def _trial_codes(w: Tensor, top: int) -> Tensor:
     """Activation codes `(rows, Kg)` that cover the whole range; the first row drives output 0 to its largest sum."""
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randint(-top, top + 1, (_SELF_TEST_ROWS, w.shape[1]), generator=generator, dtype=torch.int8).to(w.device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    shape = (_SELF_TEST_ROWS, w.shape[1])
+    a = torch.randint(-top, top + 1, shape, generator=generator, dtype=torch.int8, device="cpu").to(w.device)
     a[0] = top * torch.where(w[0] < 0, -1, 1)
     return a

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bitlinear.native.build import BuildError, library_file
+from bitlinear.native.tiles import tiles_shape
 from bitlinear.scheme import Scheme, largest_code
 
 PATHS = ("amx", "avx512", "avx2", "neon", "plain")
@@ -33,6 +34,8 @@ class Layer(Structure):
         ("normalise", c_int32),
         ("top", c_int32),
     )
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    """Of `codes` and `scale`."""
 
 
 class _Team(Structure):
@@ -65,7 +68,7 @@ class Library:
         how = (tokens, TYPES[x.dtype], torch.get_num_threads())
         wanted: int = self._forward(layer, self._path, self._team, *tensors, None, *how)
         if wanted:
-            workspace = torch.empty(wanted, dtype=torch.uint8)
+            workspace = torch.empty(wanted, dtype=torch.uint8, device="cpu")
             self._forward(layer, self._path, self._team, *tensors, workspace.data_ptr(), *how)
         return wanted
 
@@ -117,20 +120,60 @@ def _torch_team() -> _Team:
     return _Team()
 
 
+@cache
 def layer_of(scheme: Scheme, in_features: int, out_features: int) -> Layer:
     """The C description of a layer. `scheme` is one that `storage_bits` knows."""
-    bits = storage_bits(scheme)
-    return Layer(
+    bits, size = storage_bits(scheme), scheme.group_size(in_features)
+    by_row = scheme.weight_bits >= 2
+    layer = Layer(
         in_features=in_features,
         out_features=out_features,
         groups=scheme.groups,
         bits=bits,
         factor=2 if bits == 1 else 1,
         offset=offset_of(bits),
-        row_scales=scheme.weight_bits >= 2,
+        row_scales=by_row,
         normalise=scheme.norm,
         top=largest_code(scheme.activation_bits),
     )
+    scales = (scheme.groups, out_features if by_row else 1)
+    layer.shapes = tiles_shape(out_features, scheme.groups, size, bits), scales
+    return layer
+
+
+def require_buffers(layer: Layer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+    """Raises ValueError, with its name, for a buffer that C must not read: it gets addresses and trusts the rest.
+
+    Asked at every call, because anybody may cast, assign or replace a buffer in between.
+    """
+    shapes = layer.shapes
+    if not (
+        _is_readable(codes, torch.uint8, shapes[0])
+        and _is_readable(scale, torch.float32, shapes[1])
+        and (bias is None or _is_readable(bias, torch.float32, (layer.out_features,)))
+    ):
+        _name_unreadable(layer, codes, scale, bias)
+
+
+def _is_readable(tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
+    plain = tensor.dtype == dtype and tensor.shape == shape and tensor.is_cpu
+    return plain and tensor.is_contiguous() and not tensor.is_neg()
+
+
+def _name_unreadable(layer: Layer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+    wanted = {
+        "codes": (codes, torch.uint8, layer.shapes[0]),
+        "scale": (scale, torch.float32, layer.shapes[1]),
+        "bias": (bias, torch.float32, (layer.out_features,)),
+    }
+    for name, (tensor, dtype, shape) in wanted.items():
+        if tensor is not None and not _is_readable(tensor, dtype, shape):
+            strided = "" if tensor.is_contiguous() else " strided"
+            raise ValueError(
+                f"the buffer {name!r} is{strided} {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}; the kernels "
+                f"of NativeLinear read contiguous {dtype} {shape} on the CPU: load the state without assign=True, "
+                f"or build the layer again with NativeLinear.from_layer"
+            )
 
 
 def storage_bits(scheme: Scheme) -> int:

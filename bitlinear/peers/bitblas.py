@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp
-from bitlinear.quantize import activation_codes, normalise, weight_codes, widen
+from bitlinear.quantize import activation_codes, normalise, widen
 
 
 class BitBlas(BitNetPeer):
@@ -27,7 +27,7 @@ class BitBlas(BitNetPeer):
         """The contract's codes in the library's layout."""
         from bitblas import Matmul, MatmulConfig
 
-        codes, scale = weight_codes(widen(layer.weight.detach()), layer.scheme)
+        codes, scale = layer.quantised_weight()
         config = MatmulConfig(
             N=layer.out_features,
             K=layer.in_features,

@@ -6,7 +6,6 @@ from torch import nn
 from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp, plain_tensors
-from bitlinear.quantize import weight_codes, widen
 
 
 class Gemlite(BitNetPeer):
@@ -24,7 +23,7 @@ class Gemlite(BitNetPeer):
         """The contract's codes, packed by the library."""
         from gemlite.helper import A8W158_INT_dynamic
 
-        codes, scale = weight_codes(widen(layer.weight.detach()), layer.scheme)
+        codes, scale = layer.quantised_weight()
         processor = A8W158_INT_dynamic(device=str(layer.weight.device), dtype=layer.weight.dtype)
         op = processor.from_weights(codes.flatten(1), weight_scale=scale, bias=copied_bias(layer))
         return PeerOp(op, plain_tensors(op))

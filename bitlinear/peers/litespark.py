@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp
-from bitlinear.quantize import weight_codes, widen
 from bitlinear.scheme import Scheme
 
 _MOST_TOKENS = 64
@@ -42,7 +41,7 @@ class Litespark(BitNetPeer):
         """The contract's codes, packed by the library."""
         from litespark_inference.torchless.pack import pack_ternary_4_per_byte
 
-        codes, scale = weight_codes(widen(layer.weight.detach()), layer.scheme)
+        codes, scale = layer.quantised_weight()
         packed = torch.from_numpy(pack_ternary_4_per_byte(codes.flatten(1).to(torch.int8).numpy()))
         bias = copied_bias(layer)
         call = _call(packed, float(scale), -layer.in_features % _PER_BYTE, bias)

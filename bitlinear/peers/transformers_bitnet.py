@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from bitlinear.bitnet_peer import BitNetPeer, DequantisedPeer
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp, plain_tensors
-from bitlinear.quantize import weight_codes, widen
 
 _ROWS_PER_BYTE = 4
 
@@ -89,7 +88,7 @@ def _auto(layer: BitLinear, scale: float, online: bool) -> nn.Module:
 
 
 def _codes(layer: BitLinear) -> tuple[Tensor, float]:
-    codes, scale = weight_codes(widen(layer.weight.detach()), layer.scheme)
+    codes, scale = layer.quantised_weight()
     return codes.flatten(1), float(scale)
 
 

@@ -1,8 +1,14 @@
+import copy
+import gc
+import sys
+import weakref
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
-from bitlinear import BitLinear, Scheme, replace_linear
+from bitlinear import BitLinear, PackedLinear, Scheme, convert, replace_linear, survey
 
 
 class Block(nn.Module):
@@ -92,4 +98,169 @@ def test_nothing_is_replaced_when_something_cannot_be():
         replace_linear(model, Scheme(groups=16))
     with pytest.raises(ValueError, match=r"skip='head' matches no linear layer; the model has: layers\.0\.up, layers"):
         replace_linear(model, Scheme(), skip=["head"])
+    assert kinds(model) == before
+
+
+def test_a_name_is_read_once_and_a_generator_will_do():
+    model = replace_linear(Model(), Scheme(), skip=(name for name in ["up", "lm_head"]))
+    assert {name for name, kind in kinds(model).items() if kind == "Linear"} == {
+        "layers.0.up",
+        "layers.1.up",
+        "lm_head",
+    }
+
+
+def test_many_names_and_layers_are_matched_in_proportion_to_their_number(monkeypatch):
+    asked = 0
+
+    def counted(name):
+        nonlocal asked
+        asked += 1
+        return parts(name)
+
+    module = sys.modules["bitlinear.selection"]
+    parts = module._whole_parts
+    monkeypatch.setattr(module, "_whole_parts", counted)
+    model = nn.ModuleList(nn.Linear(1, 1) for _ in range(100))
+    replace_linear(model, Scheme(), skip=[str(number) for number in range(50)])
+    assert asked == 100
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("implementation", [None, "native", "packed", "int8", "eager"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_torchs_transformer_computes_in_eval_what_it_computes_in_training(implementation, norm_first, masked):
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, norm_first=norm_first)
+    for model in (nn.TransformerEncoder(copy.deepcopy(block), 2), nn.Sequential(block)):
+        replace_linear(model, "w1.58a8")
+        if implementation:
+            convert(model, implementation)
+        mask = {"src_key_padding_mask": torch.tensor([[False] * 5, [False] * 3 + [True] * 2])} if masked else {}
+        layer, x = model if isinstance(model, nn.TransformerEncoder) else model[0], torch.randn(2, 5, 16)
+        with torch.no_grad():
+            right = layer.train()(x, **mask)
+            torch.testing.assert_close(layer.eval()(x, **mask), right)
+
+
+def test_a_layer_put_into_torchs_transformer_by_hand_is_called():
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+    block.linear1 = BitLinear.from_linear(block.linear1, "w1.58a8")
+    encoder, x = nn.TransformerEncoder(block, 2), torch.randn(2, 5, 16)
+    mask = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    with torch.no_grad():
+        right, y = encoder.train()(x, src_key_padding_mask=mask), encoder.eval()(x, src_key_padding_mask=mask)
+    torch.testing.assert_close(y[~mask], right[~mask])
+
+
+class Reads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.asked, self.used, self.called = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.several = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.inner = nn.Sequential(nn.Linear(4, 4))
+        nn.init.zeros_(self.called.weight)
+
+    def forward(self, x):
+        if isinstance(self.asked.weight, torch.Tensor):
+            x = self.asked(x.to(self.asked.weight.dtype))
+        for index in range(2):
+            x = x @ self.several[index].weight
+        return self.called(x @ self.used.weight.T) + x @ self.inner[0].weight
+
+
+def test_a_layer_whose_weight_the_parent_reads_is_left_and_said(caplog):
+    model = replace_linear(nn.Sequential(Reads()), "w1.58a8")
+    assert {name for name, kind in kinds(model).items() if kind == "BitLinear"} == {"0.asked", "0.called"}
+    (message,) = caplog.messages
+    assert "4 left as they are, because Reads.forward reads their weight instead of calling them" in message
+    replace_linear(model, "w1.58a8", only_called=False)
+    assert set(kinds(model).values()) == {"BitLinear"}
+
+
+def test_torchs_own_readers_are_known():
+    loss = nn.LinearCrossEntropyLoss(5, 10)
+    assert list(survey(loss).left) == ["linear"]
+    found = survey(nn.Transformer(8, 2, 1, 1, 16))
+    assert all(name.endswith(("linear1", "linear2")) for name in found.linear)
+    assert {name.rsplit(".", 1)[-1] for name in found.left} == {"self_attn", "multihead_attn", "out_proj"}
+
+
+def test_attention_refuses_a_projection_that_it_would_read():
+    attention, x = nn.MultiheadAttention(8, 2, batch_first=True), torch.randn(1, 3, 8)
+    attention.out_proj = PackedLinear.from_layer(BitLinear(8, 8))
+    for mode in (attention.train(), attention.eval()):
+        with torch.no_grad(), pytest.raises(TypeError, match="the weight of a PackedLinear is kept as codes"):
+            mode(x, x, x)
+
+
+class Conv1D(nn.Module):  # as transformers has it
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 4))
+
+
+def test_what_is_no_linear_layer_is_said(caplog):
+    pruned, normed = nn.Linear(4, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+    prune.l1_unstructured(pruned, "weight", 0.5)
+    model = nn.ModuleDict({"conv": Conv1D(), "pruned": pruned, "normed": normed, "embed": nn.Embedding(3, 4)})
+    replace_linear(model, "w1.58a8")
+    assert model["pruned"] is pruned
+    (message,) = caplog.messages
+    assert message.startswith("0 layers are BitLinear w1.58a8 now; the model has:")
+    for line in (
+        "because Conv1D is no nn.Linear and holds weight itself: conv",
+        "because their weight is computed by a hook: remove pruning or weight norm first: pruned",
+        "because their weight is computed by a parametrisation: remove it first: normed",
+    ):
+        assert line in message
+    assert "embed" not in message
+
+
+@pytest.mark.parametrize("implementation", ["native", "packed", "int8", "eager", "compiled"])
+def test_a_whole_model_is_converted(implementation):
+    torch.manual_seed(0)
+    ids = torch.tensor([[1, 2, 3]])
+    model = replace_linear(Model(), "w1.58a8", skip="lm_head").eval()
+    right = model(ids)
+    assert convert(model, implementation, skip="lm_head") is model
+    assert not any(isinstance(module, BitLinear) for module in model.modules())
+    torch.testing.assert_close(model(ids), right, rtol=1e-4, atol=1e-5)
+    straight = convert(Model(), implementation, "w8a8-nonorm", skip=["lm_head"])
+    assert {name for name, kind in kinds(straight).items() if kind == "Linear"} == {"lm_head"}
+    assert straight(ids).shape == (1, 3, 11)
+
+
+def test_converting_shares_what_was_shared_and_keeps_no_float_weight():
+    model = nn.Module()
+    model.a = model.b = nn.Linear(8, 8)
+    weight = weakref.ref(model.a.weight)
+    convert(model, "packed", "w4a8-nonorm")
+    assert model.a is model.b
+    assert isinstance(model.a, PackedLinear)
+    gc.collect()
+    assert weight() is None
+
+
+def test_what_converting_costs_is_said(caplog):
+    convert(Model(), "packed", "w1.58a8")
+    text = "\n".join(caplog.messages)
+    assert "1 share their weight with another module, which keeps its floats: lm_head" in text
+    assert "w1.58a8 normalises the input of layers that were not trained so; w1.58a8-nonorm does not" in text
+
+
+def test_nothing_is_converted_when_something_cannot_be():
+    model = Model()
+    before = kinds(model)
+    for arguments, words in (
+        (("nativ", "w4a8"), "no implementation 'nativ'; did you mean 'native'"),
+        (("native",), r"the model has no BitLinear to convert; give a scheme for nn.Linear: convert\(model, 'native'"),
+        (("native", "w4a16-nonorm"), "layers.0.up cannot be converted: native multiplies codes of at most 8 bits"),
+        (("packed", "w16a8"), "weight_bits=16 has none"),
+        (("packed", "w4a8g16"), r"groups=16 does not divide the input features of layers.0.up \(8\)"),
+        (("packed", "w4a8", "head"), "skip='head' matches no linear layer"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            convert(model, *arguments)
     assert kinds(model) == before

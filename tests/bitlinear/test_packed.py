@@ -128,7 +128,6 @@ def test_a_layer_of_doubles_keeps_its_scale_in_doubles():
 def test_it_is_one_graph_exports_and_ignores_autocast():
     packed, x = PackedLinear.from_layer(layer_of("w3a8g2", bias=True)), torch.randn(5, 100, requires_grad=True)
     y = packed(x)
-    assert not y.requires_grad
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(packed(x), y)
     assert torch.equal(torch.compile(packed, fullgraph=True, backend="eager")(x), y)

@@ -132,8 +132,9 @@ def test_any_shape_and_stride_of_the_input():
     wide = torch.randn(6, 200, device=DEVICE)
     for x in (wide[0, :100], wide[:, ::2], wide[:, :100].reshape(2, 3, 100), wide[:, 50:150].T.contiguous().T):
         assert_conforms(Triton(), layer, op, x)
-    needs_gradient = torch.randn(2, 100, device=DEVICE, requires_grad=True)
-    assert not op(needs_gradient).requires_grad
+    x = torch.randn(2, 100, device=DEVICE, requires_grad=True)
+    (gradient,) = torch.autograd.grad(op(x).sum(), x)
+    torch.testing.assert_close(gradient, torch.autograd.grad(layer(x).sum(), x)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_that_are_not_finite_give_nan():
