@@ -1,5 +1,6 @@
 """What all layers of a fixed weight share: `eager`, `packed`, `native` and `triton` derive from it."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
@@ -71,9 +72,11 @@ class FrozenLinear(SavesScheme, ABC):
             return y
 
     @property
-    def weight(self) -> WeightStandIn:
+    def weight(self) -> Tensor:
         """Shape `(N, K)`, the dtype that the layer was made or converted to, and the device; no values."""
         shape = (self.out_features, self.in_features)
+        if torch.compiler.is_compiling():  # Dynamo cannot make a stand-in; NaN is as loud as an error
+            return self.scale.new_full((), math.nan, dtype=self._dtype).expand(shape)
         return WeightStandIn(type(self).__name__, shape, self._dtype, self.scale.device)
 
     def extra_repr(self) -> str:

@@ -36,9 +36,14 @@ def _reads(cls: type) -> dict[str, str]:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, TypeError, SyntaxError):  # made at run time, or compiled: there is no source to read
         return {}
-    body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), [])
-    methods = [node for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith(_SET_UP)]
-    return {path: f"{cls.__name__}.{method.name}" for method in methods for path in _weights_read(method)}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return reads_of_class(classes[0]) if classes else {}
+
+
+def reads_of_class(cls: ast.ClassDef) -> dict[str, str]:
+    """Paths of children whose weight the methods of a class read, each with the method, such as "Reads.forward"."""
+    methods = [node for node in cls.body if isinstance(node, ast.FunctionDef) and not node.name.startswith(_SET_UP)]
+    return {path: f"{cls.name}.{method.name}" for method in methods for path in _weights_read(method)}
 
 
 def _weights_read(method: ast.FunctionDef) -> Iterator[str]:

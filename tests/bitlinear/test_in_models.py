@@ -265,6 +265,25 @@ def test_a_packed_weight_tells_what_it_is_and_refuses_to_be_multiplied(one):
             use()
 
 
+class AsksForItsDtype(nn.Module):  # as T5 does
+    def __init__(self, wo):
+        super().__init__()
+        self.wo = wo
+
+    def forward(self, x):
+        return self.wo(x.to(self.wo.weight.dtype))
+
+
+@pytest.mark.parametrize("kind", [PackedLinear, NativeLinear])
+def test_a_graph_may_ask_for_the_dtype_of_the_weight(kind):
+    torch._dynamo.reset()
+    model = AsksForItsDtype(kind.from_layer(layer_of()))
+    with torch.no_grad():
+        graph = torch.compile(model, fullgraph=True, backend="eager")
+        assert torch.equal(graph(X.double()), model(X.double()))
+        assert torch.export.export(model, (X,)).module()(X).shape == (4, 6)
+
+
 @frozen
 def test_the_dequantised_weight_is_codes_times_scale(one):
     layer = layer_of(bias=False)
