@@ -1,6 +1,7 @@
 """What a contestant must offer, and how anyone's own layer becomes one."""
 
 import math
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -155,7 +156,9 @@ def from_factory(
     if isinstance(made, nn.Module):
         raise TypeError(f"{name} is a {type(made).__name__} that is already built; give the class, or a function")
     if not callable(made):
-        raise TypeError(f"{name} is {made!r}; give an Implementation, or a class or function that takes a BitLinear")
+        raise TypeError(
+            f"{name} is {reprlib.repr(made)}; give an Implementation, or a class or function that takes a BitLinear"
+        )
     return _FromFunction(made, name)
 
 
@@ -163,14 +166,17 @@ class _FromFunction(Implementation):
     def __init__(self, function: Callable[[BitLinear], object], name: str) -> None:
         self._function = function
         self.name = name
-        self.summary = ((function.__doc__ or "").strip() or "user's own").splitlines()[0]
+        words = function.__doc__.strip() if isinstance(function.__doc__, str) else ""
+        self.summary = (words or "user's own").splitlines()[0]
 
     def build(self, layer: BitLinear) -> nn.Module:
         op = self._function(layer)
         if isinstance(op, nn.Module):
             return op
         if not callable(op):
-            raise TypeError(f"{self.name} returned {op!r}; it must return an nn.Module or a callable of one tensor")
+            raise TypeError(
+                f"{self.name} returned {reprlib.repr(op)}; it must return an nn.Module or a callable of one tensor"
+            )
         return _Callable(op)
 
 

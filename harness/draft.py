@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from harness.ceiling import Work, too_fast
 from harness.metric import in_round
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
@@ -101,7 +103,8 @@ class Draft:
         evidence = tuple(
             Measurement(metric, values) for metric, values in sorted(end.evidence.values.items()) if metric != "latency"
         )
-        return self._record(end.outcome, end.reason, evidence, Witness(), now)
+        record = self._record(end.outcome, end.reason, evidence, Witness(), now)
+        return msgspec.structs.replace(record, trace=end.evidence.trace)
 
     def _record(
         self, outcome: Outcome, reason: str, measurements: tuple[Measurement, ...], witness: Witness, now: float

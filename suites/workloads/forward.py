@@ -133,8 +133,9 @@ class Forward(Workload):
 
     def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
         """The op's own, if it has one, and that its ring of weights is too small."""
-        note = getattr(_rotation(call).op, "note", "")
-        return tuple(f"{self.implementation.name}: {words}" for words in (note, self._small_ring) if words)
+        note = getattr(_rotation(call).op, "note", "")  # of somebody's module it may as well be a tensor or a layer
+        words = (note if isinstance(note, str) else "", self._small_ring)
+        return tuple(f"{self.implementation.name}: {one}" for one in words if one)
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """All bytes of the op's tensors, counted once even if shared, the codes among them, and bits per weight."""
