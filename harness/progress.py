@@ -12,6 +12,7 @@ import click
 from harness.model import Case, Record
 from harness.plan import Contest
 from harness.quantity import amount
+from harness.trace import innermost
 
 Values = dict[str, tuple[float, ...]]
 
@@ -73,7 +74,9 @@ class Lines:
     def recorded(self, record: Record) -> None:
         """Nothing for what was measured; the reason for what was not."""
         if record.outcome != "measured":
-            self._write(f"  {record.case.implementation:<14}  {record.outcome}: {record.reason}")
+            where = innermost(record.trace)
+            words = f"{record.reason}; in {where}" if where else record.reason
+            self._write(f"  {record.case.implementation:<14}  {record.outcome}: {words}")
 
     def __enter__(self) -> "Lines":
         return self

@@ -4,8 +4,6 @@ import linecache
 import os
 import sys
 import sysconfig
-from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 from types import CodeType
 
@@ -13,13 +11,12 @@ import torch
 
 from harness.plain_text import of_error, one_line
 from harness.start import INSTALLED, OWN
+from harness.trace import BEHIND
 
 MOST = 5
 """Frames that are kept of one error: the last ones."""
 LINE = 200
 """Characters of a line of code that are kept."""
-BEHIND = ("because of ", "while handling ")
-"""How the line begins that names the error behind the first."""
 REFEREE = tuple(f"{OWN / name}{os.sep}" for name in ("harness", "suites"))
 HOUSE = f"{OWN / 'bitlinear'}{os.sep}"
 TORCH = f"{Path(torch.__file__).parent}{os.sep}"
@@ -38,12 +35,6 @@ def own_frames(error: BaseException) -> tuple[str, ...]:
         cause, word = error.__context__, BEHIND[1]
     behind = _of(cause) if cause is not None else ()
     return (*frames, f"{word}{of_error(cause, LINE)}", *behind) if cause is not None and behind else frames
-
-
-def innermost(trace: Sequence[str]) -> str:
-    """Of what `own_frames` said: file, line and function where the error was raised, as in `mine.py:12 in forward`."""
-    first = list(takewhile(lambda line: not line.startswith(BEHIND), trace)) or trace
-    return first[-1].partition(": ")[0] if first else ""
 
 
 def _of(error: BaseException) -> tuple[str, ...]:

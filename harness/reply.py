@@ -23,7 +23,7 @@ def judged(check: Check) -> Answer:
     """The reply to a check: what it measured, and whether it failed."""
     values, warnings = raw(check.values), (check.warning,) if check.warning else ()
     if check.wrong:
-        return Answer("failed", check.wrong, values, warnings=warnings)
+        return Answer("failed", check.wrong, values, warnings=warnings, trace=check.trace)
     return Answer(values=values, warnings=warnings)
 
 

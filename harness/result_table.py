@@ -8,6 +8,7 @@ from functools import partial
 
 from harness import ceiling_display, convergence, latency_column
 from harness.compare import speedups
+from harness.ended import ended_early
 from harness.latency_column import Shown
 from harness.metric import METRICS, Metric
 from harness.model import Case, Comparison, Environment, Params, Run
@@ -127,24 +128,6 @@ def tidy(view: View) -> Table:
         head += [end.outcome, end.reason] if end else ["measured", ""]
         rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 10]]
     return Table("", tuple(map(Column, headings)), rows)
-
-
-def ended_early(everything: Sequence[Result]) -> Table:
-    """Which implementations were not measured, in how many cases, and why."""
-    reasons = Counter(
-        (result.case.suite, result.case.implementation, _how(result), result.end.reason)
-        for result in everything
-        if result.end
-    )
-    headings = (
-        Column("suite"),
-        Column("implementation"),
-        Column("outcome"),
-        Column("cases", "right"),
-        Column("reason"),
-    )
-    rows = [(suite, name, how, count, reason) for (suite, name, how, reason), count in reasons.items()]
-    return Table("not measured", headings, rows)
 
 
 def warnings(view: View) -> list[str]:
@@ -280,14 +263,6 @@ def _reached(view: View, result: Result, metric: Metric) -> list[Cell]:
     """State, samples and precision of a latency; nothing for other metrics."""
     found = view.reached.get(result.case) if metric.name == "latency" else None
     return [found.state or None, found.samples, found.precision] if found else [None] * 3
-
-
-def _how(result: Result) -> str:
-    """The outcome, with the round where earlier ones were measured."""
-    end = result.end
-    if end is None:
-        return "measured"
-    return f"{end.outcome.replace('_', ' ')}{f' in round {end.round + 1}' * bool(result.measured)}"
 
 
 def _words(params: Params) -> str:

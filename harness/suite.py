@@ -102,6 +102,8 @@ class Check:
     wrong: str = ""
     warning: str = ""
     """A doubt about an output that is not wrong, with its cure."""
+    trace: tuple[str, ...] = ()
+    """Where the contestant raised, if that is what is wrong."""
 
 
 class Workload(ABC):

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from harness.ceiling import Standing, standing
 from harness.convergence import Convergence
+from harness.ended import ended_early
 from harness.metric import METRICS, Metric
 from harness.origin import origins
 from harness.prediction import is_off, off_prediction
 from harness.quantity import figure, spread, suited
 from harness.report.answers import FASTEST, QUESTIONS, Card
-from harness.result_table import View, ended_early
+from harness.result_table import View
 from harness.results import Result, contests, varying
 from harness.table import Table
 

@@ -17,11 +17,14 @@ def test_plain_lines_name_contests_rows_and_the_time_left() -> None:
         lines.prepared(case, {"latency": (0.002,), "weight_bytes": (2048.0,), "error_sqnr": (8.06,)})
         lines.recorded(Record(case, 0, "measured"))
         lines.recorded(Record(contest.cases[1], 0, "skipped", "no such device"))
+        trace = ("mine.py:12 in forward: return f(x)", "mine.py:15 in f: return table[key]", "because of OSError")
+        lines.recorded(Record(contest.cases[1], 0, "failed", "KeyError: 'oops'", trace=trace))
         lines.began(contest, 1, 2)
         lines.prepared(case, {"latency": (0.002,)})
     assert said == [
         "[1/3] round 1  s/m=1",
         "  a               about  2.00 ms   2.00 KiB of weights   8.06 dB SQNR",
         "  b               skipped: no such device",
+        "  b               failed: KeyError: 'oops'; in mine.py:15 in f",
         "[2/3] round 2  s/m=1  at most 20 s left",
     ]

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import math
 import re
 import subprocess
@@ -262,3 +263,28 @@ def test_case_names_with_odd_characters_survive(tmp_path: Path, capsys: pytest.C
     out = printed(capsys, str(write_run(tmp_path, None, [make_record(case, 0, {"weight_bytes": 8})])))
     assert "pkg.mod:[obj]" in out
     assert "note=a/b=c|d" in out
+
+
+def test_what_failed_is_shown_with_where_it_raised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = ("mine.py:12 in forward: return self.look_up(x)", "mine.py:15 in look_up: return self.table[key]")
+    lost = {"reason": "KeyError: 'oops'", "outcome": "failed"}
+    records = [
+        make_record(make_case("eager"), values={"latency": 1e-3}),
+        *(msgspec.structs.replace(make_record(make_case("mine:Mine", m=m), **lost), trace=trace) for m in (1, 2)),
+        make_record(make_case("int8"), reason="no such instruction"),
+        make_record(make_case("packed"), reason="no answer within its time limit of 5 s", outcome="timed_out"),
+    ]
+    run = str(write_run(tmp_path, make_run(rounds=1), records))
+    told = printed(capsys, run, "--failures")
+    assert told == (
+        "mine:Mine failed: KeyError: 'oops'\n"
+        f"  in 2 cases of quick, {make_case('mine:Mine').name} among them\n"
+        "  mine.py:12 in forward: return self.look_up(x)\n"
+        "  mine.py:15 in look_up: return self.table[key]\n\n"
+        "packed timed out: no answer within its time limit of 5 s\n"
+        f"  in {make_case('packed').name}\n"
+    )
+    rows = json.loads(printed(capsys, run, "--failures", "--format", "json"))
+    assert [(row["implementation"], row["trace"]) for row in rows[:2]] == [("mine:Mine", "\n".join(trace))] * 2
+    (line,) = (line for line in printed(capsys, run).splitlines() if "KeyError" in line)
+    assert re.search(r"failed +2  KeyError: 'oops' +mine.py:15 in look_up$", line)

@@ -113,6 +113,11 @@ def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
         ("broken_build", "failed", "ValueError: cannot pack 32 features"),
     ]:
         assert found[name] == (outcome, reason)
+    told = bitbench("show", tmp_path / "run", "--failures").stdout
+    assert "tests/suites/contestants.py:" in told
+    assert f'in broken_build: raise ValueError(f"cannot pack {"{layer.in_features}"} features")' in told
+    assert 'in forward: raise RuntimeError("out of luck")' in told
+    assert str(Path.cwd()) not in (tmp_path / "run" / store.FILE_NAME).read_text()
     assert found["Scaled"][0] == "failed"
     assert found["Scaled"][1].startswith("wrong answer: relative error")
 
