@@ -1,5 +1,6 @@
 """What a contestant must offer, and how anyone's own layer becomes one."""
 
+import inspect
 import math
 import reprlib
 from abc import ABC, abstractmethod
@@ -154,12 +155,33 @@ def from_factory(
             raise TypeError(f"{name} has no {' and no '.join(missing)}; an Implementation has both, as strings")
         return made
     if isinstance(made, nn.Module):
-        raise TypeError(f"{name} is a {type(made).__name__} that is already built; give the class, or a function")
+        raise TypeError(f"{name} is {kind_of(made)} that is already built; give the class, or a function")
     if not callable(made):
         raise TypeError(
             f"{name} is {reprlib.repr(made)}; give an Implementation, or a class or function that takes a BitLinear"
         )
     return _FromFunction(made, name)
+
+
+def would_do(made: object) -> bool:
+    """Whether an object of a user's module looks like something for `from_factory`, without calling it."""
+    if isinstance(made, type):
+        return issubclass(made, Implementation) or (issubclass(made, nn.Module) and _takes_one(made))
+    return isinstance(made, Implementation) or (inspect.isfunction(made) and _takes_one(made))
+
+
+def _takes_one(made: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(made).bind(None)
+    except (TypeError, ValueError):  # another number of arguments, or none that can be told
+        return False
+    return True
+
+
+def kind_of(value: object) -> str:
+    """`an int`, `a LazyTensor`: what a value is, as words say it."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 class _FromFunction(Implementation):

@@ -1,7 +1,13 @@
 """Text of a contestant's as it can be stored, sent and printed anywhere: one line of Unicode, of limited length."""
 
+import os
+
 LONGEST = 500
 """Characters of a reason or a warning."""
+
+
+HOME = os.path.expanduser("~")  # noqa: PTH111 - Path.home raises where there is none
+"""What errors about files tell, and a stored run need not."""
 
 
 def unicode(text: str) -> str:
@@ -20,12 +26,13 @@ def one_line(text: str, most: int = LONGEST) -> str:
 
 
 def message(error: BaseException, most: int = LONGEST) -> str:
-    """What an error says, in one line; of one that raises instead of saying it, which."""
+    """What an error says, in one line, with `~` for the home directory; of one that raises instead, which."""
     try:
         said = str(error)
     except Exception as worse:  # noqa: BLE001 - a contestant's own error class may fail in anything
         said = f"(its text cannot be had: {type(worse).__name__})"
-    return one_line(said.partition("\nException raised from ")[0], most)  # torch adds frames of C++ to some
+    said = said.partition("\nException raised from ")[0]  # torch adds frames of C++ to some
+    return one_line(said.replace(HOME, "~") if len(HOME) > 1 else said, most)
 
 
 def of_error(error: BaseException, most: int = LONGEST) -> str:

@@ -20,7 +20,7 @@ from harness.line import LineError, decode, encode
 from harness.model import Outcome
 from harness.plain_text import one_line
 from harness.protocol import Answer, Describe, Description, Loaded, Question, Whence
-from harness.start import BEGIN, OWN, Sources
+from harness.start import BEGIN, OWN, Sources, folders
 
 START_LIMIT = 120.0
 """Seconds that a worker may take to import torch and describe itself."""
@@ -61,7 +61,7 @@ class WorkerProcess:
     """A real worker. The controller sleeps in `ask` while it computes.
 
     `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run, and
-    `sources` where its contestants come from: by default the current folder.
+    `sources` where its contestants come from: by default the current folder and `src` in it.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class WorkerProcess:
         self._resting = False
         self._said = b""
         self._output = 0
-        places = json.dumps(msgspec.to_builtins(sources or Sources((str(Path.cwd()),))))  # exact for any path
+        places = json.dumps(msgspec.to_builtins(sources or Sources(folders(Path.cwd()))))  # exact for any path
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", BEGIN, str(OWN), places, program, module, str(int(memory_limit))],

@@ -14,7 +14,8 @@ from harness.measure import collector_paused
 from harness.model import Case, Request
 from harness.plan import Contest, make_plan
 from harness.protocol import Description
-from harness.suite import Catalogue, Registry, follow
+from harness.reference import follow
+from harness.suite import Catalogue, Registry
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:

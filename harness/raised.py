@@ -7,8 +7,6 @@ import sysconfig
 from pathlib import Path
 from types import CodeType
 
-import torch
-
 from harness.plain_text import of_error, one_line
 from harness.start import INSTALLED, OWN
 from harness.trace import BEHIND
@@ -19,7 +17,6 @@ LINE = 200
 """Characters of a line of code that are kept."""
 REFEREE = tuple(f"{OWN / name}{os.sep}" for name in ("harness", "suites"))
 HOUSE = f"{OWN / 'bitlinear'}{os.sep}"
-TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 STANDARD = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
 
 
@@ -51,7 +48,7 @@ def _of(error: BaseException) -> tuple[str, ...]:
 
 
 def _tier(file: str) -> str:
-    if file.startswith((*REFEREE, TORCH, "<frozen ")):
+    if file.startswith((*REFEREE, "<frozen ", *_torch())):
         return ""
     if file.startswith(HOUSE):
         return "house"
@@ -60,9 +57,16 @@ def _tier(file: str) -> str:
     return "" if file.startswith(STANDARD) else "worked on"
 
 
+def _torch() -> tuple[str, ...]:
+    """Its folder, where it has been imported."""
+    torch = sys.modules.get("torch")
+    return (f"{Path(str(torch.__file__)).parent}{os.sep}",) if torch else ()
+
+
 def _words(code: CodeType, line: int) -> str:
     source = one_line(linecache.getline(code.co_filename, line), LINE)
-    return f"{_named(code.co_filename)}:{line} in {code.co_name}" + (f": {source}" if source else "")
+    function = "" if code.co_name == "<module>" else f" in {code.co_name}"
+    return f"{_named(code.co_filename)}:{line}{function}" + (f": {source}" if source else "")
 
 
 def _named(file: str) -> str:

@@ -50,8 +50,9 @@ from harness.protocol import (
     Whence,
 )
 from harness.raised import own_frames
+from harness.reference import follow
 from harness.reply import judged, of_whom, said, singles, with_findings
-from harness.suite import Catalogue, Registry, Workload, follow
+from harness.suite import Catalogue, Registry, Workload
 from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1

@@ -149,7 +149,8 @@ def test_nothing_to_ask_is_no_success() -> None:
         (("int8", "--scheme", "w9"), "not a scheme: 'w9'"),
         (("int8", "--property", "speed"), "'speed' is unknown; choose from: why_not"),
         (("nowhere.to_be:found",), "cannot import 'nowhere.to_be:found': No module named 'nowhere'; run it from"),
-        (("tests.suites.zoo:Nobody",), "has no attribute 'Nobody'; give it as package.module:object"),
+        (("tests.suites.zoo:honset",), "has no attribute 'honset'; did you mean tests.suites.zoo:Honest?"),
+        (("tests/suites/zoo.py:Honest",), "give the module and not its file, as in tests.suites.zoo:Honest"),
         (("tests.suites.zoo:CHECKED",), "tests.suites.zoo:CHECKED is 15; give an Implementation"),
     ],
 )

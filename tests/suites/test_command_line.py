@@ -113,7 +113,7 @@ def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
         ("broken_build", "failed", "ValueError: cannot pack 32 features"),
     ]:
         assert found[name] == (outcome, reason)
-    told = bitbench("show", tmp_path / "run", "--failures").stdout
+    told = " ".join(bitbench("show", tmp_path / "run", "--failures").stdout.split())
     assert "tests/suites/contestants.py:" in told
     assert f'in broken_build: raise ValueError(f"cannot pack {"{layer.in_features}"} features")' in told
     assert 'in forward: raise RuntimeError("out of luck")' in told
@@ -142,9 +142,10 @@ def test_what_cannot_run_here_is_skipped_and_a_run_of_nothing_is_not_a_success(t
         (("run", "quick", "--budget", "soon"), "'soon' is not a duration; write 90s, 5m or 1h30m"),
         (
             ("run", "quick", *TINY, "--impl", f"int8,{OWN}missing"),
-            "has no attribute 'missing'; give it as package.module",
+            "has no attribute 'missing'; it has tests.suites.contestants:Float, tests.suites.contestants:honest, ",
         ),
         (("run", "quick", "--impl", "eagre"), "unknown implementation 'eagre'; choose from: linear-fp32"),
+        (("run", "quick", "--impl", "tests.suites.contestants"), "; it has tests.suites.contestants:Float, tests"),
         (("run", "--resume"), "--resume needs --out DIR"),
         (("run",), "name at least one suite"),
         (("shwo",), "unknown command 'shwo'; choose from: list, run, show"),
