@@ -142,8 +142,8 @@ def from_factory(
     """The implementation behind an object of the user: an Implementation, its class, or a function `layer -> op`.
 
     A class whose constructor takes a BitLinear is such a function. For a function, `name` becomes the implementation's
-    name and the first line of its docstring the summary. The op is an `nn.Module`, or any callable of one tensor, which
-    then counts as storing no weights. Raises TypeError for anything else.
+    name and the first line of its docstring the summary. The op is an `nn.Module`, or any callable of one tensor, of
+    which nobody can say how many bytes it stores. Raises TypeError for anything else.
     """
     if isinstance(made, type) and issubclass(made, Implementation):
         try:
@@ -199,15 +199,18 @@ class _FromFunction(Implementation):
             raise TypeError(
                 f"{self.name} returned {reprlib.repr(op)}; it must return an nn.Module or a callable of one tensor"
             )
-        return _Callable(op)
+        return Function(op)
 
 
-class _Callable(nn.Module):
+class Function(nn.Module):
+    """A callable of one tensor as an op. It may hold weights, but none that can be counted."""
+
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self._function = function
 
     def forward(self, x: Tensor) -> Tensor:
+        """Whatever it returns."""
         return self._function(x)
 
 

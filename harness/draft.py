@@ -83,7 +83,8 @@ class Draft:
 
     def too_fast(self, ceilings: Ceilings, latencies: Sequence[float]) -> str:
         """Why the median of `latencies` cannot be true on a machine with these ceilings, or nothing."""
-        stored, ring = (next(iter(self.values.get(name, ())), None) for name in ("weight_bytes", "ring_bytes"))
+        stored = next(iter(self.values.get("weight_bytes", ())), 0.0)  # unknown: no fewer than none
+        ring = next(iter(self.values.get("ring_bytes", ())), None)
         work = Work.of(self.contest.facts, stored, ring)
         return too_fast(work, statistics.median(latencies), ceilings) if work and latencies else ""
 

@@ -43,6 +43,8 @@ def failing(made: object, properties: Iterable[str] = PROPERTIES) -> dict[str, s
         (contestants.Raises, "schemes", "raised RuntimeError: out of luck"),
         (zoo.SystemExits, "schemes", "raised SystemExit: 3"),
         (zoo.Lazy, "schemes", "returned a LazyTensor, not a plain tensor"),
+        (lambda layer: lambda x: 3, "schemes", "returned an int, not a plain tensor"),
+        (zoo.closure, "state_dict", "when its state_dict is loaded"),
         (zoo.NaNForOutliers, "outliers", "values are NaN or infinite, expected 0"),
         (zoo.WrongForOneToken, "shapes", "relative error 0.4"),
         (zoo.ModifiesInput, "input", "changed its input"),
