@@ -231,7 +231,13 @@ def test_amounts_that_differ_look_different() -> None:
 
 @pytest.mark.parametrize(
     ("hi", "text"),
-    [(1.0 + 1e-5, "1.235 ms ±0.0%"), (1.004, "1.235 ms ±0.4%"), (1.05, "1.23 ms ±5.0%"), (1.6, "1.2 ms ±60%")],
+    [
+        (1.0 + 1e-5, "1.235 ms ±0.0%"),
+        (1.004, "1.235 ms ±0.4%"),
+        (1.05, "1.23 ms ±5.0%"),
+        (1.6, "1.2 ms ±60%"),
+        (2.01, "not known"),
+    ],
 )
 def test_digits_follow_the_interval(hi: float, text: str) -> None:
     summary = Summary("latency", 1.2349e-3, 1.2349e-3 / hi, 1.2349e-3 * hi, 0.95, 3)
@@ -250,6 +256,8 @@ def test_ratios_in_words() -> None:
     assert slower(ratio(1.12, math.nan, math.nan)) == "12.0 % slower"
     assert speedup(ratio(0.4, 0.39, 0.41)) == "2.50x ±2.5%"
     assert speedup(ratio(2.5, 2.4, 2.6)) == "0.40x ±4.0%"
+    assert speedup(ratio(0.4, 0.39, 0.79)) == "2.50x ±98%"
+    assert speedup(ratio(0.4, 0.19, 0.81)) == "not known"
     assert speedup(ratio(1, 1, 1)) == "1x"
     assert speedup(ratio(math.nan, math.nan, math.nan)) == "?"
     assert change(ratio(1.12, 1.098, 1.141), latency) == "+12.0 % [+9.8, +14.1]"
