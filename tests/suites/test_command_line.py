@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
+from harness.environment import usable_cores
 from harness.model import Record
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
@@ -247,4 +248,7 @@ def test_pytest_benchmark_runs_the_cases_as_its_users_know_it(tmp_path: Path) ->
     benchmarks = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
     assert {b["extra_info"]["implementation"] for b in benchmarks} == {"linear-fp32", "int8"}
     assert all(b["extra_info"]["k"] == 2560 and b["extra_info"]["weight_bits"] == 1.58 for b in benchmarks)
+    point = {"device": "cpu", "dtype": "float32", "k": 2560, "m": 1, "n": 2560, "scheme": "w1.58a8"}
+    for b in benchmarks:
+        assert b["params"] == {**point, "implementation": b["extra_info"]["implementation"], "threads": usable_cores()}
     assert len({b["group"] for b in benchmarks}) == 1
