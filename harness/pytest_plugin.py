@@ -36,8 +36,8 @@ def parameters(found: list[Contest]) -> list[object]:
 def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> None:
     """Build, check and benchmark one case.
 
-    The fixture's group is the contest, its params the values of the case, as in a stored run (pytest's own are objects of
-    the harness, which have no JSON), its extra_info these and what is known of the case beforehand.
+    The fixture's group is the contest, its params the values of the case, as in a stored run (pytest's own are objects
+    of the harness, which have no JSON), its extra_info these and what is known of the case beforehand.
     """
     workload = follow(contest.suite.workload)(case, contest.seed)
     if sentence := workload.why_not():
