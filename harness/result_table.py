@@ -45,7 +45,7 @@ _LEGENDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """What is shown of a run: results, the chosen metrics that were measured, latencies over baselines, precision."""
 
@@ -69,6 +69,9 @@ class View:
             reached |= convergence.convergence(members)
         return cls(stored, gathered, chosen, baselines, ratios, reached)
 
+    def __repr__(self) -> str:
+        return f"<View of {describe_run(self.stored.run)}: {_count(len(self.results), 'case')}>"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: the usual metrics."""
         return html(page(View.of(self.stored)))
@@ -82,7 +85,12 @@ def describe_run(run: Run) -> str:
 
 
 def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it."""
+    """The machine in one line, without what is not known of it, and how busy it was."""
+    return f"{machine_name(at)}; load {at.load_average:.2f}"
+
+
+def machine_name(at: Environment) -> str:
+    """The same of every run on it: what it is, and with what software."""
     parts = [
         at.cpu_model,
         f"{at.affinity or at.cores_logical} of {at.cores_logical} cores",
@@ -92,7 +100,6 @@ def describe_machine(at: Environment) -> str:
         f"Python {at.python}",
         f"torch {at.torch}",
         at.blas,
-        f"load {at.load_average:.2f}",
     ]
     return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
 
