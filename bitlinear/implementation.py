@@ -136,6 +136,10 @@ def flip_allowance(scheme: Scheme, in_features: int) -> float:
     return math.sqrt(share) * peak / largest_code(scheme.activation_bits)
 
 
+class NoFactoryError(TypeError):
+    """What a user gives is no implementation and makes none; unlike a TypeError of the user's own code."""
+
+
 def from_factory(
     made: "Implementation | type[Implementation] | Callable[[BitLinear], object]", name: str
 ) -> Implementation:
@@ -143,22 +147,27 @@ def from_factory(
 
     A class whose constructor takes a BitLinear is such a function. For a function, `name` becomes the implementation's
     name and the first line of its docstring the summary. The op is an `nn.Module`, or any callable of one tensor, of
-    which nobody can say how many bytes it stores. Raises TypeError for anything else.
+    which nobody can say how many bytes it stores. Raises NoFactoryError for anything else.
     """
     if isinstance(made, type) and issubclass(made, Implementation):
-        try:
-            made = made()
-        except TypeError as error:
-            raise TypeError(f"{name} cannot be made without arguments: {error}") from error
+        if wrong := _mismatch(made):
+            raise NoFactoryError(f"{name} cannot be made without arguments: {wrong}")
+        if missing := sorted(made.__abstractmethods__):
+            raise NoFactoryError(f"{name} has no {' and no '.join(missing)}; an Implementation has its own")
+        made = made()
     if isinstance(made, Implementation):
         if missing := [what for what in ("name", "summary") if not isinstance(getattr(made, what, None), str)]:
-            raise TypeError(f"{name} has no {' and no '.join(missing)}; an Implementation has both, as strings")
+            raise NoFactoryError(f"{name} has no {' and no '.join(missing)}; an Implementation has both, as strings")
         return made
     if isinstance(made, nn.Module):
-        raise TypeError(f"{name} is {kind_of(made)} that is already built; give the class, or a function")
+        raise NoFactoryError(f"{name} is {kind_of(made)} that is already built; give the class, or a function")
     if not callable(made):
-        raise TypeError(
+        raise NoFactoryError(
             f"{name} is {reprlib.repr(made)}; give an Implementation, or a class or function that takes a BitLinear"
+        )
+    if wrong := _mismatch(made, None):
+        raise NoFactoryError(
+            f"{name} cannot be called with a BitLinear alone: {wrong}; give it one parameter, the layer"
         )
     return _FromFunction(made, name)
 
@@ -166,16 +175,21 @@ def from_factory(
 def would_do(made: object) -> bool:
     """Whether an object of a user's module looks like something for `from_factory`, without calling it."""
     if isinstance(made, type):
-        return issubclass(made, Implementation) or (issubclass(made, nn.Module) and _takes_one(made))
-    return isinstance(made, Implementation) or (inspect.isfunction(made) and _takes_one(made))
+        return issubclass(made, Implementation) or (issubclass(made, nn.Module) and not _mismatch(made, None))
+    return isinstance(made, Implementation) or (inspect.isfunction(made) and not _mismatch(made, None))
 
 
-def _takes_one(made: Callable[..., object]) -> bool:
+def _mismatch(made: Callable[..., object], *arguments: object) -> str:
+    """Why it cannot be called so; nothing where it can, or where Python cannot tell."""
     try:
-        inspect.signature(made).bind(None)
-    except (TypeError, ValueError):  # another number of arguments, or none that can be told
-        return False
-    return True
+        signature = inspect.signature(made)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        return f"{error}, as in {getattr(made, '__name__', 'it')}{signature}"
+    return ""
 
 
 def kind_of(value: object) -> str:

@@ -47,6 +47,16 @@ def follow(
         raise UsageError(f"cannot import {reference!r}: {_said(error)}{offered}") from error
 
 
+def others(
+    reference: str,
+    importing: Callable[[str], ModuleType] = importlib.import_module,
+    fits: Callable[[object], bool] = callable,
+) -> str:
+    """`; did you mean mine:Mine?` of a reference whose object is there and will not do."""
+    module = reference.partition(":")[0]
+    return _offer(module, "", _own_names(importing(module), fits))
+
+
 def meant(name: str, known: Iterable[str], folders: Sequence[str]) -> str:
     """`; did you mean mine:Mine?` of a name that is none of the `known`; empty where nothing is like it.
 

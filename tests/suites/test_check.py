@@ -154,6 +154,9 @@ def test_nothing_to_ask_is_no_success() -> None:
         (("tests.suites.zoo:honset",), "has no attribute 'honset'; did you mean tests.suites.zoo:Honest?"),
         (("tests/suites/zoo.py:Honest",), "give the module and not its file, as in tests.suites.zoo:Honest"),
         (("tests.suites.zoo:CHECKED",), "tests.suites.zoo:CHECKED is 15; give an Implementation"),
+        (("tests.suites.contestants:time",), "takes a BitLinear; it has tests.suites.contestants:Float, "),
+        (("tests.suites.contestants:TwoSizes",), "missing a required argument: 'out_features'"),
+        (("tests.suites.contestants:Fragile",), "TypeError: no table for 'NoneType'; in tests/suites/contestants.py:"),
     ],
 )
 def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:
