@@ -13,6 +13,7 @@ from harness.claimed import abandoned, claim
 from harness.errors import UsageError
 from harness.model import Revision
 from harness.paired_run import SIDES
+from harness.start import folders
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""
@@ -36,8 +37,7 @@ class Checkout:
 
     def folders(self, below: Path) -> tuple[str, ...]:
         """Where its packages are searched for: in the folder that the command was given in, and in `src` there."""
-        here = self.root / below
-        return tuple(str(place) for place in (here / "src", here) if place.is_dir())
+        return folders(self.root / below)
 
 
 class Checkouts:

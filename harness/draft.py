@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from harness.ceiling import Work, too_fast
 from harness.metric import in_round
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
@@ -81,7 +83,8 @@ class Draft:
 
     def too_fast(self, ceilings: Ceilings, latencies: Sequence[float]) -> str:
         """Why the median of `latencies` cannot be true on a machine with these ceilings, or nothing."""
-        stored, ring = (next(iter(self.values.get(name, ())), None) for name in ("weight_bytes", "ring_bytes"))
+        stored = next(iter(self.values.get("weight_bytes", ())), 0.0)  # unknown: no fewer than none
+        ring = next(iter(self.values.get("ring_bytes", ())), None)
         work = Work.of(self.contest.facts, stored, ring)
         return too_fast(work, statistics.median(latencies), ceilings) if work and latencies else ""
 
@@ -101,7 +104,8 @@ class Draft:
         evidence = tuple(
             Measurement(metric, values) for metric, values in sorted(end.evidence.values.items()) if metric != "latency"
         )
-        return self._record(end.outcome, end.reason, evidence, Witness(), now)
+        record = self._record(end.outcome, end.reason, evidence, Witness(), now)
+        return msgspec.structs.replace(record, trace=end.evidence.trace)
 
     def _record(
         self, outcome: Outcome, reason: str, measurements: tuple[Measurement, ...], witness: Witness, now: float

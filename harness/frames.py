@@ -13,7 +13,7 @@ from harness.ceiling import DTYPES, standing
 from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Comparison, Measurement, Record
-from harness.result_table import BASELINES, View
+from harness.result_table import BASELINES, View, machine_name
 from harness.results import Result, valid
 from harness.stats import round_value, summarise
 from harness.store import StoredRun
@@ -24,14 +24,16 @@ CASE = ("run", "suite", "case", "implementation")
 POINT = (
     "m", "k", "n", "scheme", "weight_bits", "activation_bits", "groups", "dtype", "device", "threads",
 )  # fmt: skip
-COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason")
+COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason", "machine")
 """Columns of `load`; params and facts beyond these follow under their own names."""
 
 SPEEDUPS = tuple(f"speedup_{name}{bound}" for name in BASELINES for bound in ("", "_lo", "_hi"))
 STANDING = ("bandwidth", "throughput", "intensity", "ceiling_share", "ceiling")
 REACHED = ("state", "samples", "precision")
 SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS, *STANDING, *REACHED)
-RUN = ("started", "commit")
+RUN = ("started", "commit", "machine")
+LEAD = ("implementation", "title", "metric", "centre", "lo", "hi", "unit", "rounds", "warnings")
+"""The first columns of a summary: whose number, of what, and the number; a notebook hides those in the middle."""
 
 _WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "block", "rounds", "samples")
 _REAL = ("weight_bits", "value", "centre", "lo", "hi", "precision", *SPEEDUPS, *STANDING[:-1])
@@ -87,6 +89,8 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
 def summary(*runs: Source) -> pd.DataFrame:
     """One row per case x metric: `centre`, `lo`, `hi` and `rounds` (the independent values behind the interval).
 
+    The columns of LEAD come first; `machine` is the machine in words.
+
     Intervals are `harness.stats.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
@@ -101,11 +105,12 @@ def summary(*runs: Source) -> pd.DataFrame:
             contest = {"contest": result.contest, "title": words[result.contest]}
             points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
     values = pd.DataFrame(rows, columns=["record", *SUMMARY])
-    return _joined(pd.DataFrame(points), values, (*CASE, *POINT, *SUMMARY, *RUN), how="inner")
+    columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *SUMMARY, *RUN)))
+    return _joined(pd.DataFrame(points), values, columns, how="inner")
 
 
 def ceilings(*runs: Source) -> pd.DataFrame:
-    """One row per ceiling that was measured: `run device threads kind value unit`.
+    """One row per ceiling that was measured: `run device threads kind value unit machine`.
 
     `kind` is `memory`, `cache` or `core cache`, in bytes read a second, or a dtype, in operations a second. Empty where
     a run has none. Raises StoreError for what cannot be read.
@@ -115,8 +120,9 @@ def ceilings(*runs: Source) -> pd.DataFrame:
         for one in stored.run.ceilings:
             rates = {kind: (getattr(one, field), "B/s") for kind, field in _BANDWIDTHS.items()}
             rates |= {dtype: (getattr(one, dtype), "1/s") for dtype in DTYPES}
-            rows += [(stored.run.id, one.device, one.threads, kind, *rate) for kind, rate in rates.items() if rate[0]]
-    return pd.DataFrame(rows, columns=["run", "device", "threads", "kind", "value", "unit"])
+            place = (stored.run.id, one.device, one.threads)
+            rows += [(*place, kind, *rate, _machine(stored)) for kind, rate in rates.items() if rate[0]]
+    return pd.DataFrame(rows, columns=["run", "device", "threads", "kind", "value", "unit", "machine"])
 
 
 _BANDWIDTHS = {
@@ -192,7 +198,12 @@ def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
     """Params and facts under their own names; ours win where a name meets one of ours."""
     case = record.case
     ours = {"run": stored.run.id, "suite": case.suite, "case": name, "implementation": case.implementation}
-    return {**case.params, **record.facts, **ours}
+    return {**case.params, **record.facts, **ours, "machine": _machine(stored)}
+
+
+def _machine(stored: StoredRun) -> str:
+    """The machine in words: the same in every run on it, and another where they may not be compared."""
+    return machine_name(stored.run.environment)
 
 
 def _summaries(index: int, result: Result, view: View) -> list[tuple[object, ...]]:

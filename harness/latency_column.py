@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from harness.bar import bar
-from harness.fastest import fastest, latency
+from harness.fastest import fastest, has_known_latency, latency
 from harness.metric import METRICS
 from harness.quantity import in_size, suited
 from harness.results import Result
@@ -34,10 +34,11 @@ def latencies(members: Sequence[Result], *, rivals: bool) -> Latencies:
     """Of the cases of one table; bars and notes only where they are `rivals`."""
     timed = [result for result in members if math.isfinite(latency(result)) and latency(result) > 0]
     size, unit = suited(statistics.median(map(latency, timed)), "s") if timed else (1.0, "")
-    least = min(map(latency, timed), default=math.nan)
+    known = [result for result in timed if has_known_latency(result)]
+    least = min(map(latency, known), default=math.nan)
     ahead = fastest(members) if rivals else []
     word = "undecided" if len(ahead) > 1 else "fastest"
-    bars = {result.name: bar(least / latency(result)) for result in timed} if rivals and len(timed) > 1 else {}
+    bars = {result.name: bar(least / latency(result)) for result in known} if rivals and len(timed) > 1 else {}
     return Latencies(unit, _aligned(members, size), bars, {result.name: word for result in ahead})
 
 

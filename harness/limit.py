@@ -9,6 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
+import msgspec
+
 from harness.protocol import Answer, Memory, Prepare, Probe, Question, Release
 from harness.quantity import amount
 
@@ -40,7 +42,7 @@ class MemoryLimit:
         """`answer`, which says so if the contestant met the limit."""
         if answer.outcome != "failed" or not (why := met(self.limit, answer.reason)):
             return answer
-        return Answer("failed", why, answer.values, answer.noise, answer.warnings)
+        return msgspec.structs.replace(answer, reason=why)
 
 
 def met(limit: float, words: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from harness.plain_text import unicode
+
 T = TypeVar("T")
 
 Lift: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
@@ -17,7 +19,10 @@ class LineError(ValueError):
 
 
 def encode(message: object) -> bytes:
-    """One line of JSON without its newline. Infinities and NaN are written as the strings "inf", "-inf", "nan"."""
+    """One line of JSON without its newline.
+
+    Infinities and NaN are written as the strings "inf", "-inf", "nan", and a lone surrogate as its escape `\\udcff`.
+    """
     return msgspec.json.encode(_spell_specials(msgspec.to_builtins(message)))
 
 
@@ -79,8 +84,10 @@ def _spell_specials(value: Any) -> Any:
     match value:
         case float() if not math.isfinite(value):
             return str(value)
+        case str():
+            return unicode(value)
         case dict():
-            return {key: _spell_specials(item) for key, item in value.items()}
+            return {_spell_specials(key): _spell_specials(item) for key, item in value.items()}
         case list() | tuple():
             return [_spell_specials(item) for item in value]
     return value

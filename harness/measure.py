@@ -4,21 +4,21 @@ Usable in a notebook, in one process:
 
     from harness.measure import interleave
     timings = interleave({"fp32": lambda: linear(x), "bit": lambda: layer(x)}, seconds=2.0)
-    print(timings["fp32"], timings["bit"], sep="\\n")
+    timings                         # a table: medians, and speed-ups over the first with their intervals
+    timings["bit"].values           # seconds per call
 """
 
 import gc
 import itertools
 import math
 import random
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from harness.layout import Layout
+from harness.timings import Timing, Timings
 
 Member = TypeVar("Member")
 
@@ -61,24 +61,6 @@ class WallClock:
         if synchronise is not None:
             synchronise()
         return now() - start, output
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Raw values of one member: seconds per call, in the order taken, each over `iterations` calls."""
-
-    values: tuple[float, ...]
-    iterations: int
-    blocks: tuple[int, ...] = ()
-    """The block that each value was taken in."""
-
-    @property
-    def median(self) -> float:
-        """Median seconds per call. A point estimate: one process gives no honest interval."""
-        return statistics.median(self.values)
-
-    def __str__(self) -> str:
-        return f"{self.median:.4g} s per call (median of {len(self.values)} samples of {self.iterations} calls)"
 
 
 @contextmanager
@@ -137,7 +119,7 @@ def take_turns(
     rng: random.Random,
     now: Callable[[], float] = time.perf_counter,
     after_block: Callable[[], object] = lambda: None,
-) -> dict[Member, Timing]:
+) -> Timings[Member]:
     """Time all members interleaved until `seconds` are spent, at least one block.
 
     A block visits the members in a random order and then in the reverse of it, so that a drift of the machine within
@@ -157,10 +139,10 @@ def take_turns(
             strides = {member: _stride(pairs, iterations[member], sample) for member, pairs in taken.items()}
         if now() - start >= seconds:
             break
-    return {
-        member: Timing(tuple(v for v, _ in pairs), iterations[member], tuple(block for _, block in pairs))
+    return Timings(
+        (member, Timing(tuple(v for v, _ in pairs), iterations[member], tuple(block for _, block in pairs)))
         for member, pairs in taken.items()
-    }
+    )
 
 
 def _stride(taken: Sequence[tuple[float, int]], iterations: int, sample: float) -> int:
@@ -176,7 +158,7 @@ def interleave(
     seed: int = 0,
     clock: Clock | None = None,
     now: Callable[[], float] = time.perf_counter,
-) -> dict[str, Timing]:
+) -> Timings[str]:
     """Time several calls against each other in this process, for about `seconds` in all."""
     chosen = clock or WallClock()
 
@@ -195,7 +177,7 @@ def interleave_builds(
     seed: int = 0,
     clock: Clock | None = None,
     now: Callable[[], float] = time.perf_counter,
-) -> dict[str, Timing]:
+) -> Timings[str]:
     """As `interleave`, of calls that are built anew now and then, so that where they lie in memory averages out."""
     chosen = clock or WallClock()
     calls: dict[str, Call] = {}

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 Value: TypeAlias = int | float | str
@@ -123,6 +123,9 @@ class Record(msgspec.Struct, frozen=True):
     """Seconds of `duration` spent inside timed regions."""
     warnings: tuple[str, ...] = ()
     """Doubts about this record, each with its cure."""
+    trace: tuple[str, ...] = ()
+    """Where the contestant raised: the last frames of its own code, the innermost last, as in
+    `mine.py:12 in forward: return table[key]`."""
 
     def __post_init__(self) -> None:
         if (self.outcome == "measured") == bool(self.reason):

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness import keyword
 from harness.environment import usable_cores
@@ -10,6 +11,8 @@ from harness.errors import NothingMeasuredError, UsageError
 from harness.metric import METRICS
 from harness.model import Aim, Case, Params, Request, Value
 from harness.protocol import Description
+from harness.reference import meant
+from harness.start import folders
 from harness.stats import LOOKS
 from harness.suite import Registry, Suite
 
@@ -125,5 +128,6 @@ def _implementations(suite: Suite, request: Request, description: Description) -
             raise UsageError(
                 f"unknown implementation {name!r}; choose from: {', '.join(known)},"
                 " or give your own as package.module:object"
+                f"{meant(name, known, folders(Path.cwd()))}"
             )
     return names

@@ -1,6 +1,7 @@
 """The controller's end of a worker: a process that answers one question at a time or is lost."""
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -17,8 +18,9 @@ from harness.errors import InvalidEnvironmentError
 from harness.limit import met
 from harness.line import LineError, decode, encode
 from harness.model import Outcome
+from harness.plain_text import one_line
 from harness.protocol import Answer, Describe, Description, Loaded, Question, Whence
-from harness.start import BEGIN, OWN, Sources
+from harness.start import BEGIN, OWN, Sources, folders
 
 START_LIMIT = 120.0
 """Seconds that a worker may take to import torch and describe itself."""
@@ -59,7 +61,7 @@ class WorkerProcess:
     """A real worker. The controller sleeps in `ask` while it computes.
 
     `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run, and
-    `sources` where its contestants come from: by default the current folder.
+    `sources` where its contestants come from: by default the current folder and `src` in it.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class WorkerProcess:
         self._resting = False
         self._said = b""
         self._output = 0
-        places = encode(sources or Sources((str(Path.cwd()),))).decode()
+        places = json.dumps(msgspec.to_builtins(sources or Sources(folders(Path.cwd()))))  # exact for any path
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", BEGIN, str(OWN), places, program, module, str(int(memory_limit))],
@@ -220,7 +222,7 @@ class WorkerProcess:
         """The last line on stderr since the last question: for a traceback, the exception."""
         lines = self._said.decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip() and not line.startswith("USDT:")]
-        return f"; its last words: {said[-1][:300]}" if said else ""
+        return f"; its last words: {one_line(said[-1], 300)}" if said else ""
 
     def close(self) -> None:
         """End the worker and everything it started. Safe to call twice."""

@@ -1,8 +1,10 @@
 """What a person sees on stderr while a run goes on: rows as they get ready, and how long it will take."""
 
+import math
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol
@@ -12,8 +14,12 @@ import click
 from harness.model import Case, Record
 from harness.plan import Contest
 from harness.quantity import amount
+from harness.trace import innermost
 
 Values = dict[str, tuple[float, ...]]
+
+PAUSE = 15.0
+"""Seconds between two lines in a notebook."""
 
 
 class Watcher(Protocol):
@@ -73,7 +79,9 @@ class Lines:
     def recorded(self, record: Record) -> None:
         """Nothing for what was measured; the reason for what was not."""
         if record.outcome != "measured":
-            self._write(f"  {record.case.implementation:<14}  {record.outcome}: {record.reason}")
+            where = innermost(record.trace)
+            words = f"{record.reason}; in {where}" if where else record.reason
+            self._write(f"  {record.case.implementation:<14}  {record.outcome}: {words}")
 
     def __enter__(self) -> "Lines":
         return self
@@ -123,8 +131,41 @@ class Live(Lines):
         self._bar.stop()
 
 
-def watcher() -> AbstractContextManager[Watcher]:
-    """A live display on a terminal, plain lines elsewhere."""
+class Brief(Lines):
+    """A line now and then, for a notebook: its cells are terminals to a program, and keep all that was printed."""
+
+    def __init__(self, write: Callable[[str], None], now: Callable[[], float]) -> None:
+        super().__init__(write, now)
+        self._last = -math.inf
+        self._told: set[tuple[str, str]] = set()
+
+    def began(self, contest: Contest, number: int, left: int) -> None:
+        """How far it is, if that was not said a short time ago."""
+        if self._now() - self._last >= PAUSE:
+            self._last = self._now()
+            share = self._begun / (self._begun + left)
+            self._write(f"round {number + 1}, {share:.0%} done{self.remaining(left)}")
+        self._begun += 1
+
+    def prepared(self, case: Case, values: Values) -> None:
+        """Nothing."""
+
+    def recorded(self, record: Record) -> None:
+        """What was not measured, once an implementation and reason."""
+        if (key := (record.case.implementation, record.reason)) not in self._told:
+            self._told.add(key)
+            super().recorded(record)
+
+
+def in_notebook(environment: Mapping[str, str]) -> bool:
+    """Whether a program with this environment was started by the kernel of a notebook, as `!bitbench run` is."""
+    return "JPY_PARENT_PID" in environment or "inline" in environment.get("MPLBACKEND", "")
+
+
+def watcher(environment: Mapping[str, str] = os.environ) -> AbstractContextManager[Watcher]:
+    """A live display on a terminal, a line now and then in a notebook, plain lines elsewhere."""
+    if in_notebook(environment):
+        return Brief(lambda line: click.echo(line, err=True), time.monotonic)
     if sys.stderr.isatty():
         return Live()
     return Lines(lambda line: click.echo(line, err=True), time.monotonic)

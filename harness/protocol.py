@@ -95,6 +95,8 @@ class Answer(msgspec.Struct, frozen=True):
     values: dict[str, tuple[float, ...]] = {}
     noise: dict[str, float] = {}
     warnings: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
+    """Where the contestant raised, if it did: as `Record.trace`."""
 
 
 class Description(msgspec.Struct, frozen=True):

@@ -14,7 +14,8 @@ from harness.measure import collector_paused
 from harness.model import Case, Request
 from harness.plan import Contest, make_plan
 from harness.protocol import Description
-from harness.suite import Catalogue, Registry, follow
+from harness.reference import follow
+from harness.suite import Catalogue, Registry
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:
@@ -33,12 +34,18 @@ def parameters(found: list[Contest]) -> list[object]:
 
 
 def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> None:
-    """Build, check and benchmark one case; the fixture's group is the contest, its extra_info the parameters."""
+    """Build, check and benchmark one case.
+
+    The fixture's group is the contest, its params the values of the case, as in a stored run (pytest's own are objects
+    of the harness, which have no JSON), its extra_info these and what is known of the case beforehand.
+    """
     workload = follow(contest.suite.workload)(case, contest.seed)
     if sentence := workload.why_not():
         pytest.skip(sentence)
     benchmark.group = case.contest  # type: ignore[attr-defined]  # pytest-benchmark ships no types
-    benchmark.extra_info.update({"implementation": case.implementation, **case.params, **contest.facts})  # type: ignore[attr-defined]  # likewise
+    point = {"implementation": case.implementation, **case.params}
+    benchmark.params = point  # type: ignore[attr-defined]  # likewise
+    benchmark.extra_info.update({**point, **contest.facts})  # type: ignore[attr-defined]  # likewise
     device = DEVICES[str(case.params.get("device", "cpu"))]
     with workload.context():
         call = workload.build()

@@ -5,6 +5,10 @@ import math
 from harness.metric import Metric
 from harness.model import Comparison, Summary
 
+WIDEST = 1.0
+"""Half width of an interval, relative, beyond which a number is not known."""
+NOT_KNOWN = "not known"
+
 _STEPS = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
@@ -41,8 +45,18 @@ def distinct_amounts(before: float, after: float, unit: str) -> tuple[str, str]:
     return next(((one, other) for one, other in texts if one != other), (repr(before), repr(after)))
 
 
+def is_known(centre: float, hi: float) -> bool:
+    """Whether an interval leaves something to say: beyond ±100 % it holds both half and double."""
+    return not hi > (1 + WIDEST) * centre
+
+
 def spread(centre: float, hi: float) -> str:
-    """Half an interval on the log scale, as the benchmark world writes it: `±1.2%`; `±?` where it is unknown."""
+    """Half an interval on the log scale, as the benchmark world writes it: `±1.2%`; `±?` where there is none.
+
+    `not known` where it says nothing (`is_known`).
+    """
+    if not is_known(centre, hi):
+        return NOT_KNOWN
     if not math.isfinite(hi):
         return "±?"
     percent = 100 * (hi / centre - 1)
@@ -50,22 +64,34 @@ def spread(centre: float, hi: float) -> str:
 
 
 def with_spread(summary: Summary, metric: Metric) -> str:
-    """`458 us ±1.2%` for a sampled metric, the bare amount for an exact one or one that is taken once a run."""
+    """`458 us ±1.2%` for a sampled metric, the bare amount for an exact one or one that is taken once a run.
+
+    `not known` for one whose interval says nothing.
+    """
     if metric.assume == "exact" or metric.first_round_only:
         return amount(summary.centre, metric.unit)
+    if not is_known(summary.centre, summary.hi):
+        return NOT_KNOWN
     return f"{amount(summary.centre, metric.unit, _digits(summary))} {spread(summary.centre, summary.hi)}"
 
 
 def in_size(summary: Summary, size: float) -> tuple[str, str]:
-    """The centre in a unit of this size, without digits that the interval does not support, and the interval."""
+    """The centre in a unit of this size, without digits that the interval does not support, and the interval.
+
+    `not known` and nothing where the interval says nothing.
+    """
+    if not is_known(summary.centre, summary.hi):
+        return NOT_KNOWN, ""
     digits = _digits(summary)
     return figure(float(f"{summary.centre / size:.{digits}g}"), digits), spread(summary.centre, summary.hi)
 
 
 def speedup(ratio: Comparison) -> str:
-    """One over a ratio of latencies: `2.31x ±2.4%`; `1x` for the baseline itself."""
+    """One over a ratio of latencies: `2.31x ±2.4%`; `1x` for the baseline itself, `not known` as of `is_known`."""
     if not ratio.ratio > 0:
         return "?"
+    if not is_known(ratio.ratio, ratio.hi):
+        return NOT_KNOWN
     if ratio.lo == ratio.hi == 1:
         return "1x"
     return f"{figure(1 / ratio.ratio, 3 if ratio.ratio <= 1 else 2)}x {spread(ratio.ratio, ratio.hi)}"

@@ -6,8 +6,12 @@ import msgspec
 
 from harness.guard import Findings
 from harness.model import Case
+from harness.plain_text import one_line
 from harness.protocol import Answer
 from harness.suite import Check, Measured
+
+WARNING = 2000
+"""Characters that a warning may have: several refusals are one."""
 
 
 def of_whom(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
@@ -19,7 +23,7 @@ def judged(check: Check) -> Answer:
     """The reply to a check: what it measured, and whether it failed."""
     values, warnings = raw(check.values), (check.warning,) if check.warning else ()
     if check.wrong:
-        return Answer("failed", check.wrong, values, warnings=warnings)
+        return Answer("failed", check.wrong, values, warnings=warnings, trace=check.trace)
     return Answer(values=values, warnings=warnings)
 
 
@@ -42,7 +46,7 @@ def raw(values: Measured) -> dict[str, tuple[float, ...]]:
     return {name: value if isinstance(value, tuple) else (float(value),) for name, value in values.items()}
 
 
-def one_line(error: BaseException) -> str:
-    """The exception as the reason of a record."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
+def said(answer: Answer) -> Answer:
+    """The answer with all that a contestant may have said in it as plain lines."""
+    warnings = tuple(one_line(text, WARNING) for text in answer.warnings)
+    return msgspec.structs.replace(answer, reason=one_line(answer.reason, WARNING), warnings=warnings)

@@ -8,6 +8,7 @@ from functools import partial
 
 from harness import ceiling_display, convergence, latency_column
 from harness.compare import speedups
+from harness.ended import ended_early
 from harness.latency_column import Shown
 from harness.metric import METRICS, Metric
 from harness.model import Case, Comparison, Environment, Params, Run
@@ -44,7 +45,7 @@ _LEGENDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """What is shown of a run: results, the chosen metrics that were measured, latencies over baselines, precision."""
 
@@ -68,6 +69,9 @@ class View:
             reached |= convergence.convergence(members)
         return cls(stored, gathered, chosen, baselines, ratios, reached)
 
+    def __repr__(self) -> str:
+        return f"<View of {describe_run(self.stored.run)}: {_count(len(self.results), 'case')}>"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: the usual metrics."""
         return html(page(View.of(self.stored)))
@@ -81,7 +85,12 @@ def describe_run(run: Run) -> str:
 
 
 def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it."""
+    """The machine in one line, without what is not known of it, and how busy it was."""
+    return f"{machine_name(at)}; load {at.load_average:.2f}"
+
+
+def machine_name(at: Environment) -> str:
+    """The same of every run on it: what it is, and with what software."""
     parts = [
         at.cpu_model,
         f"{at.affinity or at.cores_logical} of {at.cores_logical} cores",
@@ -91,7 +100,6 @@ def describe_machine(at: Environment) -> str:
         f"Python {at.python}",
         f"torch {at.torch}",
         at.blas,
-        f"load {at.load_average:.2f}",
     ]
     return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
 
@@ -127,24 +135,6 @@ def tidy(view: View) -> Table:
         head += [end.outcome, end.reason] if end else ["measured", ""]
         rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 10]]
     return Table("", tuple(map(Column, headings)), rows)
-
-
-def ended_early(everything: Sequence[Result]) -> Table:
-    """Which implementations were not measured, in how many cases, and why."""
-    reasons = Counter(
-        (result.case.suite, result.case.implementation, _how(result), result.end.reason)
-        for result in everything
-        if result.end
-    )
-    headings = (
-        Column("suite"),
-        Column("implementation"),
-        Column("outcome"),
-        Column("cases", "right"),
-        Column("reason"),
-    )
-    rows = [(suite, name, how, count, reason) for (suite, name, how, reason), count in reasons.items()]
-    return Table("not measured", headings, rows)
 
 
 def warnings(view: View) -> list[str]:
@@ -280,14 +270,6 @@ def _reached(view: View, result: Result, metric: Metric) -> list[Cell]:
     """State, samples and precision of a latency; nothing for other metrics."""
     found = view.reached.get(result.case) if metric.name == "latency" else None
     return [found.state or None, found.samples, found.precision] if found else [None] * 3
-
-
-def _how(result: Result) -> str:
-    """The outcome, with the round where earlier ones were measured."""
-    end = result.end
-    if end is None:
-        return "measured"
-    return f"{end.outcome.replace('_', ' ')}{f' in round {end.round + 1}' * bool(result.measured)}"
 
 
 def _words(params: Params) -> str:

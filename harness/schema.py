@@ -14,6 +14,7 @@ from harness.errors import StoreError
 from harness.line import Lift, LineError, decode
 from harness.metric import METRICS
 from harness.model import SCHEMA_VERSION, Record, Run
+from harness.plain_text import unicode
 
 Line = TypeVar("Line", Run, Record)
 
@@ -25,11 +26,11 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schema 3 only added fields."""
+    """Schemas 3 and 4 only added fields."""
     return line
 
 
-MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved}
+MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved}
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 
@@ -54,18 +55,18 @@ def parse(data: bytes, path: Path) -> Content:
     run, version = _header(header, path)
     last = lines.pop() if lines else b""
     records = [_record(line, version, path, number) for number, line in enumerate(lines, start=2)]
-    warnings = []
+    warnings, name = [], unicode(str(path))
     whole = len(data)
     if last:
         try:
             records.append(_record(last, version, path, len(lines) + 2))
         except StoreError:
             whole -= len(last)
-            warnings.append(f"{path}: the last line is cut off and left out; `bitbench run --resume` measures it again")
+            warnings.append(f"{name}: the last line is cut off and left out; `bitbench run --resume` measures it again")
     kept = {(record.case.name, record.round): record for record in records}
     if len(kept) < len(records):
         again = len(records) - len(kept)
-        warnings.append(f"{path}: {again} records were measured again in the same round; the last one counts")
+        warnings.append(f"{name}: {again} records were measured again in the same round; the last one counts")
     warnings += _unknown_metrics(records, path)
     return Content(run, tuple(kept.values()), tuple(warnings), whole, version)
 
@@ -129,4 +130,4 @@ def _unknown_metrics(records: list[Record], path: Path) -> list[str]:
     if not unknown:
         return []
     names = " ".join(", ".join(unknown).split())
-    return [f"{path}: unknown metrics are ignored: {names}; a newer bitlinear-bench may know them"]
+    return [f"{unicode(str(path))}: unknown metrics are ignored: {names}; a newer bitlinear-bench may know them"]

@@ -11,10 +11,11 @@ from harness.model import Ceilings, Environment
 from harness.placement import bound
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
+from harness.protocol import Answer, Find
 from harness.protocol import Ceilings as MeasureCeilings
-from harness.protocol import Find
 from harness.start import Sources
 from harness.suite import Registry
+from harness.trace import innermost
 
 CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""
@@ -76,7 +77,7 @@ class Staff:
             for name in own:
                 answer = worker.ask(Find(name), IMPORT_LIMIT)
                 if answer.outcome != "measured":
-                    raise UsageError(answer.reason.removeprefix("UsageError: "))
+                    raise UsageError(_of_import(answer))
         except WorkerLostError as lost:
             raise UsageError(f"cannot import {name!r}: {lost.reason}") from lost
         finally:
@@ -110,3 +111,9 @@ class Staff:
         found = from_answer(device, answer.values)
         ceiling_cache.store(here, found)
         return found
+
+
+def _of_import(answer: Answer) -> str:
+    """Why an implementation cannot be had. What a UsageError says has the line in it already."""
+    told, where = answer.reason.removeprefix("UsageError: "), innermost(answer.trace)
+    return told if told != answer.reason or not where else f"{told}; in {where}"

@@ -1,7 +1,8 @@
 """How a worker begins: the referee's own packages are bound first, then the contestants' folders get on the path.
 
-So a folder called `harness` beside a contestant hides nothing, and two workers of two revisions differ in nothing but
-the contestants' code: both are measured by one harness and one declaration of the suites.
+So a folder called `harness` beside a contestant hides nothing (only its own code sees it, by `beside.py`), and two
+workers of two revisions differ in nothing but the contestants' code: both are measured by one harness and one
+declaration of the suites.
 """
 
 import importlib.machinery
@@ -14,6 +15,8 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import msgspec
+
+from harness import beside
 
 OWN = Path(__file__).parent.parent
 """The folder that this package lies in: a checkout, or where it was installed."""
@@ -46,6 +49,11 @@ class Own(MetaPathFinder):
         return importlib.machinery.PathFinder.find_spec(fullname, [str(OWN)], target)
 
 
+def folders(here: Path) -> tuple[str, ...]:
+    """Where packages are searched for that belong to a command given in `here`: in `src` there, then in `here`."""
+    return tuple(str(place) for place in (here / "src", here) if place.is_dir())
+
+
 def within(path: str, folder: str) -> bool:
     """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
     if not folder or not Path(path).is_absolute():
@@ -54,12 +62,20 @@ def within(path: str, folder: str) -> bool:
     return resolved.is_relative_to(Path(folder).resolve()) and not INSTALLED & set(resolved.parts)
 
 
+def _is_of(sources: Sources, file: str) -> bool:
+    """Whether a file lies in the folders of the contestants, and is none of the referee's own there."""
+    is_own = any(Path(file).is_relative_to(OWN / name) for name in beside.MARKS)
+    return not is_own and any(within(file, folder) for folder in sources.folders)
+
+
 def main() -> None:
     """`SOURCES PROGRAM SUITES_MODULE ...`: run PROGRAM as if it were called by its name."""
     sys.path.pop(0)
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]
-    sys.meta_path.insert(0, Own(("harness", module.partition(".")[0])))
+    places = beside.clashes(sources.folders)
+    sys.meta_path.insert(0, Own(("harness", module.partition(".")[0], *places)))
+    beside.install(places, lambda file: _is_of(sources, file))
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]
     sys.argv[1:] = sys.argv[3:]
     runpy.run_module(program, run_name="__main__", alter_sys=True)

@@ -41,13 +41,16 @@ _CURES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StoredRun:
     """A run as read back. `records` holds at most one record for a case and round, in the order written."""
 
     run: Run
     records: tuple[Record, ...]
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<StoredRun {self.run.id}: {len(self.records)} records>"
 
 
 class Writer:

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
+from harness.reference import follow
 
 DEFAULT_MODULE = "suites"
 """The package of suites that the command line uses."""
@@ -102,6 +102,8 @@ class Check:
     wrong: str = ""
     warning: str = ""
     """A doubt about an output that is not wrong, with its cure."""
+    trace: tuple[str, ...] = ()
+    """Where the contestant raised, if that is what is wrong."""
 
 
 class Workload(ABC):
@@ -218,23 +220,3 @@ class Registry:
         if name not in self.suites:
             raise UsageError(f"unknown suite {name!r}; choose from: {', '.join(self.suites)}")
         return self.suites[name]
-
-
-def follow(reference: str) -> Any:
-    """The object that "module:name" names. Raises UsageError when there is none, or when the module raises."""
-    module, _, name = reference.partition(":")
-    try:
-        return reduce(getattr, name.split("."), importlib.import_module(module))
-    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
-        text = " ".join(str(error).split())[:300]
-        raised = text if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {text}"
-        raise UsageError(f"cannot import {reference!r}: {raised}{_cure(error, module)}") from error
-
-
-def _cure(error: BaseException, module: str) -> str:
-    """What to do about a reference that leads nowhere; a module that fails by itself says so itself."""
-    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
-        return "; run it from the folder that holds the package, or install the package"
-    if isinstance(error, AttributeError | ValueError):
-        return "; give it as package.module:object"
-    return ""

@@ -31,6 +31,7 @@ from harness.model import Case
 from harness.noise import Lookout
 from harness.pipes import claim_pipes, serve
 from harness.placement import unbound
+from harness.plain_text import of_error
 from harness.protocol import (
     Accuracy,
     Answer,
@@ -48,8 +49,10 @@ from harness.protocol import (
     Time,
     Whence,
 )
-from harness.reply import judged, of_whom, one_line, singles, with_findings
-from harness.suite import Catalogue, Registry, Workload, follow
+from harness.raised import own_frames
+from harness.reference import follow
+from harness.reply import judged, of_whom, said, singles, with_findings
+from harness.suite import Catalogue, Registry, Workload
 from harness.throughput import canary, measure
 
 PR_SET_PDEATHSIG = 1
@@ -112,7 +115,7 @@ class Worker:
             answer = self._of_contestants(question)
         if os.getpid() != self._process:
             os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
-        return with_findings(answer, self._guard.end(thorough=builds))
+        return said(with_findings(answer, self._guard.end(thorough=builds)))
 
     def _of_contestants(self, question: Question) -> Answer:
         try:
@@ -133,7 +136,7 @@ class Worker:
                 case Time(case, iterations, samples):
                     return self.time(case, iterations, samples)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a contestant may raise anything; it becomes its row
-            return Answer("failed", one_line(error))
+            return Answer("failed", of_error(error), trace=own_frames(error))
         raise TypeError(f"no contestant answers {question!r}")
 
     def describe(self) -> Description:
@@ -159,7 +162,7 @@ class Worker:
         workload = None if sentence else self._workload(case, seed)
         sentence = sentence or (workload.why_not() if workload else None)
         if sentence or workload is None:
-            return Answer("skipped", sentence or "")
+            return Answer("skipped", _sentence(sentence))
         torch.manual_seed(seed)
         with workload.context():
             call, build = _timed(device, workload.build)
@@ -254,6 +257,13 @@ def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]
     result = action()
     device.synchronise()
     return result, perf_counter() - start
+
+
+def _sentence(why_not: object) -> str:
+    """What a contestant gives as the reason why it cannot run. Raises TypeError for anything but text."""
+    if not isinstance(why_not, str):
+        raise TypeError(f"why_not returned {why_not!r}; it must return a sentence, or None where it can run")
+    return why_not
 
 
 def _use_threads(threads: int) -> None:

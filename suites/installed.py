@@ -37,7 +37,7 @@ def installed(taken: Collection[str]) -> tuple[dict[str, Installed], tuple[str, 
     """
     declared = sorted(
         {
-            Installed(point.name, point.value, point.dist.name, point.dist.version)
+            Installed(point.name, point.value.partition("[")[0].strip(), point.dist.name, point.dist.version)
             for point in entry_points(group=GROUP)
             if point.dist
         },

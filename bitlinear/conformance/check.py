@@ -22,6 +22,8 @@ class Finding:
     """Why it fails, and the smallest example on which it does; empty if it holds."""
     cut: bool = False
     """Whether time was up before all examples were asked."""
+    raised: BaseException | None = None
+    """The error that it fails with, if it is one."""
 
 
 def check(name: str, subject: Subject, seconds: float = float("inf")) -> Finding:
@@ -38,7 +40,7 @@ def check(name: str, subject: Subject, seconds: float = float("inf")) -> Finding
             if time.monotonic() > deadline:
                 return Finding(held, cut=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an op may raise anything, and that is its fault
-        return Finding(held, _located(f"raised {in_words(error)}", subject))
+        return Finding(held, _located(f"raised {in_words(error)}", subject), raised=error)
     return Finding(held, "" if held else f"no layer could be built: {(subject.raised + subject.refusals)[0]}")
 
 

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from bitlinear.implementation import kind_of
+
 
 def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:
     """Why the output for `x` cannot even be compared with what was expected, or nothing."""
     if type(output) is not Tensor:  # a subclass may put off the work until somebody looks
-        return f"returned a {type(output).__name__}, not a plain tensor"
+        return f"returned {kind_of(output)}, not a plain tensor"
     if output.shape != shape:
         return f"shape {tuple(output.shape)}, expected {tuple(shape)}"
     if output.dtype != x.dtype:

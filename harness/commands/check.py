@@ -33,6 +33,8 @@ class Verdict(msgspec.Struct, frozen=True):
     found: str
     """Why it fails, and the smallest example on which it does; or why it was not asked, or not to the end."""
     required: bool
+    trace: tuple[str, ...] = ()
+    """Where it raised, if that is how it fails."""
 
     @classmethod
     def of(cls, record: Record) -> "Verdict":
@@ -44,6 +46,7 @@ class Verdict(msgspec.Struct, frozen=True):
             examples=int(next(iter(record.values("examples")), 0)),
             found="; ".join(filter(None, (record.reason, *record.warnings))),
             required=not record.facts["informative"],
+            trace=record.trace,
         )
 
     @property
@@ -118,7 +121,7 @@ def _page(implementation: str, verdicts: Sequence[Verdict]) -> list[Block]:
     """A table of all, then what was found of each, then how many."""
     columns = (Column("property"), Column("verdict"), Column("examples", "right"), Column("what it asks"))
     rows = [(one.name, one.word, one.examples or None, one.sentence) for one in verdicts]
-    found = [f"{one.name}: {one.found}" for one in verdicts if one.found]
+    found = ["\n  ".join([f"{one.name}: {one.found}", *one.trace]) for one in verdicts if one.found]
     return [Table(implementation, columns, rows), *found, _summary(verdicts)]
 
 

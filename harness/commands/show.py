@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from harness.commands import options
+from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
 from harness.metric import METRICS, select_metrics
 from harness.result_table import BASELINES, View, page, tidy, warnings
@@ -27,10 +28,14 @@ from harness.table import render as render_blocks
     metavar="IMPL",
     help="Show the speed-up over this implementation; may be given several times.",
 )
+@click.option("--failures", "failed", is_flag=True, help="Only what failed: why, and where in whose code.")
 @options.table_format
-def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], form: Format) -> None:
+def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], failed: bool, form: Format) -> None:
     """Print what the stored run in directory RUN measured, grouped by contest."""
     stored = load(run)
+    if failed:
+        click.echo(render_failures(stored, form))
+        return
     _check(baselines, stored)
     click.echo(render(stored, form, select_metrics(metrics) if metrics else (), baselines))
     if not any(record.outcome == "measured" for record in stored.records):
@@ -44,6 +49,15 @@ def _check(baselines: Sequence[str], stored: StoredRun) -> None:
     for name in baselines:
         if name not in present and name not in BASELINES:
             raise UsageError(f"--baseline {name!r} is not in this run; it has: {', '.join(present)}")
+
+
+def render_failures(stored: StoredRun, form: Format) -> str:
+    """What failed in a run, in any format."""
+    found = failures(stored.records)
+    if form == "text" or form == "markdown":
+        return render_blocks(failures_page(found), form)
+    table = failures_table(found)
+    return table.csv() if form == "csv" else table.json()
 
 
 def render(

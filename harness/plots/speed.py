@@ -14,8 +14,8 @@ from harness.frames import wide
 from harness.plots.implementations import foremost, usual_baseline
 from harness.plots.roofline import Roofs
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
+from harness.quantity import NOT_KNOWN, is_known, spread
 from harness.quantity import figure as digits
-from harness.quantity import spread
 
 _CONTESTS = 6
 _FEW_TOKENS = 32
@@ -116,7 +116,7 @@ def _power_of_two(power: float) -> str:
 def _name_rows(ax: Axes, part: pd.DataFrame, column: str, ideal: float) -> None:
     """Names on the left and figures on the right, the winner's in bold; the ideal has a row of its own below."""
     rows = [
-        (name, f"{digits(ratio, 3)}× {spread(ratio, hi)}")
+        (name, f"{digits(ratio, 3)}× {spread(ratio, hi)}" if is_known(ratio, hi) else NOT_KNOWN)
         for name, ratio, hi in zip(part["implementation"], part[column], part[f"{column}_hi"], strict=True)
     ]
     if math.isfinite(ideal):
@@ -132,7 +132,7 @@ def _name_rows(ax: Axes, part: pd.DataFrame, column: str, ideal: float) -> None:
         for y, (_, words) in enumerate(rows)
     ]  # fmt: skip
     ax.tick_params(axis="y", length=0)
-    if part[column].iloc[0] > 1:
+    if part[column].iloc[0] > 1 and is_known(part[column].iloc[0], part[f"{column}_hi"].iloc[0]):
         for text in (ax.get_yticklabels()[0], figures[0]):
             text.set_fontweight("bold")
     if math.isfinite(ideal):

@@ -118,11 +118,20 @@ _LOWEST = 2.0
 """Inches that a title, a heading, an axis with its name and a bar need."""
 
 
+class Picture(Figure):
+    """A figure that a notebook shows as a picture, whether or not `%matplotlib inline` was said before."""
+
+    def _repr_png_(self) -> bytes:
+        from harness.plots import svg  # late: it takes the look of figures from here
+
+        return svg.render(self, "png")
+
+
 def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> tuple[Figure, list[Axes]]:
     """A figure of `count` axes in rows of `columns`; `height` is one row's, in inches. Needs no pyplot state."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(width, max(height * rows, _LOWEST)), layout="constrained")
+    figure = Picture(figsize=(width, max(height * rows, _LOWEST)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # type: ignore[union-attr,call-arg]  # a ConstrainedLayoutEngine
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for spare in grid[count:]:

@@ -24,6 +24,7 @@ from harness.plots.theme import (
     require,
     themed,
 )
+from harness.quantity import is_known
 from harness.wording import full_precision, typeset
 
 _CONTESTS = 4
@@ -153,10 +154,11 @@ def _name_heights(ax: Axes, part: pd.DataFrame, finite: np.ndarray, margin: floa
 def standings(cost: np.ndarray, lo: np.ndarray, hi: np.ndarray, gain: np.ndarray) -> list[Standing]:
     """Of each point, from its cost with the interval of it, which may be NaN, and its gain, which is exact.
 
-    Gains that the metric counts as equal are equal.
+    Gains that the metric counts as equal are equal. A cost that is not known, for its interval, leads nothing.
     """
     gain = np.round(gain / METRICS["error_sqnr"].tolerance)
-    front = pareto(cost, gain)
+    known = np.array([is_known(*one) for one in zip(cost, hi, strict=True)], bool)
+    front = pareto(np.where(known, cost, np.inf), np.where(known, gain, -np.inf))
     beaten = (hi[:, None] < lo[None, :]) & (gain[:, None] >= gain[None, :])
     behind = np.where(beaten.any(axis=0), "dominated", "undecided")
     return ["front" if position in front else word for position, word in enumerate(behind.tolist())]

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from harness.ceiling import Standing, standing
 from harness.convergence import Convergence
+from harness.ended import ended_early
 from harness.metric import METRICS, Metric
 from harness.origin import origins
 from harness.prediction import is_off, off_prediction
-from harness.quantity import figure, spread, suited
+from harness.quantity import figure, is_known, spread, suited
 from harness.report.answers import FASTEST, QUESTIONS, Card
-from harness.result_table import View, ended_early
+from harness.result_table import View
 from harness.results import Result, contests, varying
 from harness.table import Table
 
@@ -163,7 +164,9 @@ def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple
 
     def show(result: Result) -> str:
         summary = result.summary(metric)
-        return figure(summary.centre / size, 4 if metric.name == "latency" else 3) if summary else ""
+        if not summary or (metric.name == "latency" and not is_known(summary.centre, summary.hi)):
+            return ""  # the column beside it says so
+        return figure(summary.centre / size, 4 if metric.name == "latency" else 3)
 
     columns: list[tuple[Heading, Show]] = [(heading, show)]
     if metric.name == "latency":
@@ -184,7 +187,8 @@ def _latency_spread(result: Result) -> str:
 def _speedup(view: View, base: str) -> list[tuple[Heading, Show]]:
     def ratio(result: Result) -> str:
         found = view.ratios.get((result.name, base))
-        return f"{figure(1 / found.ratio, 3)}×" if found and found.ratio > 0 else ""
+        known = found and found.ratio > 0 and is_known(found.ratio, found.hi)
+        return f"{figure(1 / found.ratio, 3)}×" if found and known else ""
 
     def bounds(result: Result) -> str:
         found = view.ratios.get((result.name, base))

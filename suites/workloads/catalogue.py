@@ -5,15 +5,17 @@ from functools import cache
 import torch
 from torch import nn
 
-from bitlinear.implementation import Implementation, from_factory
+from bitlinear.implementation import Implementation, NoFactoryError, from_factory, would_do
 from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.layer import BitLinear
 from bitlinear.peer import Peer
 from bitlinear.peers import PEERS
 from bitlinear.scheme import Scheme
+from harness import beside
 from harness.errors import UsageError
 from harness.model import Params
-from harness.suite import Catalogue, follow
+from harness.reference import follow, others
+from harness.suite import Catalogue
 from suites.installed import Installed, installed
 
 _BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
@@ -53,11 +55,11 @@ def _brought(one: Installed) -> Implementation:
 
 
 def _followed(reference: str, name: str) -> Implementation:
-    made = follow(reference)
+    made = follow(reference, beside.import_module, would_do)
     try:
         return from_factory(made, name)
-    except TypeError as error:
-        raise UsageError(str(error)) from error
+    except NoFactoryError as error:
+        raise UsageError(f"{error}{others(reference, beside.import_module, would_do)}") from error
 
 
 class Broken(Implementation):

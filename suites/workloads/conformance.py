@@ -15,6 +15,7 @@ from bitlinear.scheme import Scheme
 from harness.device import DEVICES
 from harness.memory import kept_by_python, surplus
 from harness.model import Case
+from harness.raised import own_frames
 from harness.suite import Check, Workload
 from suites.conformance import ALL_SCHEMES
 from suites.workloads.catalogue import find
@@ -51,7 +52,8 @@ class Conformance(Workload):
         found = call()
         assert isinstance(found, Finding), "calls of this workload are made by its `build`"
         rest = f"the first {found.examples} examples took {SECONDS:g} s; the rest was not asked" if found.cut else ""
-        return Check({"examples": found.examples}, found.fault, rest)
+        trace = own_frames(found.raised) if found.raised else ()
+        return Check({"examples": found.examples}, found.fault, rest, trace)
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         """Nothing is measured of it."""

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.implementation import Function, Implementation
 from harness.accuracy import distance, histogram
 from harness.model import Case
 from harness.suite import Check, Measured, Workload
@@ -68,6 +68,8 @@ class Forward(Workload):
             rotation.remember_weights()
             return {}
         gains = GAINS if self.implementation.homogeneous else 1
+        if uncounted := self._uncounted(rotation.op):
+            raise ValueError(f"cache={self.cache} needs weights that can be counted: {uncounted}")
         layers, self._small_ring = ring_of(rotation.op, self._called_op, gains)
         if self.cache == "cold":
             more = len(layers) - len(self._buffers)
@@ -133,14 +135,37 @@ class Forward(Workload):
 
     def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
         """The op's own, if it has one, and that its ring of weights is too small."""
-        note = getattr(_rotation(call).op, "note", "")
-        return tuple(f"{self.implementation.name}: {words}" for words in (note, self._small_ring) if words)
+        note = getattr(_rotation(call).op, "note", "")  # of somebody's module it may as well be a tensor or a layer
+        uncounted = self._uncounted(_rotation(call).op)
+        unknown = uncounted and f"how many bytes it stores is unknown: {uncounted}"
+        words = (note if isinstance(note, str) else "", unknown, self._small_ring)
+        return tuple(f"{self.implementation.name}: {one}" for one in words if one)
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """All bytes of the op's tensors, counted once even if shared, the codes among them, and bits per weight."""
+        """All bytes of the op's tensors, counted once even if shared, the codes among them, and bits per weight.
+
+        Nothing where the weights must be elsewhere, because what is counted cannot hold them: unknown is not small.
+        """
         op, count = _rotation(call).op, self.problem.weight.numel()
+        if self._uncounted(op):
+            return {}
         size = stored_bytes(op)
         return {"weight_bytes": size, "code_bytes": code_bytes(op, count), "bits_per_weight": 8 * size / count}
+
+    def declared(self, call: Callable[[], object]) -> float | None:
+        """The bytes of buffers and parameters; a function gives no account of itself."""
+        op = _rotation(call).op
+        return None if isinstance(op, Function) else stored_bytes(op)
+
+    def _uncounted(self, op: nn.Module) -> str:
+        """Why the bytes of an op's weights cannot be known, and the cure; nothing where they can."""
+        size, count = stored_bytes(op), self.problem.weight.numel()
+        if 8 * size >= count:
+            return ""
+        cure = "keep its tensors as buffers or parameters of an nn.Module"
+        if isinstance(op, Function):
+            return f"a function has no buffers to be counted; return an nn.Module instead, and {cure}"
+        return f"the {size} bytes of its buffers and parameters cannot hold {count} weights; {cure}"
 
     def _op(self, gain: float = 1.0) -> nn.Module:
         return self.implementation.build(self.problem.layer(gain))

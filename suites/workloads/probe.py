@@ -11,6 +11,7 @@ from bitlinear.implementation import Implementation
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.device import DEVICES
+from harness.plain_text import message
 from harness.suite import Check
 from suites.workloads.judgement import disagreement, misshapen
 from suites.workloads.problem import Problem
@@ -35,7 +36,7 @@ def probe(implementation: Implementation, scheme: Scheme, dtype: torch.dtype, de
             op = implementation.build(problem.layer())
             wrong = _judge(op, implementation, problem, device)
         except Exception as error:  # noqa: BLE001 - whatever it raises, it has refused, and says so; nothing is hidden
-            refusals.append(f"{implementation.name} refuses {words}: {' '.join(str(error).split())[:200]}")
+            refusals.append(f"{implementation.name} refuses {words}: {message(error, 200) or type(error).__name__}")
             continue
         values = {"agreement_sqnr": math.nan} if wrong else {}
         return Check(values, wrong and f"{wrong}; in a trial with {words}", "; ".join(refusals))

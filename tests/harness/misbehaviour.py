@@ -13,6 +13,11 @@ from harness.model import Budget, Case
 from harness.suite import Catalogue, Check, Suite, Workload
 
 
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("words")
+
+
 class Misbehaving(Workload):
     def __init__(self, case: Case, seed: int) -> None:
         self.name = case.implementation
@@ -22,7 +27,8 @@ class Misbehaving(Workload):
             raise RuntimeError("no such layer")
 
     def why_not(self) -> str | None:
-        return "it needs a quantum computer" if self.name == "elsewhere" else None
+        sentences = {"elsewhere": "it needs a quantum\udcff computer", "says-no": 1}
+        return sentences.get(self.name)  # type: ignore[return-value]  # a contestant may return anything
 
     def build(self) -> Callable[[], object]:
         return getattr(self, f"_{self.name.replace('-', '_')}", self._honest)
@@ -30,6 +36,9 @@ class Misbehaving(Workload):
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
         output = call()
         return Check({"agreement_sqnr": 140.0}, "" if output == 1 else f"wrong answer: {output}")
+
+    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
+        return ("slow: no\nlibrary \udcff; install it",) if self.name == "notes" else ()
 
     def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
         return {"weight_bytes": 10.0}
@@ -46,6 +55,12 @@ class Misbehaving(Workload):
 
     def _raises(self) -> int:
         raise ValueError("two\nlines")
+
+    def _raises_bytes(self) -> int:
+        raise FileNotFoundError(os.fsdecode(b"no table \xff\x1b[31m"))
+
+    def _raises_speechless(self) -> int:
+        raise SpeechlessError
 
     def _exits(self) -> int:
         sys.exit(3)
@@ -91,7 +106,20 @@ class Misbehaving(Workload):
 NAMES = (
     # Those that take the worker with them come first: nobody has to be prepared again for them.
     *("vanishes", "segfaults", "hangs", "closes-everything", "floods"),
-    *("honest", "prints", "elsewhere", "raises", "raises-in-init", "exits", "wrong", "forks"),
+    *(
+        "honest",
+        "prints",
+        "elsewhere",
+        "says-no",
+        "raises",
+        "raises-in-init",
+        "raises-bytes",
+        "raises-speechless",
+        "notes",
+        "exits",
+        "wrong",
+        "forks",
+    ),
     *("hoards-in-torch", "hoards-in-python"),
 )
 SUITES = (

@@ -7,14 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import frames
+from harness import frames, store
 from harness.compare import speedups
 from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Ceilings, Measurement
 from harness.results import results
-from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
+from tests.harness.factories import (
+    make_case,
+    make_environment,
+    make_error_records,
+    make_record,
+    make_records,
+    make_run,
+    write_run,
+)
 
+MACHINE = "Example CPU 1000; 2 of 2 cores; governor performance; Linux 6.1 x86_64; Python 3.11.9; torch 2.13.0+cpu; mkl"
 LATENCY = METRICS["latency"]
 
 
@@ -24,7 +33,7 @@ def test_load_has_the_documented_columns_and_a_row_per_case_metric_and_round(tmp
 
     documented = (
         "run suite case implementation m k n scheme weight_bits activation_bits groups dtype device threads "
-        "metric unit value round outcome reason"
+        "metric unit value round outcome reason machine"
     )
     assert list(frame.columns[: len(frames.COLUMNS)]) == documented.split()
     measured = frame[frame["outcome"] == "measured"]
@@ -98,10 +107,28 @@ def test_ceilings_are_rows_and_what_was_not_measured_is_none(tmp_path):
     run = msgspec.structs.replace(make_run(), ceilings=ceilings)
     frame = frames.ceilings(write_run(tmp_path / "run", run, []), write_run(tmp_path / "none", make_run(run_id="none")))
 
+    place = {"run": run.id, "device": "cpu", "threads": 2, "machine": MACHINE}
     assert frame.to_dict("records") == [
-        {"run": run.id, "device": "cpu", "threads": 2, "kind": "memory", "value": 3e10, "unit": "B/s"},
-        {"run": run.id, "device": "cpu", "threads": 2, "kind": "int8", "value": 8e11, "unit": "1/s"},
+        {**place, "kind": "memory", "value": 3e10, "unit": "B/s"},
+        {**place, "kind": "int8", "value": 8e11, "unit": "1/s"},
     ]
+
+
+def test_every_frame_says_on_which_machine(tmp_path):
+    faster = make_run(run_id="faster", environment=make_environment(cpu_model="Example CPU 2000", load_average=9.0))
+    runs = (write_run(tmp_path / "one"), write_run(tmp_path / "other", faster))
+    for frame in (frames.load(*runs), frames.samples(*runs), frames.summary(*runs), frames.wide(frames.summary(*runs))):
+        by_run = frame.groupby("run")["machine"].unique().map(list).to_dict()
+        assert by_run == {make_run().id: [MACHINE], "faster": [MACHINE.replace("1000", "2000")]}
+
+
+def test_a_summary_begins_with_whose_number_it_is_and_the_number(tmp_path):
+    path = write_run(tmp_path / "run")
+    shown = frames.summary(path)._repr_html_()
+    for name in ("implementation", "title", "metric", "centre", "lo", "hi", "unit"):
+        assert f"<th>{name}</th>" in shown, "pandas hides all but the first and last ten columns"
+    assert len(repr(frames.views_of([path]))) < 300
+    assert len(repr(store.load(path))) < 100
 
 
 def test_summary_says_what_stats_and_compare_say(tmp_path):

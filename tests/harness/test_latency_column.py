@@ -8,6 +8,7 @@ import pytest
 from harness.bar import bar, sayable
 from harness.fastest import fastest
 from harness.report import rivals
+from harness.report.tables import results_sheet
 from harness.result_table import View, page
 from harness.store import StoredRun
 from harness.table import render
@@ -60,3 +61,22 @@ def test_the_table_and_the_report_name_the_same_winners(tmp_path: Path) -> None:
     assert tuple(one.case.implementation for one in fastest(view.results)) == answer.winners
     assert answer.undecided
     assert "undecided" in view._repr_html_()
+
+
+def test_what_scatters_beyond_100_percent_is_not_known_and_nothing_is_fastest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = {"int8": (1e-3, 1e-1), "eager": (2e-2, 2.01e-2), "linear-fp32": (5e-3, 5.1e-3)}
+    records = [make_record(make_case(name), n, {"latency": seconds[name][n]}) for name in seconds for n in range(2)]
+    view = View.of(StoredRun(make_run(), tuple(records)))
+    assert fastest(view.results) == []
+    lines = printed(capsys, str(write_run(tmp_path, None, records))).splitlines()
+    rows = {line.split()[0]: line for line in lines if line.startswith(tuple(seconds))}
+    assert re.search(r"^int8 +not known +not known", rows["int8"])
+    assert "█" not in rows["int8"]
+    assert rows["linear-fp32"].count("█") == 8, "bars are of the fastest that is known"
+    assert not any(word in line for line in rows.values() for word in ("fastest", "undecided"))
+    sheet = results_sheet(view, "quick", (), 9)
+    columns = [heading.text for heading in sheet.headings]
+    (cells,) = (dict(zip(columns, row.cells, strict=True)) for row in sheet.blocks[0] if row.cells[0] == "int8")
+    assert [cells[name] for name in ("latency", "vs linear-fp32", "±")] == ["", "", "not known"]

@@ -142,7 +142,32 @@ def test_three_lines_in_a_notebook() -> None:
         now=fake.now,
     )
     assert timings["slow"].median / timings["fast"].median == pytest.approx(3.0)
-    assert "s per call" in str(timings["fast"])
+    assert str(timings["fast"]).startswith("1.00 ms per call (median of ")
+    assert len(repr(timings["fast"])) < 100, "a notebook that is shown one shows no thousand values"
+
+
+def test_what_interleave_gives_reads_as_a_table_with_ratios_and_intervals() -> None:
+    fake, jitter = FakeTime(), random.Random(0)
+    timings = interleave(
+        {
+            "fp32": lambda: fake.spend(0.003),
+            "bit": lambda: fake.spend(0.002 * jitter.uniform(0.9, 1.1)),
+            "slow": lambda: fake.spend(0.009),
+        },
+        seconds=20.0,
+        clock=WallClock(fake.now),
+        now=fake.now,
+    )
+    first, *rows = [line.split() for line in repr(timings).splitlines()[1:4]]
+    assert first[:4] == ["fp32", "3.00", "ms", "1x"]
+    name, _, unit, ratio, interval, *effort = rows[0]
+    assert (name, unit, ratio[:3]) == ("bit", "ms", "1.5")
+    assert 0 < float(interval.strip("±%")) < 5
+    assert effort[:2] == ["median", "of"]
+    assert rows[1][:5] == ["slow", "9.00", "ms", "0.33x", "±0.0%"]
+    assert timings.ratio("fp32", "bit").ratio == pytest.approx(1 / timings.ratio("bit").ratio)
+    assert "<td" in timings._repr_html_()
+    assert list(timings) == ["fp32", "bit", "slow"]
 
 
 def test_builds_are_made_anew_at_another_place_and_cost_little_beside_the_timing() -> None:

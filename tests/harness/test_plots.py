@@ -158,3 +158,8 @@ def test_names_are_no_formulas(name, tmp_path):
     records = [msgspec.structs.replace(record, facts=record.facts | facts) for record in records]
     text = svg.inline(draw(name, [write_run(tmp_path / "run", run, records)]), "a")
     assert r"$\nonsense{$ &lt;b&gt;" in text
+
+
+def test_a_notebook_shows_the_picture_without_being_told_how(tmp_path):
+    figure = draw("speed-up", [write_run(tmp_path / "run")])
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -14,6 +14,7 @@ import pytest
 
 from harness import process
 from harness.errors import InvalidEnvironmentError
+from harness.line import decode, encode
 from harness.model import Record, Request
 from harness.plan import make_plan
 from harness.process import WorkerLostError, WorkerProcess
@@ -48,9 +49,12 @@ def records() -> list[Record]:
 @pytest.mark.parametrize(
     ("name", "outcome", "reason"),
     [
-        ("elsewhere", "skipped", "it needs a quantum computer"),
+        ("elsewhere", "skipped", r"it needs a quantum\udcff computer"),
+        ("says-no", "failed", "TypeError: why_not returned 1; it must return a sentence, or None where it can run"),
         ("raises", "failed", "ValueError: two lines"),
         ("raises-in-init", "failed", "RuntimeError: no such layer"),
+        ("raises-bytes", "failed", r"FileNotFoundError: no table \udcff\x1b[31m"),
+        ("raises-speechless", "failed", "SpeechlessError: (its text cannot be had: KeyError)"),
         ("exits", "failed", "SystemExit: 3"),
         ("vanishes", "crashed", "the worker exited with status 7; its last words: last words"),
         ("segfaults", "crashed", "the worker was killed by SIGSEGV"),
@@ -75,6 +79,12 @@ def test_a_contestant_that_closes_every_file_costs_its_own_row(records: list[Rec
     (record,) = [record for record in records if record.case.implementation == "closes-everything"]
     assert record.outcome == "crashed"
     assert record.reason.startswith("the worker exited with status ")
+
+
+def test_what_a_contestant_notes_is_one_line_that_can_be_stored(records: list[Record]) -> None:
+    (first, _) = [record for record in records if record.case.implementation == "notes"]
+    assert first.warnings == (r"slow: no library \udcff; install it",)
+    assert decode(encode(first), Record) == first
 
 
 @pytest.mark.parametrize("name", ["honest", "prints"])
@@ -108,7 +118,7 @@ def rogue(kind: str) -> WorkerProcess:
         ("babbles", "timed_out", "no answer within its time limit of 1 s"),
         ("hangs-up", "crashed", "the worker closed its pipe and went on"),
         ("hears-nothing", "crashed", "the worker closed its pipe and went on"),
-        ("exhausted", "crashed", r"SIGABRT; its last words: what\(\):  std::bad_alloc; it took more than .* 2.00 GiB"),
+        ("exhausted", "crashed", r"SIGABRT; its last words: what\(\): std::bad_alloc; it took more than .* 2.00 GiB"),
         ("killed", "crashed", "killed by SIGKILL, which is often the system when memory is short: choose smaller"),
         ("strange-signal", "crashed", "the worker was killed by signal 40"),
     ],

@@ -102,3 +102,11 @@ def test_truths_are_no_numbers() -> None:
 def test_every_number_comes_back_as_it_went(value: float) -> None:
     (back,) = decode(encode(make_record(values={"error_sqnr": value})), Record).values("error_sqnr")
     assert repr(back) == repr(value)
+
+
+def test_text_that_is_no_unicode_is_written_as_its_escape() -> None:
+    """Whatever made a record did not ask where its words came from: a system's, a file's name, the environment."""
+    record = make_record(reason="no \udcff", outcome="failed", facts={"f\ud800": "v\udcff"}, warnings=["\udcff"])
+    back = decode(encode(record), Record)
+    assert (back.reason, back.facts, back.warnings) == (r"no \udcff", {r"f\ud800": r"v\udcff"}, (r"\udcff",))
+    assert decode(encode(back), Record) == back

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import math
 import re
 import subprocess
@@ -230,7 +231,13 @@ def test_amounts_that_differ_look_different() -> None:
 
 @pytest.mark.parametrize(
     ("hi", "text"),
-    [(1.0 + 1e-5, "1.235 ms ±0.0%"), (1.004, "1.235 ms ±0.4%"), (1.05, "1.23 ms ±5.0%"), (1.6, "1.2 ms ±60%")],
+    [
+        (1.0 + 1e-5, "1.235 ms ±0.0%"),
+        (1.004, "1.235 ms ±0.4%"),
+        (1.05, "1.23 ms ±5.0%"),
+        (1.6, "1.2 ms ±60%"),
+        (2.01, "not known"),
+    ],
 )
 def test_digits_follow_the_interval(hi: float, text: str) -> None:
     summary = Summary("latency", 1.2349e-3, 1.2349e-3 / hi, 1.2349e-3 * hi, 0.95, 3)
@@ -249,6 +256,8 @@ def test_ratios_in_words() -> None:
     assert slower(ratio(1.12, math.nan, math.nan)) == "12.0 % slower"
     assert speedup(ratio(0.4, 0.39, 0.41)) == "2.50x ±2.5%"
     assert speedup(ratio(2.5, 2.4, 2.6)) == "0.40x ±4.0%"
+    assert speedup(ratio(0.4, 0.39, 0.79)) == "2.50x ±98%"
+    assert speedup(ratio(0.4, 0.19, 0.81)) == "not known"
     assert speedup(ratio(1, 1, 1)) == "1x"
     assert speedup(ratio(math.nan, math.nan, math.nan)) == "?"
     assert change(ratio(1.12, 1.098, 1.141), latency) == "+12.0 % [+9.8, +14.1]"
@@ -262,3 +271,28 @@ def test_case_names_with_odd_characters_survive(tmp_path: Path, capsys: pytest.C
     out = printed(capsys, str(write_run(tmp_path, None, [make_record(case, 0, {"weight_bytes": 8})])))
     assert "pkg.mod:[obj]" in out
     assert "note=a/b=c|d" in out
+
+
+def test_what_failed_is_shown_with_where_it_raised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = ("mine.py:12 in forward: return self.look_up(x)", "mine.py:15 in look_up: return self.table[key]")
+    lost = {"reason": "KeyError: 'oops'", "outcome": "failed"}
+    records = [
+        make_record(make_case("eager"), values={"latency": 1e-3}),
+        *(msgspec.structs.replace(make_record(make_case("mine:Mine", m=m), **lost), trace=trace) for m in (1, 2)),
+        make_record(make_case("int8"), reason="no such instruction"),
+        make_record(make_case("packed"), reason="no answer within its time limit of 5 s", outcome="timed_out"),
+    ]
+    run = str(write_run(tmp_path, make_run(rounds=1), records))
+    told = printed(capsys, run, "--failures")
+    assert told == (
+        "mine:Mine failed: KeyError: 'oops'\n"
+        f"  in 2 cases of quick, {make_case('mine:Mine').name} among them\n"
+        "  mine.py:12 in forward: return self.look_up(x)\n"
+        "  mine.py:15 in look_up: return self.table[key]\n\n"
+        "packed timed out: no answer within its time limit of 5 s\n"
+        f"  in {make_case('packed').name}\n"
+    )
+    rows = json.loads(printed(capsys, run, "--failures", "--format", "json"))
+    assert [(row["implementation"], row["trace"]) for row in rows[:2]] == [("mine:Mine", "\n".join(trace))] * 2
+    (line,) = (line for line in printed(capsys, run).splitlines() if "KeyError" in line)
+    assert re.search(r"failed +2  KeyError: 'oops' +mine.py:15 in look_up$", line)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear import BitLinear
+from bitlinear.implementation import Implementation
 
 
 class Float(nn.Module):
@@ -65,3 +66,20 @@ class Hangs(Float):
 
 def broken_build(layer: BitLinear) -> nn.Module:
     raise ValueError(f"cannot pack {layer.in_features} features")
+
+
+class TwoSizes(nn.Module):
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+
+
+class Fragile(Implementation):
+    """Fails in its own code, which is no matter of how it was given."""
+
+    name, summary = "fragile", "never there"
+
+    def __init__(self) -> None:
+        raise TypeError("no table for 'NoneType'")
+
+    def build(self, layer: BitLinear) -> nn.Module:
+        return layer

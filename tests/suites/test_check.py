@@ -43,6 +43,8 @@ def failing(made: object, properties: Iterable[str] = PROPERTIES) -> dict[str, s
         (contestants.Raises, "schemes", "raised RuntimeError: out of luck"),
         (zoo.SystemExits, "schemes", "raised SystemExit: 3"),
         (zoo.Lazy, "schemes", "returned a LazyTensor, not a plain tensor"),
+        (lambda layer: lambda x: 3, "schemes", "returned an int, not a plain tensor"),
+        (zoo.closure, "state_dict", "when its state_dict is loaded"),
         (zoo.NaNForOutliers, "outliers", "values are NaN or infinite, expected 0"),
         (zoo.WrongForOneToken, "shapes", "relative error 0.4"),
         (zoo.ModifiesInput, "input", "changed its input"),
@@ -149,8 +151,12 @@ def test_nothing_to_ask_is_no_success() -> None:
         (("int8", "--scheme", "w9"), "not a scheme: 'w9'"),
         (("int8", "--property", "speed"), "'speed' is unknown; choose from: why_not"),
         (("nowhere.to_be:found",), "cannot import 'nowhere.to_be:found': No module named 'nowhere'; run it from"),
-        (("tests.suites.zoo:Nobody",), "has no attribute 'Nobody'; give it as package.module:object"),
+        (("tests.suites.zoo:honset",), "has no attribute 'honset'; did you mean tests.suites.zoo:Honest?"),
+        (("tests/suites/zoo.py:Honest",), "give the module and not its file, as in tests.suites.zoo:Honest"),
         (("tests.suites.zoo:CHECKED",), "tests.suites.zoo:CHECKED is 15; give an Implementation"),
+        (("tests.suites.contestants:time",), "takes a BitLinear; it has tests.suites.contestants:Float, "),
+        (("tests.suites.contestants:TwoSizes",), "missing a required argument: 'out_features'"),
+        (("tests.suites.contestants:Fragile",), "TypeError: no table for 'NoneType'; in tests/suites/contestants.py:"),
     ],
 )
 def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], message: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
+from harness.environment import usable_cores
 from harness.model import Record
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
@@ -113,6 +114,11 @@ def test_contestants_that_misbehave_cost_their_own_row(tmp_path: Path) -> None:
         ("broken_build", "failed", "ValueError: cannot pack 32 features"),
     ]:
         assert found[name] == (outcome, reason)
+    told = " ".join(bitbench("show", tmp_path / "run", "--failures").stdout.split())
+    assert "tests/suites/contestants.py:" in told
+    assert f'in broken_build: raise ValueError(f"cannot pack {"{layer.in_features}"} features")' in told
+    assert 'in forward: raise RuntimeError("out of luck")' in told
+    assert str(Path.cwd()) not in (tmp_path / "run" / store.FILE_NAME).read_text()
     assert found["Scaled"][0] == "failed"
     assert found["Scaled"][1].startswith("wrong answer: relative error")
 
@@ -137,9 +143,10 @@ def test_what_cannot_run_here_is_skipped_and_a_run_of_nothing_is_not_a_success(t
         (("run", "quick", "--budget", "soon"), "'soon' is not a duration; write 90s, 5m or 1h30m"),
         (
             ("run", "quick", *TINY, "--impl", f"int8,{OWN}missing"),
-            "has no attribute 'missing'; give it as package.module",
+            "has no attribute 'missing'; it has tests.suites.contestants:Float, tests.suites.contestants:honest, ",
         ),
         (("run", "quick", "--impl", "eagre"), "unknown implementation 'eagre'; choose from: linear-fp32"),
+        (("run", "quick", "--impl", "tests.suites.contestants"), "; it has tests.suites.contestants:Float, tests"),
         (("run", "--resume"), "--resume needs --out DIR"),
         (("run",), "name at least one suite"),
         (("shwo",), "unknown command 'shwo'; choose from: list, run, show"),
@@ -241,4 +248,7 @@ def test_pytest_benchmark_runs_the_cases_as_its_users_know_it(tmp_path: Path) ->
     benchmarks = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
     assert {b["extra_info"]["implementation"] for b in benchmarks} == {"linear-fp32", "int8"}
     assert all(b["extra_info"]["k"] == 2560 and b["extra_info"]["weight_bits"] == 1.58 for b in benchmarks)
+    point = {"device": "cpu", "dtype": "float32", "k": 2560, "m": 1, "n": 2560, "scheme": "w1.58a8"}
+    for b in benchmarks:
+        assert b["params"] == {**point, "implementation": b["extra_info"]["implementation"], "threads": usable_cores()}
     assert len({b["group"] for b in benchmarks}) == 1

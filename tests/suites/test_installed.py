@@ -71,7 +71,8 @@ def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, 
     outcome, reason = found["nothing"]
     assert outcome == "skipped"
     assert reason == (
-        "theirpkg 1.2 is broken: cannot import 'theirpkg.module:built': RuntimeError: compiled for another machine"
+        "theirpkg 1.2 is broken: cannot import 'theirpkg.module:built': RuntimeError: compiled for another machine;"
+        " in theirpkg/module.py:1"
     )
 
 

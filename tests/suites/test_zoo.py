@@ -125,13 +125,31 @@ def test_a_graph_in_pieces_is_told(worker: Worker) -> None:
     ("name", "warning"),
     [
         ("KeepsFloatCopy", "claims 8 bits a weight and keeps 40: 512 KiB are alive besides the 128 KiB"),
-        ("KeepsNumpyCopy", "claims 0.000244 bits a weight and keeps 32: 512 KiB are alive besides the 4 B"),
+        ("KeepsNumpyCopy", "keeps more than it says: 512 KiB are alive besides the 4 B"),
     ],
 )
 def test_what_keeps_more_than_it_claims_says_so_in_its_row(worker: Worker, name: str, warning: str) -> None:
     found = list(answers(worker, case(ZOO + name, n=512, k=256)))
     assert found[-1].outcome == "measured"
     assert warning in said(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("closure", "a function has no buffers to be counted; return an nn.Module instead, and keep its tensors"),
+        ("KeepsNumpyCopy", "the 4 bytes of its buffers and parameters cannot hold 131072 weights; keep its tensors"),
+    ],
+)
+def test_weights_that_cannot_be_counted_have_no_size(worker: Worker, name: str, why: str) -> None:
+    """And not the smallest of all."""
+    found = list(answers(worker, case(ZOO + name, n=512, k=256)))
+    assert found[-1].outcome == "measured"
+    assert f"how many bytes it stores is unknown: {why} as buffers or parameters of an nn.Module" in said(found)
+    assert not {"weight_bytes", "code_bytes", "bits_per_weight"} & {key for answer in found for key in answer.values}
+    cold = worker.answer(Prepare(case(ZOO + name, n=512, k=256, cache="stream"), 7))
+    assert isinstance(cold, Answer)
+    assert cold.reason.startswith("ValueError: cache=stream needs weights that can be counted: ")
 
 
 @pytest.mark.parametrize(

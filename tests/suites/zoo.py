@@ -385,6 +385,12 @@ class KeepsNumpyCopy(Honest):
         self.op.codes = torch.from_numpy(codes)
 
 
+def closure(layer: BitLinear) -> Callable[[Tensor], Tensor]:
+    """Right, but its weights are where nobody can count them."""
+    op = Honest(layer)
+    return lambda x: op(x)
+
+
 class BreaksItsGraph(Honest):
     """Is compiled in two pieces."""
 
