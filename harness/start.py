@@ -29,6 +29,8 @@ class Sources(msgspec.Struct, frozen=True):
     """The first places that are searched for anything but the referee's own packages."""
     instead_of: str = ""
     """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
+    current: str = ""
+    """The current folder, which relative paths begin at; by default that of the controller."""
 
 
 class Own(MetaPathFinder):
@@ -46,6 +48,20 @@ class Own(MetaPathFinder):
         return importlib.machinery.PathFinder.find_spec(fullname, [str(OWN)], target)
 
 
+class Missed(MetaPathFinder):
+    """The last to be asked: keeps what nobody has found, by name, with the folders that it was looked for in."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[str, ...]] = {}
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> None:
+        """Nothing, ever."""
+        self.names[fullname] = tuple(sys.path if path is None else path)
+
+
+MISSED = Missed()
+
+
 def within(path: str, folder: str) -> bool:
     """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
     if not folder or not Path(path).is_absolute():
@@ -60,6 +76,7 @@ def main() -> None:
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]
     sys.meta_path.insert(0, Own(("harness", module.partition(".")[0])))
+    sys.meta_path.append(MISSED)
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]
     sys.argv[1:] = sys.argv[3:]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
