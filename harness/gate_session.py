@@ -37,6 +37,8 @@ class Outcome:
 
     directory: Path | None
     """None for runs that lie elsewhere."""
+    runs: tuple[Path, Path]
+    """Where base and head lie."""
     base: StoredRun
     head: StoredRun
     judgement: Judgement
@@ -131,7 +133,8 @@ class Session:
         names = [duel.case.name for duel in duels]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
         notes = (doubt,) if doubt else ()
-        return Outcome(place, base_run, head_run, judgement, notes, gate.reached, time.monotonic() - self.began)
+        where, seconds = (place / "base", place / "head"), time.monotonic() - self.began
+        return Outcome(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
 
     def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
         started = datetime.now(UTC)

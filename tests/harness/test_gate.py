@@ -1,4 +1,5 @@
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -247,9 +248,10 @@ def test_gate_from_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture
     assert printed(capsys, base, head, "--metric", "weight_bytes", "--metric", "error_sqnr")[0] == 0
 
 
-def test_gate_of_a_run_against_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = write(tmp_path / "base", noise=0.001)
-    code, out = printed(capsys, base, base)
+def test_gate_of_a_run_against_its_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, copy = write(tmp_path / "base", noise=0.001), tmp_path / "copy"
+    shutil.copytree(base, copy)
+    code, out = printed(capsys, base, str(copy))
     assert code == 0
     assert "are the same run" in out
 
