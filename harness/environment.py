@@ -113,12 +113,16 @@ def revision(directory: Path = SOURCE) -> Revision:
     """
     if not _git(directory, "ls-files", "--", "."):
         return Revision()
-    places = (".", ":(exclude)results")
-    told = _git(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", *places)
-    status = told.splitlines()
+    results = ":(exclude)results"
+    status = _git(
+        directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", results
+    ).splitlines()
+    unknown = _git(
+        directory, "ls-files", "--others", "--exclude-standard", "--", *git.not_temporary(directory), results
+    )
     commits = (re.fullmatch(r"# branch\.oid ([0-9a-f]+)", line) for line in status)
     commit = next((found[1] for found in commits if found), "")
-    return Revision(commit, dirty=bool(commit) and any(not line.startswith("#") for line in status))
+    return Revision(commit, dirty=bool(commit) and (bool(unknown) or any(not line.startswith("#") for line in status)))
 
 
 def differences(a: Environment, b: Environment) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ them, in whatever folder: it would write into the index of the commit that is be
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ CONFIGURATION = frozenset({"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"})
 """What `git -c` was told. Git itself hands these two on when it goes into another repository, a submodule."""
 PATHSPECS = frozenset(f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE"))
 """What `git --literal-pathspecs` and the like tell hooks; other paths would be meant by our own."""
+OWN_TEMPORARY = ("bitbench-*/**", "new-bitbench-*/**")
+"""Names of the temporary folders that a gate or a run makes, as git's patterns."""
 _OURS = (
     *("-c", f"core.hooksPath={os.devnull}"),  # hooks are for what the user does, and may do anything
     *("-c", "core.fsmonitor=false"),  # a program of the user's, and a daemon would stay behind
@@ -74,6 +77,23 @@ def ask(folder: Path, *words: str, why: str, added: Mapping[str, str] | None = N
         said = " ".join(done.stderr.split())[:200]
         raise UsageError(f"{folder} {why}{f' (git: {said})' if said else ''}")
     return done.stdout
+
+
+def not_temporary(folder: Path) -> tuple[str, ...]:
+    """Pathspecs for files in `folder` that git does not know, less those that programs have put there for a while.
+
+    The folder of temporary files may lie in a repository. If it is the whole of it, only our own can be told.
+    """
+    here, temporary = folder.resolve(), Path(tempfile.gettempdir()).resolve()
+    if temporary == here:
+        return (".", *(f":(exclude,glob){name}" for name in OWN_TEMPORARY))
+    if not temporary.is_relative_to(here):
+        return (".",)
+    inside = temporary.relative_to(here)
+    within = (here / parent for parent in (inside, *inside.parents[:-1]))
+    if any((place / ".git").exists() for place in within):  # of a repository in it, and that one passes over it
+        return (".",)
+    return (".", f":(exclude,literal){inside}")
 
 
 def parts(output: str) -> list[str]:

@@ -20,7 +20,7 @@ def snapshot(repository: Path) -> tuple[str, str]:
     and branches stay as they are. Raises UsageError for what has no commit yet or cannot be read.
     """
     head = _line(repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", why="has no commit yet")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="bitbench-") as folder:
         tree = _tree(repository, {"GIT_INDEX_FILE": str(Path(folder, "index"))})
     if tree == _line(repository, "rev-parse", f"{head}^{{tree}}", why="has no tree"):
         return head, head
@@ -31,7 +31,9 @@ def snapshot(repository: Path) -> tuple[str, str]:
 def _tree(repository: Path, index: dict[str, str]) -> str:
     """Written with an index of its own, so that the user's is left as it is."""
     git.ask(repository, "read-tree", "HEAD", why="cannot be read", added=index)
-    git.ask(repository, "add", "--all", ".", why="cannot be read", added=index)
+    git.ask(repository, "add", "--update", ".", why="cannot be read", added=index)
+    unknown = git.not_temporary(repository)
+    git.ask(repository, "add", "--all", "--", *unknown, why="cannot be read", added=index)
     for link in _links(repository, index):
         there = repository / link.path
         if is_top(there):

@@ -55,8 +55,6 @@ def errors_told(directory: Path | None, policy: Policy) -> Iterator[None]:
         yield
     except Exception as error:  # a bug of ours must be seen where the verdict would have been, too
         kept = directory is not None and holds_verdict(directory)
-        if kept:
-            click.echo(f"the verdict in {directory} is that of an earlier gate, and stays", err=True)
         with suppress(StoreError):  # the first error says more
             write(failed(*_reason(error), policy), None if kept else directory)
         raise

@@ -274,7 +274,6 @@ def test_an_earlier_verdict_stays_whatever_ends_a_gate(
     two_runs: tuple[Path, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     content: str,
 ) -> None:
     out = tmp_path / "gate"
@@ -304,7 +303,6 @@ def test_an_earlier_verdict_stays_whatever_ends_a_gate(
     for words in refused:
         assert gate(*words, "--out", out) == 2
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert "is that of an earlier gate, and stays" in capsys.readouterr().err
     assert outputs(tmp_path / "output")["verdict"] == "error"
 
 

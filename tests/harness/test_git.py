@@ -1,6 +1,7 @@
 """Git as it is started by a program that git may have started itself, as a hook."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,29 @@ def test_without_git_nothing_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         assert git.bound() == git.PATHSPECS
     finally:
         git.bound.cache_clear()
+
+
+@pytest.mark.parametrize("place", ["tmp", ".", "deep/kept"])
+def test_temporary_files_in_the_repository_are_no_change_of_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """What git knows there counts as anywhere else."""
+    commit(repository, {"deep/kept/known.py": "one\n"})
+    temporary = repository / place
+    temporary.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (temporary / "bitbench-abc").mkdir()
+    (temporary / "bitbench-abc" / "file").write_text("")
+    with Checkouts("HEAD", ".", start=repository) as other, Checkouts("HEAD", ".", start=repository) as sides:
+        assert other.head.root.is_relative_to(repository)
+        assert not sides.head.revision.dirty
+        assert sides.changed == ()
+        assert not revision(repository).dirty
+    (repository / "deep" / "kept" / "known.py").write_text("two\n")
+    (repository / "deep" / "new.py").write_text("")
+    with Checkouts("HEAD", ".", start=repository) as sides:
+        assert sides.changed == ("deep/kept/known.py", "deep/new.py")
+    assert revision(repository).dirty
+    run(repository, "checkout", ".")
+    assert revision(repository).dirty, "for the new file alone"
+    assert worktrees(repository) == 1
