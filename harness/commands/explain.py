@@ -31,7 +31,7 @@ Form = Literal["text", "markdown", "json"]
     help="How to print.",
 )  # fmt: skip
 def command(
-    case: str, runs: tuple[Path, ...], gate: Path | None, rules: Path | None, margin: float | None, form: Form
+    case: str, runs: tuple[Path, ...], gate: Path | None, rules: Path | None, margin: str | None, form: Form
 ) -> None:
     """Tell in words why the verdict on CASE is what it is.
 

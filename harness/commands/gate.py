@@ -60,7 +60,7 @@ def command(
     what: tuple[str, ...],
     base: str | None,
     rules: Path | None,
-    margin: float | None,
+    margin: str | None,
     metrics: tuple[str, ...],
     policy: Policy,
     form: Format,

@@ -39,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 
 def test_a_regression_from_accusation_to_confirmation(gate: str, capsys: pytest.CaptureFixture[str]) -> None:
-    out = explained(capsys, "slow", "--gate", gate, "--margin", "3")
+    out = explained(capsys, "slow", "--gate", gate, "--margin", "3%")
     golden.check("explain.txt", out)
 
 
@@ -147,7 +147,7 @@ def test_runs_measured_each_by_itself(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_another_margin_than_was_declared_is_said(
     gate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = explained(capsys, "slow", "--gate", gate, "--margin", "25", "--format", "json")
+    out = explained(capsys, "slow", "--gate", gate, "--margin", "25%", "--format", "json")
     content = msgspec.json.decode(out)
     (one,) = content["explanations"]
     assert one["paragraphs"]["margin"] == "25 %"
