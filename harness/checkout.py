@@ -105,8 +105,8 @@ class Checkouts:
         there = self.repository / file
         if not there.is_file():
             return False
-        asked = ("check-ignore", "--quiet", "--", there.name)
-        return git.start(there.parent, asked).returncode == 0
+        asked = ((self.repository, file), (there.parent, there.name))  # the second where it is in a repository within
+        return any(git.start(here, ("check-ignore", "--quiet", "--", name)).returncode == 0 for here, name in asked)
 
     def close(self) -> None:
         """Remove both. Safe to call twice."""

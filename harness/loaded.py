@@ -18,6 +18,8 @@ MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
 SHARED = (sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64")
 """Where libraries lie that both sides take from the same file."""
+PARTS = (*sys.stdlib_module_names, "torch", "bitlinear")
+"""Top-level names of modules that contestants are made with."""
 ELF = b"\x7fELF\x02\x01"
 """How a library of 64 bits, lowest byte first, begins."""
 ELF_HEADER, LOADED = 64, 1
@@ -69,15 +71,17 @@ def _elsewhere(name: str, root: str) -> str:
 
 
 def _module_of(reference: str) -> str:
-    """The module that defines a contestant, or the one that it was asked of if no user's defines it."""
+    """The module that defines a contestant, or the one it was asked of, if that makes it of other people's parts."""
     name, _, words = reference.partition(":")
     try:
         found = reduce(getattr, words.split("."), sys.modules[name])
-    except (KeyError, AttributeError):  # it was never imported, or could not be
+        is_defined = inspect.isclass(found) or inspect.isroutine(found)
+        if not is_defined or "<locals>" in found.__qualname__:
+            return name
+        module = str(found.__module__)
+    except Exception:  # noqa: BLE001 - it was never imported, or is somebody's object, which may do anything when asked
         return name
-    defined = found if inspect.isclass(found) or inspect.isroutine(found) else type(found)
-    module = str(getattr(defined, "__module__", None) or name)
-    return name if module.partition(".")[0] in (*sys.stdlib_module_names, "torch") else module
+    return name if module.partition(".")[0] in PARTS else module
 
 
 def _copies(question: Whence, others: Mapping[str, str]) -> dict[str, str]:

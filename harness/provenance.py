@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harness.checkout import Checkout, Checkouts, locks_among
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate import Judgement
+from harness.named_files import missing
 from harness.paired_run import SIDES, Duel, Paired, Side
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Loaded, Prepare, Whence
@@ -48,16 +49,17 @@ class Provenance:
         Raises UsageError where a side has taken from elsewhere what it should have had of its own checkout, and
         NothingMeasuredError where neither has loaded anything from there.
         """
-        measured = {pair.case.name for pair in judgement.pairs}
+        measured = _measured(judgement)
         for duel in duels:
             for side, contest in duel.contests.items():
-                if duel.case.name in measured and (side, duel.case.implementation) in self._waiting:
+                if (side, duel.case.name) in measured and (side, duel.case.implementation) in self._waiting:
                     worker = staffs[side].hire()
                     try:
                         worker.ask(Prepare(duel.case, contest.seed), limit)
                         self._ask(side, duel, worker)
-                    except WorkerLostError:  # it cannot be measured today, whatever it was
-                        self._waiting.discard((side, duel.case.implementation))
+                    except WorkerLostError as lost:
+                        name = duel.case.implementation
+                        raise UsageError(f"where {name} of {side} came from cannot be told: {lost.reason}") from lost
                     finally:
                         worker.close()
         self._require_own()
@@ -95,7 +97,8 @@ class Provenance:
             raise UsageError(
                 f"{file} was changed, and {side} imported {place} in its place, so the change would not be seen: {CURE}"
             )
-        for file in filter(self.checkouts.ignored, loaded.absent):
+        root, tree = self._sides[side].root, self.checkouts.repository
+        for file in filter(self.checkouts.ignored, (*loaded.absent, *missing(loaded.files, root, tree))):
             raise UsageError(
                 f"{side} asked for {file}, which git ignores, so that neither checkout has it: make it in both by"
                 " --build COMMAND, or commit it"
@@ -114,6 +117,15 @@ class Provenance:
         if empty := self.checkouts.empty:
             notes.append(f"{_few(empty)}: a repository that is not on this disk, so the folder is empty on both sides")
         return tuple(notes)
+
+
+def _measured(judgement: Judgement) -> set[tuple[Side, str]]:
+    """The sides and the names of cases that there is a number for."""
+    found: set[tuple[Side, str]] = set()
+    for pair in judgement.pairs:
+        found |= {("base", pair.case.name)} if pair.baseline and pair.baseline.metrics else set()
+        found |= {("head", pair.case.name)} if pair.candidate and pair.candidate.metrics else set()
+    return found
 
 
 def _files(base: Mapping[str, str], head: Mapping[str, str]) -> str:

@@ -33,7 +33,8 @@ def _tree(repository: Path, index: dict[str, str]) -> str:
     git.ask(repository, "read-tree", "HEAD", why="cannot be read", added=index)
     git.ask(repository, "add", "--update", ".", why="cannot be read", added=index)
     unknown = git.not_temporary(repository)
-    git.ask(repository, "add", "--all", "--", *unknown, why="cannot be read", added=index)
+    why = "cannot be taken as it lies there: commit or ignore what stands in the way, or give --head HEAD"
+    git.ask(repository, "add", "--all", "--", *unknown, why=why, added=index)
     for link in _links(repository, index):
         there = repository / link.path
         if is_top(there):

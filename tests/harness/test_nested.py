@@ -12,6 +12,7 @@ import pytest
 from harness.checkout import Checkouts
 from harness.errors import UsageError
 from harness.line import encode
+from harness.named_files import missing
 from harness.protocol import Loaded
 from harness.start import BEGIN, OWN, Sources
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
@@ -139,6 +140,7 @@ import sys
 from harness.loaded import loaded
 from harness.protocol import Whence
 from harness.line import encode
+from harness.named_files import missing
 {code}
 print(encode(loaded(Whence({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
 """
@@ -221,6 +223,23 @@ def test_what_was_asked_for_and_lies_in_the_repository_alone_is_told(sides: tupl
     assert found.absent == ("own/ignored_fast.py", "ignored_top/__init__.py")
 
 
+def test_files_that_code_names_and_the_checkout_lacks(sides: tuple[Path, Path, Path]) -> None:
+    repository, root, _ = sides
+    for place in (repository, root):
+        (place / "both.bin").write_text("")
+    for name in ("table.bin", "own/lib.so", "own/deep.json", "other.bin", "own/code.py"):
+        (repository / name).write_text("")
+    (root / "own" / "code.py").write_text(
+        "TABLES = ['table.bin', 'both.bin', 'nowhere.bin', '../table.bin']\nLIBRARY = Path(__file__) / f'lib.so'\n"
+        "# other.bin\nTEXT = 'see other.bin for more'\nDEEP = 'own/deep.json'\n"
+    )
+    assert set(missing(["own/code.py", "own/gone.py"], root, repository)) == {
+        "table.bin",
+        "own/lib.so",
+        "own/deep.json",
+    }
+
+
 def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) -> None:
     repository, root, _ = sides
     (root / "part").mkdir()
@@ -239,6 +258,13 @@ def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) ->
             "own.layer:build",
             2,
             "asked for own/ignored.py, which git ignores, so that neither checkout has it: make it in both by --build",
+        ),
+        (
+            {"own/layer.py": "import os\nFAST = os.path.exists(__file__[:-8] + 'ignored.bin')\n" + SAME},
+            {"b.py": ""},
+            "own.layer:build",
+            2,
+            "asked for own/ignored.bin, which git ignores",
         ),
         (
             {"python/lib.py": "x = 1\n", "own/layer.py": "import lib\n" + SAME},
@@ -269,7 +295,8 @@ def test_a_gate_of_anything_but_its_checkouts_is_not_green(
     commit(repository, {"c.py": "", **base})
     commit(repository, head)
     (repository / "own").mkdir(exist_ok=True)
-    (repository / "own" / "ignored.py").write_text("")
+    for name in ("ignored.py", "ignored.bin"):
+        (repository / "own" / name).write_text("")
     assert gate(repository, monkeypatch, "--metric", "weight_bytes", of=of) == code
     assert told in capsys.readouterr().err.splitlines()[-1]
     assert worktrees(repository) == 1
