@@ -1,6 +1,7 @@
 """Where the two runs of a gate lie: a directory that holds `base` and `head`."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -46,8 +47,9 @@ class Held(msgspec.Struct, frozen=True):
 
 def remember(base: Path, head: Path) -> None:
     """Keep which gate was held last in the current folder, wherever its runs lie."""
-    held = Held(str(base.resolve()), str(head.resolve()), time.time())
-    machine_cache.store(ANY, KIND, held, str(Path.cwd()))
+    with suppress(OSError):  # the current folder is gone: nobody will ask from there
+        held = Held(str(base.resolve()), str(head.resolve()), time.time())
+        machine_cache.store(ANY, KIND, held, str(Path.cwd()))
 
 
 def last(parent: Path = GATES) -> Held:

@@ -28,10 +28,11 @@ _OURS = (
 @cache
 def bound() -> frozenset[str]:
     """The variables that bind git to one repository, as the git that is installed names them; none without git."""
+    # This one cannot know them yet, and needs none but where its programs are.
+    plain = {name: text for name, text in os.environ.items() if not name.startswith("GIT_") or name == "GIT_EXEC_PATH"}
+    words = ("git", "rev-parse", "--local-env-vars")
     try:
-        asked = subprocess.run(
-            ("git", "rev-parse", "--local-env-vars"), capture_output=True, text=True, timeout=10, check=True
-        )
+        asked = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True, env=plain)
     except (OSError, subprocess.SubprocessError):
         return PATHSPECS
     return (frozenset(asked.stdout.split()) | PATHSPECS) - CONFIGURATION

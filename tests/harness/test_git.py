@@ -1,5 +1,7 @@
 """Git as it is started by a program that git may have started itself, as a hook."""
 
+import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,6 +14,7 @@ from harness.environment import revision
 from harness.errors import UsageError
 from harness.process import WorkerProcess
 from harness.protocol import Loaded, Whence
+from harness.start import Sources
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run
 
@@ -70,7 +73,8 @@ def test_builds_and_workers_are_told_of_no_repository(
         told = {line.partition("=")[0] for line in (sides.head.root / "variables").read_text().splitlines()}
     assert not told & git.bound()
     assert "GIT_CONFIG_COUNT" in told, "git hands it on to submodules, too"
-    worker = WorkerProcess("none", program="tests.harness.tells_variables")
+    sources = Sources((str(Path(__file__).parents[2]),))
+    worker = WorkerProcess("none", program="tests.harness.tells_variables", sources=sources)
     try:
         said = worker.loaded(Whence("", ""))
     finally:
@@ -78,6 +82,25 @@ def test_builds_and_workers_are_told_of_no_repository(
     assert isinstance(said, Loaded)
     assert "PATH" in said.files
     assert not said.files.keys() & git.bound()
+
+
+def test_every_git_that_is_started_is_free(
+    repository: Path, tmp_path: Path, in_a_hook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the first, which is asked what binds one."""
+    told, programs = tmp_path / "told", tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(f'#!/bin/sh\nenv >> {told}\nexec {shutil.which("git")} "$@"\n')
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    git.bound.cache_clear()
+    with Checkouts("HEAD~1", ".", start=repository) as sides:
+        assert sides.changed
+    revision(repository)
+    names = {line.partition("=")[0] for line in told.read_text().splitlines()}
+    # Its own git hands GIT_DIR on, which it found for itself; the other repository's is in none of them.
+    assert str(in_a_hook) not in told.read_text()
+    assert "GIT_LITERAL_PATHSPECS" not in names
 
 
 def test_hooks_and_monitors_of_the_user_do_not_run(repository: Path, tmp_path: Path) -> None:
