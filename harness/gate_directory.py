@@ -1,6 +1,5 @@
 """Where the two runs of a gate lie: a directory that holds `base` and `head`."""
 
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,11 +29,12 @@ def sides(directory: Path) -> tuple[Path, Path]:
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A gate that came to a verdict: where its runs lie, and when it was held (seconds since 1970)."""
+    """A gate that came to a verdict: where its runs lie."""
 
     base: str
     head: str
-    at: float
+    seen: float = 0.0
+    """When the newest gate of the current folder's own was written, as of then: one that is newer was held later."""
 
     @property
     def place(self) -> str:
@@ -45,29 +45,33 @@ class Held(msgspec.Struct, frozen=True):
         return f"gate of: {base} {head}"
 
 
-def remember(base: Path, head: Path) -> None:
+def remember(base: Path, head: Path, parent: Path = GATES) -> None:
     """Keep which gate was held last in the current folder, wherever its runs lie."""
     with suppress(OSError):  # the current folder is gone: nobody will ask from there
-        held = Held(str(base.resolve()), str(head.resolve()), time.time())
-        machine_cache.store(ANY, KIND, held, str(Path.cwd()))
+        seen = max(map(_written, _gates(parent)), default=0.0)
+        machine_cache.store(ANY, KIND, Held(str(base.resolve()), str(head.resolve()), seen), str(Path.cwd()))
 
 
 def last(parent: Path = GATES) -> Held:
     """The gate that was held last in the current folder. Raises NothingMeasuredError when there is none."""
-    gates = [path for path in parent.iterdir() if is_gate(path)] if parent.is_dir() else []
-    found = [Held(str(path / "base"), str(path / "head"), _changed(path / "head")) for path in gates]
+    newest = max(_gates(parent), key=lambda gate: (_written(gate), gate.name), default=None)
     held = machine_cache.load(ANY, KIND, Held, str(Path.cwd()))
-    if held and all(Path(run).exists() for run in (held.base, held.head)):
-        found.append(held)
-    if not found:
+    is_there = held is not None and Path(held.base).exists() and Path(held.head).exists()
+    if held and is_there and (newest is None or _written(newest) <= held.seen):
+        return held
+    if newest is None:
         raise NothingMeasuredError(
             f"no gate lies in {parent}: hold one by `bitbench gate --base REV`, or give --gate DIR or two runs"
         )
-    return max(found, key=lambda one: (one.at, one.head))
+    return Held(str(newest / "base"), str(newest / "head"))
 
 
-def _changed(run: Path) -> float:
-    return (run / FILE_NAME).stat().st_mtime
+def _gates(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if is_gate(path)] if parent.is_dir() else []
+
+
+def _written(gate: Path) -> float:
+    return (gate / "head" / FILE_NAME).stat().st_mtime
 
 
 def _from_here(run: Path) -> Path:

@@ -124,6 +124,10 @@ def test_the_gate_that_was_held_last_is_meant_wherever_it_lies(
     cli.main(["gate", str(tmp_path / "out" / "head"), runs[1]])
     capsys.readouterr()
     assert f"gate of: out/head {runs[1]}" in explained(capsys, "slow")
+    later = write_gate(tmp_path / "results" / "gates" / "later", {"slow": steady(1.1, 4)})
+    assert "gate: results/gates/later" in explained(capsys, "slow"), "interrupted, say: it has no verdict yet"
+    shutil.rmtree(later)
+    assert f"gate of: out/head {runs[1]}" in explained(capsys, "slow")
     shutil.rmtree(place)
     assert "gate: results/gates/old" in explained(capsys, "slow")
 
