@@ -6,13 +6,13 @@ import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import cache, reduce
 from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from harness.protocol import Loaded, Whence
-from harness.start import MISSED, OWN, within
+from harness.start import INSTALLED, MISSED, OWN, within
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
@@ -121,7 +121,7 @@ def _absent(root: str, instead_of: str) -> tuple[str, ...]:
 
 
 def _shared(file: str) -> bool:
-    return any(Path(file).is_relative_to(folder) for folder in SHARED)
+    return bool(INSTALLED & set(Path(file).parts)) or any(Path(file).is_relative_to(folder) for folder in SHARED)
 
 
 def _libraries() -> Iterator[str]:
@@ -135,6 +135,13 @@ def _libraries() -> Iterator[str]:
 
 
 def _digest(file: str) -> str:
+    state = Path(file).stat()
+    return _digest_of(file, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _digest_of(file: str, *_: int) -> str:
+    """Kept for as long as the file is left alone: a library may have hundreds of megabytes."""
     content = Path(file).read_bytes()
     return hashlib.sha256(_code(content) if content.startswith(ELF) else content).hexdigest()
 

@@ -10,6 +10,7 @@ import runpy
 import sys
 import types
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -66,8 +67,14 @@ def within(path: str, folder: str) -> bool:
     """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
     if not folder or not Path(path).is_absolute():
         return False
-    resolved = Path(path).resolve()
-    return resolved.is_relative_to(Path(folder).resolve()) and not INSTALLED & set(resolved.parts)
+    resolved = _resolved(path)
+    return resolved.is_relative_to(_resolved(folder)) and not INSTALLED & set(resolved.parts)
+
+
+@cache
+def _resolved(path: str) -> Path:
+    """Thousands of modules are asked for again whenever a worker has built a contestant."""
+    return Path(path).resolve()
 
 
 def main() -> None:
