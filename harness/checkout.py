@@ -4,15 +4,18 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import git
 from harness.claimed import abandoned, claim
 from harness.errors import UsageError
 from harness.model import Revision
+from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES
+from harness.pointers import require_contents
+from harness.snapshot import snapshot
 from harness.start import folders
 
 HERE = "."
@@ -34,6 +37,13 @@ class Checkout:
     """What was checked out. For a working tree with changes a commit that is on no branch."""
     revision: Revision
     root: Path
+    nested: tuple[Nested, ...] = ()
+    """Repositories in it: submodules, and those that are recorded by a commit alone."""
+
+    def current(self, below: Path) -> str:
+        """The folder that stands for the one that the command was given in; the top where this side has none."""
+        here = self.root / below
+        return str(here if here.is_dir() else self.root)
 
     def folders(self, below: Path) -> tuple[str, ...]:
         """Where its packages are searched for: in the folder that the command was given in, and in `src` there."""
@@ -46,8 +56,9 @@ class Checkouts:
     def __init__(self, base: str, head: str, build: str = "", start: Path | None = None) -> None:
         """Raises UsageError for what is no repository or no revision in it, or when `build` fails."""
         here = start or Path.cwd()
-        self.repository = Path(_git(here, "rev-parse", "--show-toplevel", why="is in no git repository"))
+        self.repository = Path(git.ask(here, "rev-parse", "--show-toplevel", why=_nowhere()).rstrip("\n"))
         self.below = here.resolve().relative_to(self.repository.resolve())
+        self._origin = Origin.of(self.repository)
         commits = [_resolve(self.repository, name) for name in (base, head)]
         _sweep()
         self._folder, self._held = claim(PREFIX)
@@ -62,16 +73,40 @@ class Checkouts:
 
     def _check_out(self, side: str, name: str, commit: str, revision: Revision) -> Checkout:
         root = self._folder / side
-        _git(self.repository, "worktree", "add", "--quiet", "--detach", str(root), commit, why="cannot be checked out")
-        return Checkout(name, commit, revision, root)
+        adding = ("worktree", "add", "--quiet", "--detach", str(root), commit)
+        git.ask(self.repository, *adding, why="cannot be checked out")
+        nested = tuple(check_out(side, root, commit, self._origin))
+        require_contents(side, root, self.repository)
+        for one in nested:
+            if one.origin.objects and one.origin.tree:
+                require_contents(side, one.root, one.origin.tree)
+        return Checkout(name, commit, revision, root, nested)
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Files that differ between the two commits."""
-        listed = _git(
-            self.repository, "diff", "--name-only", self.base.commit, self.head.commit, why="cannot be compared"
+        """Files that differ between the two commits, also within repositories that both have."""
+        files = _differing(self.repository, self.base.commit, self.head.commit)
+        before = {one.path: one for one in self.base.nested if one.origin.objects}
+        for one in self.head.nested:
+            if one.path in before and one.origin.objects and one.commit != before[one.path].commit:
+                inner = _differing(one.root, before[one.path].commit, one.commit)
+                files = [file for file in files if file != one.path] + [f"{one.path}/{file}" for file in inner]
+        return tuple(sorted(files))
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Folders of repositories that are not on this disk, and so in neither checkout."""
+        return tuple(
+            sorted({one.path for side in (self.base, self.head) for one in side.nested if not one.origin.objects})
         )
-        return tuple(listed.splitlines())
+
+    def ignored(self, file: str) -> bool:
+        """Whether `file`, a path in the repository, lies in the working tree and git passes over it."""
+        there = self.repository / file
+        if not there.is_file():
+            return False
+        asked = ((self.repository, file), (there.parent, there.name))  # the second where it is in a repository within
+        return any(git.start(here, ("check-ignore", "--quiet", "--", name)).returncode == 0 for here, name in asked)
 
     def close(self) -> None:
         """Remove both. Safe to call twice."""
@@ -94,12 +129,13 @@ def _sweep() -> None:
 def _remove(folder: Path) -> None:
     """The worktrees, which their repositories forget, and what is left of the folder."""
     for side in SIDES:
-        root = str(folder / side)
-        asked = ("git", "-C", root, "rev-parse", "--path-format=absolute", "--git-common-dir")
-        found = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if found.returncode == 0:  # else it was never made
-            removal = ("git", "--git-dir", found.stdout.strip(), "worktree", "remove", "--force", root)
-            subprocess.run(removal, capture_output=True, check=False)
+        root = folder / side
+        if (root / ".git").is_file():  # else it was never made, and git would find what lies around it
+            asked = ("rev-parse", "--path-format=absolute", "--git-common-dir")
+            found = git.start(root, asked)
+            if found.returncode == 0:
+                store = found.stdout.rstrip("\n")
+                git.start(folder, ("--git-dir", store, "worktree", "remove", "--force", str(root)))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -108,31 +144,24 @@ def locks_among(files: Sequence[str]) -> tuple[str, ...]:
     return tuple(file for file in files if any(word in Path(file).name for word in LOCKS))
 
 
+def _nowhere() -> str:
+    named = [name for name in ("GIT_DIR", "GIT_WORK_TREE") if name in os.environ]
+    return f"is in no git repository{f' ({named[0]} is not heeded: go there)' if named else ''}"
+
+
 def _resolve(repository: Path, name: str) -> tuple[str, Revision]:
     """The commit to check out, and what it is to be called in a record."""
-    if name != HERE:
-        commit = _git(repository, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", why=_unknown(name))
-        return commit, Revision(commit)
-    head = _git(repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", why="has no commit yet")
-    tree = _tree_of_what_lies_there(repository)
-    if tree == _git(repository, "rev-parse", f"{head}^{{tree}}", why="has no tree"):
-        return head, Revision(head)
-    snapshot = _git(
-        repository,
-        *("-c", "user.name=bitbench", "-c", "user.email=bitbench@localhost"),
-        *("commit-tree", tree, "-p", head, "-m", "the working tree as bitbench gate found it"),
-        why="cannot be written to",
-    )
-    return snapshot, Revision(head, dirty=True)
+    if name == HERE:
+        head, commit = snapshot(repository)
+        return commit, Revision(head, dirty=commit != head)
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    commit = git.ask(repository, *asked, why=_unknown(name)).rstrip("\n")
+    return commit, Revision(commit)
 
 
-def _tree_of_what_lies_there(repository: Path) -> str:
-    """Written with an index of its own, so that the user's is left as it is."""
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        _git(repository, "read-tree", "HEAD", why="cannot be read", environment=index)
-        _git(repository, "add", "--all", ".", why="cannot be read", environment=index)
-        return _git(repository, "write-tree", why="cannot be written to", environment=index)
+def _differing(repository: Path, base: str, head: str) -> list[str]:
+    asked = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none", base, head)
+    return git.parts(git.ask(repository, *asked, why="cannot be compared"))
 
 
 def _unknown(name: str) -> str:
@@ -144,7 +173,14 @@ def _build(side: Checkout, command: str) -> None:
         return
     try:
         done = subprocess.run(
-            shlex.split(command), cwd=side.root, capture_output=True, text=True, timeout=BUILD_LIMIT, check=False
+            shlex.split(command),
+            cwd=side.root,
+            env=git.environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=BUILD_LIMIT,
+            check=False,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:  # ValueError: a quotation that never ends
         raise UsageError(f"--build {command!r} cannot be run in {side.name}: {error}") from error
@@ -152,21 +188,3 @@ def _build(side: Checkout, command: str) -> None:
         said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
         last = said[-1][:300] if said else "it says nothing"
         raise UsageError(f"--build {command!r} fails in {side.name} with status {done.returncode}: {last}")
-
-
-def _git(repository: Path, *arguments: str, why: str, environment: dict[str, str] | None = None) -> str:
-    """What git prints. Raises UsageError that says `why` of the repository when git fails."""
-    try:
-        done = subprocess.run(
-            ("git", "-C", str(repository), *arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **(environment or {})},
-        )
-    except OSError as error:
-        raise UsageError(f"cannot run git: {error.strerror}; install it, or give two stored runs") from error
-    if done.returncode:
-        said = " ".join(done.stderr.split())[:200]
-        raise UsageError(f"{repository} {why}{f' (git: {said})' if said else ''}")
-    return done.stdout.strip()

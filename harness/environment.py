@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness import git
 from harness.model import Environment, Revision
 
 INSTRUCTION_SETS: tuple[str, ...] = (
@@ -35,6 +36,9 @@ _APPLE_SPELLING = {
 
 SOURCE = Path(__file__).parent.parent
 """The folder that the packages lie in: a checkout, or where they were installed."""
+
+LIMIT = 10.0
+"""Seconds that a program which is asked something may take."""
 
 COMPARABLE_FIELDS: tuple[str, ...] = (
     "cpu_model",
@@ -109,10 +113,16 @@ def revision(directory: Path = SOURCE) -> Revision:
     """
     if not _git(directory, "ls-files", "--", "."):
         return Revision()
-    status = _git(directory, "status", "--porcelain=v2", "--branch", "--", ".", ":(exclude)results").splitlines()
+    results = ":(exclude)results"
+    status = _git(
+        directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", ".", results
+    ).splitlines()
+    unknown = _git(
+        directory, "ls-files", "--others", "--exclude-standard", "--", *git.not_temporary(directory), results
+    )
     commits = (re.fullmatch(r"# branch\.oid ([0-9a-f]+)", line) for line in status)
     commit = next((found[1] for found in commits if found), "")
-    return Revision(commit, dirty=bool(commit) and any(not line.startswith("#") for line in status))
+    return Revision(commit, dirty=bool(commit) and (bool(unknown) or any(not line.startswith("#") for line in status)))
 
 
 def differences(a: Environment, b: Environment) -> tuple[str, ...]:
@@ -216,12 +226,17 @@ def _driver() -> str:
 
 
 def _git(directory: Path, *arguments: str) -> str:
-    return _output("git", "--no-optional-locks", "-C", str(directory), *arguments)
+    """What git prints; empty as of `_output`."""
+    try:
+        done = git.start(directory, ("--no-optional-locks", *arguments), limit=LIMIT)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "" if done.returncode else done.stdout
 
 
 def _output(*command: str) -> str:
     """What `command` prints; empty when it is missing, fails or takes longer than ten seconds."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -3,22 +3,20 @@
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import resolution, store
-from harness.checkout import Checkout, Checkouts, locks_among
+from harness.checkout import Checkout, Checkouts
 from harness.environment import combine, machine
-from harness.errors import InvalidEnvironmentError, UsageError
+from harness.errors import InvalidEnvironmentError
 from harness.gate import Judgement
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.measure import ORDER
 from harness.model import Aim, Budget, Request, Revision, Run
-from harness.paired_run import SIDES, Leave, Paired, PairedController, Side
-from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Loaded
+from harness.paired_run import SIDES, PairedController, Side
+from harness.provenance import Provenance
 from harness.rules import Rules
 from harness.staff import Staff
 from harness.start import Sources
@@ -39,6 +37,8 @@ class Outcome:
 
     directory: Path | None
     """None for runs that lie elsewhere."""
+    runs: tuple[Path, Path]
+    """Where base and head lie."""
     base: StoredRun
     head: StoredRun
     judgement: Judgement
@@ -61,34 +61,29 @@ class Session:
     resume: bool = False
     """Go on with what is in the directory."""
     budget: Budget = BUDGET
-    loaded: dict[Side, Loaded] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     """When the request's budget began to run: what workers take to start counts."""
 
     def of_checkouts(self, checkouts: Checkouts, directory: Path | None, watcher: Watcher) -> Outcome:
         """Gate two checkouts of a repository.
 
-        Raises UsageError when base cannot be measured at all, BrokenHeadError when head cannot, NothingMeasuredError
-        when no case is left, StoreError when the runs cannot be written.
+        Raises UsageError when base cannot be measured at all or a side is not its own code, BrokenHeadError when head
+        cannot be measured, NothingMeasuredError when no case is left or none is of the checkouts, StoreError when the
+        runs cannot be written.
         """
         sides: dict[Side, Checkout] = {"base": checkouts.base, "head": checkouts.head}
         staffs: dict[Side, Staff] = {}
         try:
             for side, checkout in sides.items():
-                sources = Sources(checkout.folders(checkouts.below), str(checkouts.repository))
-                staffs[side] = self._hire(side, sources)
-
-            def ask(_: int, side: Side, worker: Paired) -> None:
-                if side not in self.loaded and isinstance(worker, WorkerProcess):
-                    with suppress(WorkerLostError):  # its records are made: that it died since then costs a note
-                        self._take_in(side, worker.loaded(str(sides[side].root), str(checkouts.repository)))
-
+                folders, current = checkout.folders(checkouts.below), checkout.current(checkouts.below)
+                staffs[side] = self._hire(side, Sources(folders, str(checkouts.repository), current))
             revisions = {side: checkout.revision for side, checkout in sides.items()}
-            outcome = self.of_staffs(staffs, revisions, directory, watcher, ask)
+            provenance = Provenance(checkouts)
+            outcome = self.of_staffs(staffs, revisions, directory, watcher, provenance)
         finally:
             for staff in staffs.values():
                 staff.close()
-        return replace(outcome, notes=(*_notes(self.loaded, checkouts.changed), *outcome.notes))
+        return replace(outcome, notes=(*provenance.notes(), *outcome.notes))
 
     def _hire(self, side: Side, sources: Sources) -> Staff:
         try:
@@ -96,31 +91,28 @@ class Session:
         except InvalidEnvironmentError as error:
             raise broken(side, str(error)) from error
 
-    def _take_in(self, side: Side, loaded: Loaded) -> None:
-        if loaded.strays:
-            raise UsageError(
-                f"{side} imported {loaded.strays[0]}, which is not in its own checkout, so both sides would be measured"
-                " alike: uninstall that copy, or give the folder of the package as the current one"
-            )
-        self.loaded[side] = loaded
-
     def of_staffs(
         self,
         staffs: Mapping[Side, Staff],
         revisions: Mapping[Side, Revision],
         directory: Path | None,
         watcher: Watcher,
-        before_leaving: Leave | None = None,
+        provenance: Provenance | None = None,
     ) -> Outcome:
-        """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory."""
+        """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory.
+
+        `provenance` watches over where their code comes from.
+        """
         duels = plan_duels(self.registry, self.request, {side: staffs[side].description for side in SIDES})
         controller = PairedController(
             lambda side: staffs[side].hire(),
             self.budget,
             self.request.case_limit,
             self.request.seed,
-            before_leaving=before_leaving,
+            after_duel=provenance.after_duel if provenance else None,
         )
+        if provenance:
+            provenance.expect(duels)
         runs = self._headers(staffs, revisions)
         place = _place(directory, runs["head"].pair)
         with TwoRuns(place, runs, self.resume) as both:
@@ -135,11 +127,14 @@ class Session:
                     go_on = "go on by the same command with --resume --out {0}"
                 stop.add_note(f"interrupted: what was measured is in {place}; {go_on.format(place)}")
                 raise
+            if provenance:
+                provenance.conclude(duels, judgement, staffs, self.request.case_limit)
         base_run, head_run = store.load(place / "base"), store.load(place / "head")
         names = [duel.case.name for duel in duels]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
         notes = (doubt,) if doubt else ()
-        return Outcome(place, base_run, head_run, judgement, notes, gate.reached, time.monotonic() - self.began)
+        where, seconds = (place / "base", place / "head"), time.monotonic() - self.began
+        return Outcome(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
 
     def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
         started = datetime.now(UTC)
@@ -174,21 +169,3 @@ def _place(directory: Path | None, name: str) -> Path:
     while (GATES / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return GATES / (name if number == 1 else f"{name}-{number}")
-
-
-def _notes(loaded: Mapping[Side, Loaded], changed: Sequence[str]) -> tuple[str, ...]:
-    """What is the same on both sides, and what differs besides the code."""
-    notes = []
-    if set(loaded) == set(SIDES):
-        base, head = loaded["base"].files, loaded["head"].files
-        if base == head:
-            notes.append(f"both sides loaded the same {len(base)} files, binaries included: nothing that ran differs")
-        else:
-            differing = sorted(name for name in {**base, **head} if base.get(name) != head.get(name))
-            shown = ", ".join(differing[:4]) + (f" and {len(differing) - 4} more" if len(differing) > 4 else "")
-            notes.append(f"of what ran {len(differing)} files differ: {shown}")
-    if not changed:
-        notes.append("both revisions have the same files")
-    if locks := locks_among(changed):
-        notes.append(f"{', '.join(locks)} differs: both sides were measured with what is installed here")
-    return tuple(notes)

@@ -33,9 +33,6 @@ class Paired(Worker, Protocol):
 Side: TypeAlias = Literal["base", "head"]
 SIDES: tuple[Side, ...] = ("base", "head")
 
-Leave: TypeAlias = Callable[[int, Side, Paired], object]
-"""(number of the round, side, worker)"""
-
 
 @dataclass(frozen=True)
 class Duel:
@@ -48,6 +45,10 @@ class Duel:
     def is_timed(self) -> bool:
         """Whether more than one round of it makes sense."""
         return len(self.contests) == 2 and all("latency" in contest.metrics for contest in self.contests.values())
+
+
+Inquiry: TypeAlias = Callable[[int, Duel, Side, Paired], object]
+"""(number of the round, duel, side, worker)"""
 
 
 class PairedController:
@@ -63,11 +64,11 @@ class PairedController:
         case_limit: float,
         seed: int,
         now: Callable[[], float] = time.perf_counter,
-        before_leaving: Leave | None = None,
+        after_duel: Inquiry | None = None,
     ) -> None:
-        """`before_leaving` sees every worker at the end of its round."""
+        """`after_duel` sees the workers that are left when a duel is over, before its records are told."""
         self.hire = hire
-        self.before_leaving = before_leaving
+        self.after_duel = after_duel
         self.budget = budget
         self.case_limit = case_limit
         self.seed = seed
@@ -86,10 +87,11 @@ class PairedController:
             for side in rng.sample(SIDES, 2):
                 self._workers[side] = self.hire(side)  # both at once: they import at the same time
             for duel in order:
-                yield self._fight(duel, number, rng)
-            if self.before_leaving is not None:
-                for side, worker in self._workers.items():
-                    self.before_leaving(number, side, worker)
+                records = self._fight(duel, number, rng)
+                if self.after_duel is not None:
+                    for side in duel.contests.keys() & self._workers.keys():
+                        self.after_duel(number, duel, side, self._workers[side])
+                yield records
         finally:
             for side in SIDES:
                 self._dismiss(side)

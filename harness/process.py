@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from harness import git
 from harness.errors import InvalidEnvironmentError
 from harness.limit import met
 from harness.line import LineError, decode, encode
@@ -80,14 +81,16 @@ class WorkerProcess:
         self._resting = False
         self._said = b""
         self._output = 0
-        places = json.dumps(msgspec.to_builtins(sources or Sources(folders(Path.cwd()))))  # exact for any path
+        sources = sources or Sources(folders(Path.cwd()))
+        places = json.dumps(msgspec.to_builtins(sources))  # exact for any path
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", BEGIN, str(OWN), places, program, module, str(int(memory_limit))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **(environment or {})},
+                env=git.environment(environment),
+                cwd=sources.current or None,
                 start_new_session=True,  # Ctrl-C is for the controller, which then ends the worker
                 bufsize=0,
             )
@@ -111,9 +114,9 @@ class WorkerProcess:
                 f"the worker does not start: {lost.reason}; try: {sys.executable} -c 'import torch'"
             ) from lost
 
-    def loaded(self, root: str, instead_of: str) -> Loaded:
-        """What it has loaded from below `root`, and from `instead_of`. Raises WorkerLostError as `ask`."""
-        return self._exchange(Whence(root, instead_of), Loaded, START_LIMIT)
+    def loaded(self, question: Whence) -> Loaded:
+        """What it has loaded, and from where. Raises WorkerLostError as `ask`."""
+        return self._exchange(question, Loaded, START_LIMIT)
 
     def ask(self, question: Question, limit: float) -> Answer:
         """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds.

@@ -18,10 +18,16 @@ class Find(msgspec.Struct, frozen=True, tag="find"):
 
 
 class Whence(msgspec.Struct, frozen=True, tag="whence"):
-    """Say which files below `root` you have loaded, and which of `instead_of`, of which you should have none."""
+    """Say which files below `root` you have loaded, and what came from elsewhere that should have come from there.
+
+    `root` stands for the repository in `instead_of`, whose `changed` files are those of Python that differ between the
+    two sides; `references` are the user's own contestants, each as "module:object".
+    """
 
     root: str
     instead_of: str
+    references: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class Ceilings(msgspec.Struct, frozen=True, tag="ceilings"):
@@ -123,6 +129,14 @@ class Loaded(msgspec.Struct, frozen=True):
     """Paths below the root, and names of libraries built elsewhere, each with the SHA-256 of the file."""
     strays: tuple[str, ...] = ()
     """Paths of what came from elsewhere in the checkout that this process stands for."""
+    mine: bool = False
+    """Whether anything came from below the root."""
+    elsewhere: dict[str, str] = {}
+    """Of the contestants asked for those that came from elsewhere: the module, and the file that it is."""
+    copies: dict[str, str] = {}
+    """Of the changed files those that another file was loaded in place of, and which."""
+    absent: tuple[str, ...] = ()
+    """Files that were looked for below the root and not found, and are in the repository that it stands for."""
 
 
 Reply: TypeAlias = Answer | Description | Loaded

@@ -3,7 +3,7 @@
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class Allowance(msgspec.Struct, frozen=True):
     """An expression as of `bitbench run -k`."""
     margin: float
     reason: str
+
+    def is_for(self, name: str) -> bool:
+        """Whether it is for the case of that name."""
+        return keyword.parse(self.match)(name)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +61,27 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """The log ratio that is tolerated of a case whose call took `seconds` before."""
         margin = self.margin
         for allowance in self.allowances:
-            if keyword.parse(allowance.match)(case.name):
+            if allowance.is_for(case.name):
                 margin = allowance.margin
         return max(math.log1p(margin), math.log1p(self.floor / seconds) if seconds > 0 else 0.0)
 
     def reason(self, case: Case) -> str:
         """Why the case has a margin of its own; empty where it has none."""
-        matching = (a.reason for a in reversed(self.allowances) if keyword.parse(a.match)(case.name))
+        matching = (a.reason for a in reversed(self.allowances) if a.is_for(case.name))
         return next(matching, "")
+
+    def idle(self, names: Collection[str]) -> list[str]:
+        """In words: allowances that decide for none of the cases of these `names`."""
+        told = []
+        deciding = {max((n for n, a in enumerate(self.allowances) if a.is_for(name)), default=-1) for name in names}
+        for number, allowance in enumerate(self.allowances):
+            if number not in deciding:
+                why = "later ones match all of them" if any(map(allowance.is_for, names)) else "it matches none of them"
+                told.append(
+                    f"the allowance {allowance.match!r} decides for no case of this gate, {why}:"
+                    " correct its match, or take it out of the rules"
+                )
+        return told
 
     def metric(self, metric: Metric) -> Metric:
         """The metric with the tolerance that it has here."""
@@ -141,8 +158,8 @@ def _rules(content: Mapping[str, Any]) -> Rules:
 def _share(name: str, value: Any) -> float:
     try:
         return parse_share(str(value))
-    except UsageError:
-        raise ValueError(f'{name} = {value!r}; give a share above 0 and at most 1, as "3%" or 0.03') from None
+    except UsageError as error:
+        raise ValueError(f"{name} = {value!r}: {error} (in quotation marks)") from None
 
 
 def _seconds(name: str, value: Any) -> float:

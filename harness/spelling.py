@@ -6,6 +6,7 @@ from harness.errors import UsageError
 from harness.model import Value, normalise_value
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", re.IGNORECASE)
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -19,15 +20,19 @@ def parse_duration(text: str) -> float:
 
 
 def parse_share(text: str) -> float:
-    """0.02 of "2%" or "0.02". Raises UsageError for anything that is not above 0 and at most 1."""
-    number, percent, rest = text.strip().partition("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1 or rest:
-        raise UsageError(f"{text!r} is not a precision; write 2% or 0.02")
-    return share
+    """0.02 of "2%". Raises UsageError for anything that is not above 0 and at most 100 %.
+
+    A number alone is refused: it would be taken for a share of 1 by some, and for per cent by others.
+    """
+    match = _SHARE.fullmatch(text.strip())
+    number = float(match[1]) if match else 0.0
+    if match and match[2] and 0 < number <= 100:
+        return number / 100
+    if match and not match[2] and 0 < number <= 1:
+        raise UsageError(f"{text!r} has no unit: write {100 * number:g}%, or {number:g}% if that is meant")
+    if match and not match[2] and 0 < number <= 100:
+        raise UsageError(f"{text!r} has no unit: write {number:g}%")
+    raise UsageError(f"{text!r} is no share above 0% and at most 100%: write it in per cent, as 2%")
 
 
 def parse_size(text: str) -> float:

@@ -11,6 +11,7 @@ import runpy
 import sys
 import types
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Sources(msgspec.Struct, frozen=True):
     """The first places that are searched for anything but the referee's own packages."""
     instead_of: str = ""
     """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
+    current: str = ""
+    """The current folder, which relative paths begin at; by default that of the controller."""
 
 
 class Own(MetaPathFinder):
@@ -54,12 +57,32 @@ def folders(here: Path) -> tuple[str, ...]:
     return tuple(str(place) for place in (here / "src", here) if place.is_dir())
 
 
+class Missed(MetaPathFinder):
+    """The last to be asked: keeps what nobody has found, by name, with the folders that it was looked for in."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[str, ...]] = {}
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> None:
+        """Nothing, ever."""
+        self.names[fullname] = tuple(sys.path if path is None else path)
+
+
+MISSED = Missed()
+
+
 def within(path: str, folder: str) -> bool:
     """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
     if not folder or not Path(path).is_absolute():
         return False
-    resolved = Path(path).resolve()
-    return resolved.is_relative_to(Path(folder).resolve()) and not INSTALLED & set(resolved.parts)
+    resolved = _resolved(path)
+    return resolved.is_relative_to(_resolved(folder)) and not INSTALLED & set(resolved.parts)
+
+
+@cache
+def _resolved(path: str) -> Path:
+    """Thousands of modules are asked for again whenever a worker has built a contestant."""
+    return Path(path).resolve()
 
 
 def _is_of(sources: Sources, file: str) -> bool:
@@ -76,6 +99,7 @@ def main() -> None:
     places = beside.clashes(sources.folders)
     sys.meta_path.insert(0, Own(("harness", module.partition(".")[0], *places)))
     beside.install(places, lambda file: _is_of(sources, file))
+    sys.meta_path.append(MISSED)
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]
     sys.argv[1:] = sys.argv[3:]
     runpy.run_module(program, run_name="__main__", alter_sys=True)

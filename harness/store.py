@@ -175,6 +175,8 @@ def load(path: Path) -> StoredRun:
 def _file_of(path: Path) -> Path:
     if not path.is_dir() or (path / FILE_NAME).exists():
         return path / FILE_NAME if path.is_dir() else path
+    if all((path / side / FILE_NAME).exists() for side in ("base", "head")):
+        raise StoreError(f"{path} is the directory of a gate, which holds two runs: give {path}/base or {path}/head")
     state = "holds no " + FILE_NAME if any(path.iterdir()) else "is an empty directory"
     raise StoreError(f"{path} {state}, so it is not a run; give the directory that `bitbench run` printed")
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.compare import Pair
-from harness.gate import Judgement, Policy, detectable, exit_code
+from harness.gate import Judgement, Policy, detectable, exit_code, is_sentinel
 from harness.model import Case, Summary
 from harness.quantity import change, with_spread
 from harness.result_table import describe_run
@@ -117,6 +117,8 @@ def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) ->
         doubts["base and head are the same run: nothing can have changed"] = None
     for pair in judgement.pairs:
         doubts.update(dict.fromkeys(pair.comparison.warnings if pair.comparison else ()))
+    judged = {pair.case.name for pair in judgement.pairs if not is_sentinel(pair)}
+    doubts.update(dict.fromkeys(judgement.rules.idle(judged)))
     return list(doubts)
 
 

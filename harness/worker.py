@@ -101,8 +101,8 @@ class Worker:
         match question:
             case Describe():
                 return self.describe()
-            case Whence(root, instead_of):
-                return loaded(root, instead_of)
+            case Whence():
+                return loaded(question)
             case Look():
                 return self.look()
             case Ceilings(device, threads):

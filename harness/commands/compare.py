@@ -21,7 +21,7 @@ from harness.verdict_table import comparison_page, content, tidy
 @options.margin
 @options.table_format
 def command(
-    base: Path, head: Path, metrics: tuple[str, ...], rules: Path | None, margin: float | None, form: Format
+    base: Path, head: Path, metrics: tuple[str, ...], rules: Path | None, margin: str | None, form: Format
 ) -> None:
     """Print every row of the stored runs BASE and HEAD side by side, with its change and its verdict.
 

@@ -9,7 +9,7 @@ from harness.commands import options
 from harness.errors import UsageError
 from harness.explanation import Explanation, Gate
 from harness.gate import judge_runs
-from harness.gate_directory import load_sides, newest
+from harness.gate_directory import is_gate, last, load_sides
 from harness.metric import METRICS
 from harness.result_table import describe_run
 from harness.rules import Rules
@@ -23,7 +23,7 @@ Form = Literal["text", "markdown", "json"]
 @click.command("explain")
 @click.argument("case")
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[BASE_RUN HEAD_RUN]")
-@click.option("--gate", type=click.Path(path_type=Path), metavar="DIR", help="A gate; default the newest.")
+@click.option("--gate", type=click.Path(path_type=Path), metavar="DIR", help="A gate; default the one held last.")
 @options.rules_file
 @options.margin
 @click.option(
@@ -31,7 +31,7 @@ Form = Literal["text", "markdown", "json"]
     help="How to print.",
 )  # fmt: skip
 def command(
-    case: str, runs: tuple[Path, ...], gate: Path | None, rules: Path | None, margin: float | None, form: Form
+    case: str, runs: tuple[Path, ...], gate: Path | None, rules: Path | None, margin: str | None, form: Form
 ) -> None:
     """Tell in words why the verdict on CASE is what it is.
 
@@ -55,12 +55,16 @@ def _sides(runs: tuple[Path, ...], gate: Path | None) -> tuple[StoredRun, Stored
     """Base and head, and a line that says where they lie if that was not said."""
     if runs and gate:
         raise UsageError("two runs and --gate: give one or the other")
+    if len(runs) == 1 and is_gate(runs[0]):
+        raise UsageError(f"{runs[0]} is the directory of a gate: give it as --gate {runs[0]}")
     if len(runs) not in (0, 2):
         raise UsageError(f"given {len(runs)} run: give BASE_RUN and HEAD_RUN, --gate DIR, or neither for the last gate")
     if runs:
         return load(runs[0]), load(runs[1]), []
-    directory = gate or newest()
-    return *load_sides(directory), [] if gate else [f"gate: {directory}"]
+    if gate:
+        return *load_sides(gate), []
+    held = last()
+    return load(Path(held.base)), load(Path(held.head)), [held.place]
 
 
 def _other_rules(head: StoredRun, rules: Rules) -> list[str]:

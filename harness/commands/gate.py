@@ -11,7 +11,8 @@ from harness.checkout import HERE, Checkouts
 from harness.commands import options
 from harness.errors import UsageError
 from harness.gate import Policy, judge_runs
-from harness.gate_output import errors_told, write
+from harness.gate_directory import is_gate, remember
+from harness.gate_output import errors_told, holds_verdict, write
 from harness.gate_output.verdict_file import told
 from harness.gate_progress import Narrator
 from harness.gate_session import Outcome, Session
@@ -59,7 +60,7 @@ def command(
     what: tuple[str, ...],
     base: str | None,
     rules: Path | None,
-    margin: float | None,
+    margin: str | None,
     metrics: tuple[str, ...],
     policy: Policy,
     form: Format,
@@ -87,6 +88,7 @@ def command(
             outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
+    remember(*outcome.runs)
     _print(outcome, verdict.exit_code, policy, form)
     if base is not None and form in ("text", "markdown"):
         click.echo(outcome.directory)
@@ -94,8 +96,9 @@ def command(
 
 
 def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
-    baseline, candidate = (load(path) for path in _two_runs(what))
-    return Outcome(out, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
+    runs = _two_runs(what)
+    baseline, candidate = map(load, runs)
+    return Outcome(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
 
 
 def _live(
@@ -107,6 +110,10 @@ def _live(
     rules: Rules,
 ) -> Outcome:
     registry = Registry.load(DEFAULT_MODULE)
+    if stored := [name for name in suites if name not in registry.suites and Path(name).exists()]:
+        raise UsageError(f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out")
+    if out is not None and not live["resume"]:
+        _require_free(out)
     request = _request(suites, live, metrics)
     check_names(request, registry)
     command_line = options.as_recorded(sys.argv[1:])
@@ -143,13 +150,38 @@ def _judged_metrics(names: Collection[str]) -> frozenset[str]:
     return chosen if names else judged
 
 
+def _require_free(out: Path) -> None:
+    """Raise UsageError for a directory that holds a gate: before anything is measured, and nothing of it is lost."""
+    if holds_verdict(out):
+        raise UsageError(f"{out} holds the verdict of an earlier gate: choose another --out")
+    if is_gate(out):
+        raise UsageError(f"{out} holds a gate already: go on with it by --resume, or choose another --out")
+
+
 def _two_runs(what: tuple[str, ...]) -> tuple[Path, Path]:
-    if len(what) != 2:
-        given = f"{len(what)} words" if what else "nothing"
+    """The runs that are named. Raises UsageError that says what was meant by what is none."""
+    paths = tuple(map(Path, what))
+    suites = [name for name, path in zip(what, paths, strict=True) if not path.exists() and _is_suite(name)]
+    if suites:
+        raise UsageError(f"{suites[0]} is a suite: add --base REV to measure it in two revisions now")
+    if len(paths) == 1 and is_gate(paths[0]):
+        raise UsageError(
+            f"{paths[0]} is the directory of a gate: judge it once more by `bitbench gate {paths[0]}/base"
+            f" {paths[0]}/head`, or read `bitbench explain CASE --gate {paths[0]}`"
+        )
+    if len(paths) != 2:
+        given = f"{len(what)} words" if len(what) > 1 else what[0] if what else "nothing"
         raise UsageError(
             f"given {given}: give two stored runs, BASE_RUN and HEAD_RUN, or --base REV to measure two revisions now"
         )
-    return Path(what[0]), Path(what[1])
+    base, head = paths
+    if base.resolve() == head.resolve():
+        raise UsageError(f"{base} is given twice, and a run does not differ from itself: give BASE_RUN and HEAD_RUN")
+    return base, head
+
+
+def _is_suite(name: str) -> bool:
+    return name in Registry.load(DEFAULT_MODULE).suites
 
 
 def _print(outcome: Outcome, code: int, policy: Policy, form: Format) -> None:

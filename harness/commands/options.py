@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.errors import UsageError
 from harness.rules import Rules, read
+from harness.spelling import parse_share
 from harness.table import FORMATS
 
 PLACES = ("--out", "--rules")
@@ -30,17 +32,24 @@ rules_file = click.option(
 )
 margin = click.option(
     "--margin",
-    type=click.FloatRange(0, 100, min_open=True),
     default=None,
-    metavar="PERCENT",
-    help="Slowdown of a case that is tolerated; default 3, or what the rules say.",
+    metavar="P",
+    help="Slowdown of a case that is tolerated, as in 5%; default 3%, or what the rules say.",
 )
 
 
-def rules_of(path: Path | None, margin: float | None) -> Rules:
-    """The rules of a file, with the margin of the command line if there is one. Raises UsageError as `rules.read`."""
+def rules_of(path: Path | None, margin: str | None) -> Rules:
+    """The rules of a file, with the margin of the command line if there is one.
+
+    Raises UsageError as `rules.read`, and for what is no share.
+    """
     rules = read(path)
-    return rules if margin is None else msgspec.structs.replace(rules, margin=margin / 100)
+    if margin is None:
+        return rules
+    try:
+        return msgspec.structs.replace(rules, margin=parse_share(margin))
+    except UsageError as error:
+        raise UsageError(f"--margin {error}") from error
 
 
 def as_recorded(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -20,9 +20,7 @@ from harness.store import FILE_NAME, StoredRun, load
 @click.option("--figures", type=click.Path(path_type=Path), help="Also save each figure here, as SVG and PNG.")
 @options.rules_file
 @options.margin
-def command(
-    runs: tuple[Path, ...], output: Path, figures: Path | None, rules: Path | None, margin: float | None
-) -> None:
+def command(runs: tuple[Path, ...], output: Path, figures: Path | None, rules: Path | None, margin: str | None) -> None:
     """Write one HTML file about RUN..., readable offline: answers, tables, figures, method and data.
 
     The directory of a gate stands for its two runs, which are judged by the rules. Prints the file's path.

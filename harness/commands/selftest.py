@@ -76,7 +76,7 @@ def gate(
     keyword: str,
     budget: str,
     rules: Path | None,
-    margin: float | None,
+    margin: str | None,
     form: Format,
 ) -> int:
     """Hold gates whose right answer is known, and print how often the gate was right.

@@ -1,7 +1,7 @@
 """What a gate leaves for people and machines that did not see the terminal: files, and what GitHub Actions reads.
 
-All of it is made of one `VerdictFile`, also where an error has ended the gate: what is found there is never the answer
-of an earlier one.
+All of it is made of one `VerdictFile`, also where an error has ended the gate. Only a gate that came to a verdict
+replaces the one before: what a refused command was told is no reason to lose what was found.
 """
 
 import os
@@ -15,10 +15,11 @@ from harness import whole_file
 from harness.errors import INTERNAL_ERROR, BitbenchError, StoreError
 from harness.gate import Policy
 from harness.gate_output import github, junit, pull_request
-from harness.gate_output.verdict_file import VerdictFile, encoded, failed
+from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read
 
+JSON = "verdict.json"
 FILES: Mapping[str, Callable[[VerdictFile], bytes]] = {
-    "verdict.json": encoded,
+    JSON: encoded,
     "verdict.md": lambda verdict: pull_request.page(verdict).encode(),
     "junit.xml": junit.document,
 }
@@ -46,17 +47,26 @@ def write(verdict: VerdictFile, directory: Path | None, environment: Mapping[str
 
 @contextmanager
 def errors_told(directory: Path | None, policy: Policy) -> Iterator[None]:
-    """Remove what an earlier gate left in `directory`; should an error end this one, write that instead.
+    """Should an error end this gate, write that into `directory`, unless it holds the verdict of an earlier one.
 
-    The error goes on.
+    GitHub Actions is told in any case. The error goes on.
     """
     try:
-        _clear(directory)
         yield
     except Exception as error:  # a bug of ours must be seen where the verdict would have been, too
+        kept = directory is not None and holds_verdict(directory)
         with suppress(StoreError):  # the first error says more
-            write(failed(*_reason(error), policy), directory)
+            write(failed(*_reason(error), policy), None if kept else directory)
         raise
+
+
+def holds_verdict(directory: Path) -> bool:
+    """Whether a gate has left its verdict there: anything but that an error has ended it."""
+    path = directory / JSON
+    try:
+        return path.exists() and read(path).answer != "error"
+    except StoreError:  # of another version, say: it was somebody's verdict
+        return True
 
 
 def _reason(error: Exception) -> tuple[str, int]:
@@ -65,13 +75,6 @@ def _reason(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     return f"internal error: {error!r}", INTERNAL_ERROR
-
-
-def _clear(directory: Path | None) -> None:
-    if directory is not None:
-        for name in FILES:
-            with _explained(directory / name):
-                (directory / name).unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -142,11 +142,13 @@ def test_lock_files_are_known_by_name() -> None:
     )
 
 
-def gate(repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str, out: str = "out") -> int:
+def gate(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str, out: str = "out", of: str = "own.layer:build"
+) -> int:
     monkeypatch.chdir(repository)
     (repository / ".git" / "info" / "exclude").write_text("out\ngate.toml\n")
     (repository / "gate.toml").write_text("rounds = 4\n")
-    common = ("--impl", "own.layer:build", "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1")
+    common = ("--impl", of, "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1")
     return cli.main(["gate", "--base", "HEAD~1", *common, *(("--out", out) if out else ()), *words])
 
 

@@ -26,14 +26,27 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.02", 0.02), (" 5 % ", 0.05), ("100%", 1.0)])
-def test_precisions(text: str, share: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "share"), [("2%", 0.02), ("0.02%", 0.0002), (" 5 % ", 0.05), (".5%", 0.005), ("100%", 1.0)]
+)
+def test_shares(text: str, share: float) -> None:
     assert parse_share(text) == share
 
 
-@pytest.mark.parametrize("text", ["", "2", "0", "-1%", "two", "2%%", "2 % or so", "nan", "inf%"])
-def test_other_precisions_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"write 2% or 0\.02"):
+@pytest.mark.parametrize(
+    "text", ["", "0", "0%", "101%", "200", "-1%", "two", "2%%", "2 % or so", "nan", "inf%", "\u0663%"]
+)
+def test_what_is_no_share(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is no share above 0% and at most 100%: write it in per cent, as 2%"):
+        parse_share(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [("3", "write 3%"), ("0.03", "write 3%, or 0.03% if that is meant"), ("1", "write 100%, or 1% if")],
+)
+def test_a_share_without_its_unit_could_be_two(text: str, cure: str) -> None:
+    with pytest.raises(UsageError, match=f"has no unit: {cure}"):
         parse_share(text)
 
 

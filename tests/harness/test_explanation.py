@@ -1,6 +1,7 @@
 """Why a verdict is what it is: every figure in the words is one that the decision used."""
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -38,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 
 def test_a_regression_from_accusation_to_confirmation(gate: str, capsys: pytest.CaptureFixture[str]) -> None:
-    out = explained(capsys, "slow", "--gate", gate, "--margin", "3")
+    out = explained(capsys, "slow", "--gate", gate, "--margin", "3%")
     golden.check("explain.txt", out)
 
 
@@ -105,6 +106,32 @@ def test_the_newest_gate_is_meant_unless_one_is_named(
     assert "gate: results/gates/a-newer" in explained(capsys, "slow")
 
 
+def test_the_gate_that_was_held_last_is_meant_wherever_it_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    old = write_gate(tmp_path / "results" / "gates" / "old", {"slow": steady(1.1, 4)}) / "head" / "run.jsonl"
+    os.utime(old, (0, 0))
+    for place in (tmp_path / "out", tmp_path.parent / "elsewhere"):
+        runs = [str(write_gate(place, {"slow": steady(1.2, 4)}) / side) for side in ("base", "head")]
+        cli.main(["gate", *runs])
+        capsys.readouterr()
+        assert f"gate: {'out' if place.name == 'out' else place}\n" in explained(capsys, "slow")
+    assert cli.main(["gate", runs[0], str(tmp_path / "none")]) == 2
+    capsys.readouterr()
+    assert f"gate: {place}\n" in explained(capsys, "slow"), "one that was refused is none"
+    cli.main(["gate", str(tmp_path / "out" / "head"), runs[1]])
+    capsys.readouterr()
+    assert f"gate of: out/head {runs[1]}" in explained(capsys, "slow")
+    later = write_gate(tmp_path / "results" / "gates" / "later", {"slow": steady(1.1, 4)})
+    assert "gate: results/gates/later" in explained(capsys, "slow"), "interrupted, say: it has no verdict yet"
+    shutil.rmtree(later)
+    assert f"gate of: out/head {runs[1]}" in explained(capsys, "slow")
+    shutil.rmtree(place)
+    assert "gate: results/gates/old" in explained(capsys, "slow")
+
+
 def test_exact_metrics_name_their_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gate = write_gate(tmp_path, {"slow": steady(1.0, 4)}, head_bytes=641)
     out = explained(capsys, "slow", "--gate", str(gate))
@@ -124,7 +151,7 @@ def test_runs_measured_each_by_itself(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_another_margin_than_was_declared_is_said(
     gate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = explained(capsys, "slow", "--gate", gate, "--margin", "25", "--format", "json")
+    out = explained(capsys, "slow", "--gate", gate, "--margin", "25%", "--format", "json")
     content = msgspec.json.decode(out)
     (one,) = content["explanations"]
     assert one["paragraphs"]["margin"] == "25 %"

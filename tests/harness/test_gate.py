@@ -1,4 +1,5 @@
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -247,9 +248,10 @@ def test_gate_from_another_machine(tmp_path: Path, capsys: pytest.CaptureFixture
     assert printed(capsys, base, head, "--metric", "weight_bytes", "--metric", "error_sqnr")[0] == 0
 
 
-def test_gate_of_a_run_against_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = write(tmp_path / "base", noise=0.001)
-    code, out = printed(capsys, base, base)
+def test_gate_of_a_run_against_its_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, copy = write(tmp_path / "base", noise=0.001), tmp_path / "copy"
+    shutil.copytree(base, copy)
+    code, out = printed(capsys, base, str(copy))
     assert code == 0
     assert "are the same run" in out
 
@@ -264,6 +266,19 @@ def test_the_policy_decides_on_inconclusive_rows(tmp_path: Path, capsys: pytest.
     lax = tmp_path / "lax.toml"
     lax.write_text('margin = "99%"\ngeometric-mean = "99%"\n')
     assert printed(capsys, base, head, "--rules", str(lax))[0] == 0
+
+
+def test_an_allowance_that_decides_for_no_case_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, head = write(tmp_path / "base", noise=0.001), write(tmp_path / "head", noise=0.001)
+    rules = tmp_path / "rules.toml"
+    allowance = '[[allowances]]\nmatch = "{}"\nmargin = "9%"\nreason = "why"\n'
+    rules.write_text("".join(map(allowance.format, ("imt8", "int8 and m=1/", "linear-bf16", "int8", "eager"))))
+    _, out = printed(capsys, base, head, "--rules", str(rules), "--format", "json")
+    said = [line for line in msgspec.json.decode(out)["warnings"] if "allowance" in line]
+    assert [line.split("'")[1] for line in said] == ["imt8", "int8 and m=1/", "linear-bf16"]
+    assert "it matches none of them: correct its match" in said[0]
+    assert "later ones match all of them" in said[1]
+    assert said[0] in printed(capsys, base, head, "--rules", str(rules))[1]
 
 
 def test_gate_json_holds_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,7 +299,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Ca
         [base, str(tmp_path / "none")],
         [base, base, "--metric", "speed"],
         [base, base, "--metric", "first_call"],
-        [base, base, "--margin", "0"],
+        [base, base, "--margin", "0%"],
+        [base, base, "--margin", "3"],
         [base, base, "--policy", "lax"],
         [base],
     ):

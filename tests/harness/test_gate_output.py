@@ -252,12 +252,10 @@ def test_stored_runs_leave_files_only_where_they_are_asked_for(
     assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text().startswith(MARKER)
 
 
-def test_an_error_leaves_itself_and_not_the_verdict_before(
+def test_an_error_leaves_itself_where_no_verdict_is(
     two_runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "gate"
-    assert gate(two_runs[0], two_runs[0], "--out", out, "--metric", "exact") == 0
-    assert "gate: ok" in (out / "verdict.md").read_text()
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     assert gate(two_runs[0], tmp_path / "none", "--out", out) == 2
@@ -267,22 +265,79 @@ def test_an_error_leaves_itself_and_not_the_verdict_before(
     assert len(page_of_error.splitlines()) == 2
     assert read(out / "verdict.json").answer == outputs(tmp_path / "output")["verdict"] == "error"
     assert ElementTree.fromstring((out / "junit.xml").read_bytes()).get("errors") == "1"
+    assert gate(*two_runs, "--out", out) == 1
+    assert read(out / "verdict.json").answer == "regressed", "an error is no verdict, and one takes its place"
 
 
-def test_what_ends_a_gate_midway_leaves_no_earlier_verdict(
-    two_runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("content", ["", "of another version"])
+def test_an_earlier_verdict_stays_whatever_ends_a_gate(
+    two_runs: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
 ) -> None:
     out = tmp_path / "gate"
-    for error, code, left in ((RuntimeError("bug"), cli.INTERNAL_ERROR, set(FILES)), (KeyboardInterrupt(), 130, set())):
-        write(made(verdict("ok"), exit_code=0, headline="ok"), out)
+    write(made(verdict("ok"), exit_code=0, headline="ok"), out)
+    if content:
+        (out / "verdict.json").write_text(content)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    errors: tuple[tuple[BaseException, int], ...] = (
+        (RuntimeError("bug"), cli.INTERNAL_ERROR),
+        (KeyboardInterrupt(), 130),
+    )
+    for error, code in errors:
 
         def ends(*_: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("harness.commands.gate.load", ends)
-        assert gate(*two_runs, "--out", out) == code
-        assert {path.name for path in out.iterdir()} == left
-        assert all("ok" not in path.read_text() for path in out.glob("verdict.md"))
+        with monkeypatch.context() as midway:
+            midway.setattr("harness.commands.gate.load", ends)
+            assert gate(*two_runs, "--out", out) == code
+    refused = (
+        (two_runs[0], tmp_path / "none"),
+        (*two_runs, "--metric", "nonsense"),
+        ("--base", "HEAD"),
+        ("--base", "HEAD", "nonsense"),
+    )
+    for words in refused:
+        assert gate(*words, "--out", out) == 2
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert outputs(tmp_path / "output")["verdict"] == "error"
+
+
+def test_a_directory_that_holds_a_gate_is_refused_before_anything_is_measured(
+    two_runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gate("--base", "HEAD", "--out", tmp_path) == 2
+    assert "holds a gate already: go on with it by --resume" in capsys.readouterr().err
+    out = tmp_path / "gate"
+    write(made(verdict("ok"), exit_code=0, headline="ok"), out)
+    assert gate("--base", "HEAD", "--out", out) == 2
+    assert "holds the verdict of an earlier gate: choose another --out" in capsys.readouterr().err
+
+
+def test_words_that_are_no_two_runs_are_told_what_is_meant(
+    two_runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, meant in (
+        ((two_runs[0], two_runs[0]), "is given twice, and a run does not differ from itself"),
+        ((two_runs[0], f"{tmp_path}/head/../base"), "is given twice"),
+        (
+            (tmp_path,),
+            f"is the directory of a gate: judge it once more by `bitbench gate {tmp_path}/base {tmp_path}/head`",
+        ),
+        ((tmp_path, two_runs[0]), f"is the directory of a gate, which holds two runs: give {tmp_path}/base or"),
+        (("quick",), "quick is a suite: add --base REV"),
+        (("quick", "latency"), "quick is a suite: add --base REV"),
+        ((two_runs[0],), f"given {two_runs[0]}: give two stored runs"),
+        ((), "given nothing: give two stored runs"),
+        (("--base", "HEAD", tmp_path), f"--base measures suites now, and {tmp_path} is a path"),
+    ):
+        assert gate(*words) == 2
+        error = capsys.readouterr().err
+        assert meant in error
+        assert error.count("\n") == 1
 
 
 def test_where_nothing_can_be_written_the_first_error_is_told(

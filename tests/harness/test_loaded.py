@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from harness.loaded import loaded
+from harness.protocol import Whence
 
 
 def built(place: Path, answer: int) -> str:
@@ -14,7 +15,7 @@ def built(place: Path, answer: int) -> str:
     library = place / "kernel.so"
     subprocess.run(["cc", "-g", "-shared", str(place / "kernel.c"), "-o", str(library)], check=True)
     ctypes.CDLL(str(library))
-    return loaded(str(place), str(place.parent / "elsewhere")).files["kernel.so"]
+    return loaded(Whence(str(place), str(place.parent / "elsewhere"))).files["kernel.so"]
 
 
 def test_a_library_is_its_code_and_not_the_place_where_it_was_built(tmp_path: Path) -> None:

@@ -356,7 +356,7 @@ def test_a_gate_is_judged_by_the_rules_and_reported_the_same_again(tmp_path):
     ratios = {"slow": steady(1.2, 9), "same": steady(1.0, 9)}
     first, again, lax = (tmp_path / name for name in ("first", "again", "lax"))
     assert gate_report(first, ratios) == gate_report(again, ratios)
-    assert "ok (exit code 0)" in gate_report(lax, {"slow": ratios["slow"]}, "--margin", "50")
+    assert "ok (exit code 0)" in gate_report(lax, {"slow": ratios["slow"]}, "--margin", "50%")
 
 
 def test_a_gate_on_a_machine_that_moved_says_so(tmp_path):

@@ -16,7 +16,7 @@ from tests.harness.test_gate import pair_of
 
 EVERYTHING = """
 margin = "5%"
-geometric-mean = 0.02
+geometric-mean = "2%"
 floor = "2 us"
 rounds = 9
 
@@ -89,8 +89,9 @@ ALLOWANCE = '[[allowances]]\nmatch = "{}"\nmargin = "{}"\nreason = "{}"'
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("margin = 5", "margin = 5; give a share above 0 and at most 1"),
-        ("margin = 0", "margin = 0;"),
+        ("margin = 5", "margin = 5: '5' has no unit: write 5% (in quotation marks)"),
+        ("margin = 0.03", "write 3%, or 0.03% if that is meant"),
+        ("margin = 0", "margin = 0:"),
         ('margin = "-3%"', "margin = '-3%'"),
         ("margin = nan", "margin = nan"),
         ("margin = true", "margin = True"),

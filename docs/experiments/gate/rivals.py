@@ -24,6 +24,7 @@ from kind_of_machine import FIRST, kind_of_machine
 from neighbour import KINDS, neighbour
 
 from harness.gate_trials import Share
+from harness.git import environment
 
 CASES = tuple(f"{name}-{m}" for name in ("eager", "int8", "bf16") for m in (16, 128))
 
@@ -155,7 +156,7 @@ def judged(tool: str, repository: Path, kind: str, half: float = 0.0) -> tuple[l
 def git(repository: Path, *words: str) -> None:
     """Run git in the repository."""
     name = ("-c", "user.name=experiment", "-c", "user.email=experiment@localhost")
-    subprocess.run(("git", "-C", str(repository), *name, *words), check=True, capture_output=True)
+    subprocess.run(("git", "-C", str(repository), *name, *words), check=True, capture_output=True, env=environment())
 
 
 def prepare(repository: Path) -> None:

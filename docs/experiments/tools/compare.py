@@ -19,6 +19,7 @@ from pathlib import Path
 from calls import CALLS
 
 from harness.compare import in_one_run
+from harness.git import environment
 from harness.results import contests, results
 from harness.store import load
 
@@ -29,7 +30,8 @@ Pairs = dict[str, list[float]]
 
 def run(*words: str, cwd: Path = HERE) -> str:
     """What a command prints; raises CalledProcessError when it fails."""
-    return subprocess.run(words, cwd=cwd, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(words, cwd=cwd, env=environment(), check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def in_process(script: str) -> Callable[[Path], Pairs]:
