@@ -14,6 +14,9 @@ from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
 """Input features that share a scale. The kernel takes 32, 64, 128 and 256."""
+INT4_ROWS = 16
+"""Output features that the int4 kernel packs together."""
+NO_INT4_ROWS = f"torch's int4 kernel takes output features in multiples of {INT4_ROWS}, not {{}}"
 INT8_VECTOR = 16
 """Input features that the int8 kernel for bfloat16 reads at once, whether they are there or not (torch 2.13)."""
 ENGINES = ("x86", "fbgemm")
@@ -75,10 +78,12 @@ class TorchInt4(TorchKernel):
     def build(self, layer: BitLinear) -> nn.Module:
         """Codes 0 to 15 that stand for -8 to 7, and a scale and a zero for each group.
 
-        Raises ValueError where groups do not divide the input features.
+        Raises ValueError where groups do not divide the input features, or the kernel's rows the output features.
         """
         if layer.in_features % INT4_GROUP:
             raise ValueError(f"groups of {INT4_GROUP} do not divide {layer.in_features} input features")
+        if layer.out_features % INT4_ROWS:
+            raise ValueError(NO_INT4_ROWS.format(layer.out_features))
         w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
         scale = (w.abs().amax(-1, keepdim=True) / 7).clamp_min(torch.finfo(w.dtype).tiny)
         codes = ((w / scale).round() + 8).flatten(1).to(torch.int32)
