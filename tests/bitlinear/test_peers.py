@@ -203,7 +203,7 @@ def test_torch_dynamic_has_the_steps_that_torch_has(values, expected):
     peer, layer = BY_NAME["torch-dynamic"], dynamic(127.5 * torch.eye(4))  # 127 steps of 1
     if reason := why_not(peer):
         pytest.skip(reason)
-    x = torch.tensor([values])
+    x = torch.tensor([values], dtype=torch.float32)
     with torch.no_grad():
         y = peer.build(layer)(x)
     torch.testing.assert_close(peer.expected(layer, x).float(), 127.0 * torch.tensor([expected]))
