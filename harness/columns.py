@@ -8,9 +8,11 @@ _WHOLE = (
     "m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "block", "rounds", "samples", "record",
 )  # fmt: skip
 _REAL = (
-    "weight_bits", "value", "centre", "lo", "hi", "precision", "predicted_sqnr", "bandwidth", "throughput", "intensity",
-    "ceiling_share",
+    "weight_bits", "value", "centre", "lo", "hi", "precision", "predicted_sqnr", "prediction_tolerance", "bandwidth",
+    "throughput", "intensity", "ceiling_share",
 )  # fmt: skip
+_SPEEDUP = "speedup_"
+"""What the names of more of them begin with."""
 _TRUTH = ("voided",)
 _WORDS = (
     "run", "suite", "case", "implementation", "scheme", "dtype", "device", "metric", "unit", "outcome", "reason",
@@ -65,4 +67,5 @@ def _empty(name: str, column: Any) -> object:
         return "Int64"
     if name in _TRUTH:
         return "bool"
-    return "float64" if name in _REAL or (column.dtype.kind == "f" and name not in _WORDS) else _TEXT
+    real = name in _REAL or name.startswith(_SPEEDUP) or (column.dtype.kind == "f" and name not in _WORDS)
+    return "float64" if real else _TEXT

@@ -225,8 +225,13 @@ def test_every_column_of_every_frame_has_one_type_whatever_is_missing(tmp_path):
     quick = write_run(tmp_path / "quick")
     none = write_run(tmp_path / "none", make_run(run_id="none"), [])
     assert_every_column_has_one_type(first, other, more, quick, none)
+    types = {}
     for one in (first, other, more, quick, none):
         assert_every_column_has_one_type(one)
+        for name, frame in every_frame(one).items():
+            for column in set(frame) & {*frames.COLUMNS, *frames.SUMMARY, *frames.RUN, "sample", "block", "voided"}:
+                types.setdefault((name, column), set()).add(str(frame[column].dtype))
+    assert {where: found for where, found in types.items() if len(found) > 1} == {}, "the same in every run"
 
     frame = frames.load(first, other, more)
     assert {name: str(frame[name].dtype) for name in ("operations", "also", "ratio")} == {
