@@ -5,7 +5,9 @@ from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peer_tools import EXTENSIONS_COMPILER, offer_own_programs, why_no_compiler, why_no_ninja
 from bitlinear.peers.torch_kernels import INT4_ROWS, INT8_VECTOR, NO_INT4_ROWS
+from bitlinear.scheme import Scheme
 
 LARGEST_GROUP, SMALLEST_GROUP, STEP = 128, 32, 32
 
@@ -26,6 +28,13 @@ class Quanto(WeightOnlyPeer):
         steps = f"in {2**bits} equal steps from min to max per {LARGEST_GROUP} of a row"
         self.contract = f"weights {'int8 per row, symmetric' if bits == 8 else steps}; activations as they are"
 
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
+        """Also says what there is not to compile with."""
+        reason = super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+        if reason or self.bits == 8:
+            return reason
+        return why_no_compiler(self.name, EXTENSIONS_COMPILER) or why_no_ninja(self.name)
+
     def build(self, layer: BitLinear) -> nn.Module:
         """As `quantize` and `freeze` make it.
 
@@ -37,6 +46,7 @@ class Quanto(WeightOnlyPeer):
             raise ValueError(NO_INT4_ROWS.format(layer.out_features))
         from optimum import quanto
 
+        offer_own_programs()  # ninja, which came with it
         model = nn.Sequential(effective_linear(layer, self.works_in))
         quanto.quantize(model, weights=getattr(quanto, f"qint{self.bits}"))
         quanto.freeze(model)

@@ -1,5 +1,6 @@
 """Other people's libraries: what every adapter keeps to, by a made-up library, and each real one that is installed."""
 
+import shutil
 import sys
 from importlib import metadata
 
@@ -9,6 +10,7 @@ import torch
 from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
 from bitlinear.contract import contract_forward, twin_forward
 from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peer_tools import offer_own_programs
 from bitlinear.peers import PEERS
 from suites.workloads.rotation import hidden_bytes, weights
 
@@ -250,3 +252,51 @@ def test_a_number_of_outputs_that_the_int4_kernel_does_not_take_is_refused_in_wo
         pytest.skip(reason)
     with pytest.raises(ValueError, match="multiples of 16, not 33"):
         BY_NAME[name].build(layer_of(256, 33))
+
+
+@pytest.fixture
+def no_programs(tmp_path, monkeypatch):
+    """Every package is there, and no program; returns the folder of those that pip installs."""
+    monkeypatch.setattr("bitlinear.peer.installed", lambda package: "1.0")
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("sysconfig.get_path", lambda kind: str(tmp_path))
+    return tmp_path
+
+
+COMPILING = [
+    "transformers-bitlinear",
+    "transformers-autobitlinear",
+    "transformers-autobitlinear-online",
+    "quanto-qint2",
+]
+
+
+def program(folder, name):
+    (folder / name).write_text("#!/bin/sh\n")
+    (folder / name).chmod(0o755)
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("name", [*COMPILING, "quanto-qint4"])
+def test_a_compiler_that_is_missing_is_named_with_its_cure(name, no_programs, monkeypatch):
+    reason = why_not(BY_NAME[name])
+    assert reason.startswith(f"{name} compiles in its first call and finds no C++ compiler ")
+    assert reason.endswith("; install it, or set CXX to another")
+    program(no_programs, "ninja")
+    monkeypatch.setenv("CXX", program(no_programs, "my-compiler"))
+    assert why_not(BY_NAME[name]) is None
+    monkeypatch.setenv("CXX", "another")
+    assert "'another'" in why_not(BY_NAME[name])
+    assert why_not(BY_NAME["quanto-qint8"]) is None
+
+
+def test_ninja_is_found_in_the_environment_that_it_was_installed_in(no_programs, monkeypatch):
+    monkeypatch.setenv("CXX", program(no_programs, "my-compiler"))
+    peer = BY_NAME["quanto-qint2"]
+    assert why_not(peer) == "quanto-qint2 compiles in its first call and finds no ninja: pip install ninja"
+    ninja = program(no_programs, "ninja")
+    assert why_not(peer) is None
+    assert shutil.which("ninja") is None
+    offer_own_programs()
+    assert shutil.which("ninja") == ninja
