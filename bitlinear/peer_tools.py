@@ -1,4 +1,4 @@
-"""Programs that peers call, such as compilers: found, also beside a Python that is not activated, or named as missing."""
+"""Programs that peers call, such as compilers: found, beside a Python that is not activated too, or named."""
 
 import os
 import shutil
