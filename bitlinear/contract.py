@@ -1,7 +1,9 @@
 """The oracle: what the contract says a layer must return, computed as plainly as possible. Judges implementations.
 
-Codes and scales are those of `bitlinear.quantize`, in float32 (float64 for float64 tensors); everything after them is
-float64, in which the inner sums are exact. All functions run on the device of the layer, which must know float64.
+The normalisation is computed in float64 and rounded once: in float32 its sums would be wrong by more than a code where
+the mean of a token is large beside its spread, and overflow from magnitudes of 1e18 on. Codes and scales are those of
+`bitlinear.quantize`, in float32 (float64 for float64 tensors); everything after them is float64, in which the inner
+sums are exact. All functions run on the device of the layer, which must know float64.
 """
 
 import torch
@@ -44,6 +46,7 @@ def twin_forward(layer: BitLinear, x: Tensor) -> Tensor:
 
 def _operands(layer: BitLinear, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Activation codes `(..., G, Kg)` and scale, weight codes `(N, G, Kg)` and scale, as float64."""
-    a, a_scale = activation_codes(normalise(widen(x), layer.scheme), layer.scheme)
+    normalised = normalise(x.double(), layer.scheme).to(widen(x).dtype)
+    a, a_scale = activation_codes(normalised, layer.scheme)
     w, w_scale = layer.quantised_weight()
     return a.double(), a_scale.double(), w.double(), w_scale.double()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bitlinear.contract import contract_forward
 from bitlinear.layer import BitLinear
-from bitlinear.quantize import normalise
+from bitlinear.quantize import EPS, normalise, widen
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 FLOAT32_AGREEMENT = 1e-6
@@ -102,16 +102,53 @@ class Implementation(ABC):
     def disagreement(self, layer: BitLinear, x: Tensor, expected: Tensor, y: Tensor) -> float:
         """`||expected - y|| / ||expected||` of an op's output `y` for `x`, to be held against `tolerance`.
 
-        Values that neither side says are finite count as equal; infinity if only one side does, or for a wrong shape.
-        Where an output is so small that its terms happen to cancel (a single value, say), the error is taken relative
-        to the norm that terms of independent sign would give, `||a|| ||W|| / sqrt(K)`.
+        Values that neither side says are finite count as equal, and so does the infinity of what `overflown` finds;
+        infinity if only one side is finite elsewhere, or for a wrong shape. Where an output is so small that its terms
+        happen to cancel (a single value, say), the error is taken relative to the norm that terms of independent sign
+        would give, `||a|| ||W|| / sqrt(K)`. An error that `rounding_of_means` explains is taken off in quadrature.
         """
-        if y.shape != expected.shape or not torch.equal(y.isfinite(), expected.isfinite()):
+        if y.shape != expected.shape:
             return math.inf
-        a = x.double() if self.baseline or not layer.scheme.norm else normalise(x.double(), layer.scheme)
-        incoherent = _norm(a) * _norm(layer.weight.detach().double()) / math.sqrt(layer.in_features)
-        error, scale = _norm(expected - y), max(_norm(expected), incoherent)
+        lost = overflown(expected, y)
+        expected, y = expected.masked_fill(lost, 0), y.masked_fill(lost, 0)
+        if not torch.equal(y.isfinite(), expected.isfinite()):
+            return math.inf
+        gain = _norm(layer.weight.detach().double()) / math.sqrt(layer.in_features)
+        error = _norm(expected - y)
+        if self.baseline or not layer.scheme.norm:
+            a = x.double()
+        else:
+            a = normalise(x.double(), layer.scheme)
+            error = math.sqrt(max(0.0, error**2 - (gain * rounding_of_means(layer.scheme, x)) ** 2))
+        scale = max(_norm(expected), gain * _norm(a))
         return error / scale if scale else math.inf if error else 0.0
+
+
+def overflown(expected: Tensor, y: Tensor) -> Tensor:
+    """Where `y` is infinite because a finite `expected` is beyond its dtype, or less than 1 % within it."""
+    limit = 0.99 * torch.finfo(y.dtype).max
+    return y.isinf() & (y.sign() * expected >= limit) & expected.isfinite()
+
+
+def rounding_of_means(scheme: Scheme, x: Tensor) -> float:
+    """What rounding the means of `x` may do to its normalisation and its codes, as a norm in units of those values.
+
+    A sum of `n` terms in float32 (float64 for float64 input) is off by about `sqrt(n)` roundings of either sign, so
+    the mean by `sqrt(n) u |mean|`, which is a shift `d` of all normalised values by that over their spread. A shift
+    moves a share `d / step` of the codes by a step: mean squares of `d^2` and `d * step`. Where the mean is of the size
+    of the spread this is far below `flip_allowance`; where it is 1000 times that, no float32 normalisation does better.
+    """
+    if not x.numel():
+        return 0.0
+    grouped = torch.unflatten(x.double(), -1, (scheme.groups, -1))
+    size = grouped.shape[-1]
+    spread = torch.sqrt(grouped.var(-1, correction=0) + EPS)
+    shift = math.sqrt(size) * torch.finfo(widen(x).dtype).eps / 2 * grouped.mean(-1).abs() / spread
+    if scheme.activation_bits == FULL_PRECISION:
+        step = torch.zeros_like(shift)
+    else:
+        step = normalise(x.double(), scheme).abs().amax(-1).clamp_min(EPS) / largest_code(scheme.activation_bits)
+    return math.sqrt(size * float((shift**2 + shift * step).nan_to_num(nan=0.0, posinf=0.0).sum()))
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:

@@ -22,6 +22,8 @@ from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 Array = NDArray[np.float64]
 
+FEWEST = 8
+"""Features a group, output features and tokens below which no prediction is held against a measurement."""
 OUTLIER = 50.0
 """The factor on input channel 0 of the distribution called "outliers"."""
 
@@ -62,8 +64,9 @@ DISTRIBUTIONS = {"gaussian": _GAUSSIAN, "uniform": _UNIFORM, "laplace": _LAPLACE
 def predict_sqnr(scheme: Scheme, distribution: str, in_features: int) -> float:
     """The output SQNR in dB to expect of `scheme` when input and weights are drawn from `distribution`.
 
-    For a large number of tokens and output features: good to 0.15 dB from 64 input features a group on, to 0.5 dB from
-    8. A small sample with an outlier strays by more, because one column of the weight then carries most of the output.
+    For a large number of tokens and output features: `prediction_tolerance` says how far a sample may be off. Below 8
+    features a group the sum of the others is no longer close to normal; two features that are normalised are +1 and -1,
+    which any number of bits holds exactly, and nothing of that is predicted here.
 
     `math.inf` when nothing is quantised, NaN when normalisation leaves nothing (one feature a group). Raises ValueError
     for an unknown distribution, and for `in_features` that the groups do not divide.
@@ -81,6 +84,30 @@ def predict_sqnr(scheme: Scheme, distribution: str, in_features: int) -> float:
     noise = sum(a2 * w2 - 2 * a1 * w1 + power for a2, a1, power in groups)
     power = sum(power for _, _, power in groups)
     return 10 * math.log10(power / noise) if noise > 1e-12 * power else math.inf
+
+
+def prediction_tolerance(scheme: Scheme, distribution: str, in_features: int, out_features: int, tokens: int) -> float:
+    """How far, in dB, a measured SQNR may be from `predict_sqnr` before one of the two is wrong. At least 0.3.
+
+    The prediction itself is good to 0.15 dB from 64 features a group on and to 0.5 dB from 8. To that come two and a
+    half standard deviations in dB of a sample of `M` tokens and `N` outputs, measured to be about
+
+        sqrt((c + 20 p^2) (1 / M + 1 / N)),    c = 1, of Laplace samples 2.5
+
+    An outlier channel carries the share `p` of the signal, and one column of the weight and one value a token with it.
+    `math.inf` below 8 features a group, 8 outputs or 8 tokens: nothing is promised there. The figures are those of
+    `docs/experiments/theory/where.py`. Raises ValueError for `in_features` that the groups do not divide.
+    """
+    size = scheme.group_size(in_features)
+    if min(size, out_features, tokens) < FEWEST:
+        return math.inf
+    share = 0.0
+    if distribution == "outliers":
+        others = (size if scheme.norm else in_features) - 1
+        share = OUTLIER**2 / (OUTLIER**2 + others) / (scheme.groups if scheme.norm else 1)
+    tail = 2.5 if distribution == "laplace" else 1.0
+    deviation = math.sqrt((tail + 20 * share**2) * (1 / tokens + 1 / out_features))
+    return max(0.3, (0.15 if size >= 64 else 0.5) + 2.5 * deviation)
 
 
 @cache

@@ -3,13 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
 from harness.ceiling import DTYPES, standing
+from harness.columns import typed
 from harness.errors import UsageError
 from harness.metric import METRICS
 from harness.model import Comparison, Measurement, Record
@@ -35,9 +35,6 @@ RUN = ("started", "commit", "machine")
 LEAD = ("implementation", "title", "metric", "centre", "lo", "hi", "unit", "rounds", "warnings")
 """The first columns of a summary: whose number, of what, and the number; a notebook hides those in the middle."""
 
-_WHOLE = ("m", "k", "n", "activation_bits", "groups", "threads", "round", "sample", "block", "rounds", "samples")
-_REAL = ("weight_bits", "value", "centre", "lo", "hi", "precision", *SPEEDUPS, *STANDING[:-1])
-
 Source: TypeAlias = str | Path | StoredRun | View
 """A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
 
@@ -45,8 +42,11 @@ Source: TypeAlias = str | Path | StoredRun | View
 def load(*runs: Source) -> pd.DataFrame:
     """One row per case x metric x round; `value` is the round's median (what is exact has one), in base units.
 
-    A record that was not measured is one row with its `outcome` and `reason`, and NaN for metric and value. Whole
-    numbers are Int64, so a param that a suite does not have is <NA>. Raises StoreError for what cannot be read.
+    A record that was not measured is one row with its `outcome` and `reason`, and NaN for metric and value; a value is
+    NaN, too, where every block of a round was voided. Raises StoreError for what cannot be read.
+
+    Every column of this frame and the others has one type. Whole numbers are Int64, so a param that a suite does not
+    have is <NA>; other numbers are float64, the rest is text.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
@@ -59,7 +59,7 @@ def load(*runs: Source) -> pd.DataFrame:
             ]
             points.append(_record_point(stored, record, record.case.name))
     values = pd.DataFrame(rows, columns=["record", "metric", "unit", "value"])
-    return _joined(pd.DataFrame(points), values, COLUMNS, how="left")
+    return _joined(pd.DataFrame(points, dtype=object), values, COLUMNS, how="left")
 
 
 def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
                         rows += [(*head_of_row, *sample) for sample in _in_blocks(taken, record.voided)]
                 points.append(_record_point(view.stored, record, result.name) | head)
     values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value", "block", "voided"])
-    return _joined(pd.DataFrame(points), values, (*COLUMNS, "sample", "block", "voided"), how="inner")
+    return _joined(pd.DataFrame(points, dtype=object), values, (*COLUMNS, "sample", "block", "voided"), how="inner")
 
 
 def summary(*runs: Source) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def summary(*runs: Source) -> pd.DataFrame:
             points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
     values = pd.DataFrame(rows, columns=["record", *SUMMARY])
     columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *SUMMARY, *RUN)))
-    return _joined(pd.DataFrame(points), values, columns, how="inner")
+    return _joined(pd.DataFrame(points, dtype=object), values, columns, how="inner")
 
 
 def ceilings(*runs: Source) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def ceilings(*runs: Source) -> pd.DataFrame:
             rates |= {dtype: (getattr(one, dtype), "1/s") for dtype in DTYPES}
             place = (stored.run.id, one.device, one.threads)
             rows += [(*place, kind, *rate, _machine(stored)) for kind, rate in rates.items() if rate[0]]
-    return pd.DataFrame(rows, columns=["run", "device", "threads", "kind", "value", "unit", "machine"])
+    return typed(pd.DataFrame(rows, columns=["run", "device", "threads", "kind", "value", "unit", "machine"]))
 
 
 _BANDWIDTHS = {
@@ -173,7 +173,9 @@ def _has_centre(name: str) -> bool:
 
 
 def _value(taken: Measurement) -> float:
-    """The round's value; an exact metric may be infinite, as the SQNR of equal outputs is."""
+    """The round's value; an exact metric may be infinite, as the SQNR of equal outputs is; NaN if all is voided."""
+    if not taken.values:
+        return math.nan
     metric = METRICS[taken.metric]
     return round_value(taken.values) if metric.assume == "sampled" else summarise(metric, [taken.values]).centre
 
@@ -243,11 +245,8 @@ def _joined(
     points: pd.DataFrame, values: pd.DataFrame, columns: Sequence[str], how: Literal["left", "inner"]
 ) -> pd.DataFrame:
     """Every value beside its point, `columns` first."""
+    points, values = typed(points), typed(values)
     points = points.drop(columns=[name for name in points if name in values])  # our columns, not a param of that name
     frame = points.merge(values, how=how, left_index=True, right_on="record").drop(columns="record")
     frame = frame.reindex(columns=[*columns, *sorted(set(map(str, frame)) - set(columns))]).reset_index(drop=True)
-    for name in (*_WHOLE, *_REAL):
-        if name in frame:
-            with suppress(TypeError, ValueError):  # another suite may mean words by this name: they stay words
-                frame[name] = frame[name].astype("Int64" if name in _WHOLE else "float64")
-    return frame
+    return typed(frame)

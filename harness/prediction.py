@@ -8,11 +8,12 @@ from harness.results import Result
 from harness.table import Column, Table
 
 PREDICTION_TOLERANCE = 0.3
-"""dB: a quantisation error further than this from what theory predicts is flagged."""
+"""dB: a quantisation error further than this from what theory predicts is flagged, unless the fact
+`prediction_tolerance` of the case allows more; that is infinite where theory promises nothing."""
 
 OFF_PREDICTION = (
-    f"rows marked ! are more than {PREDICTION_TOLERANCE} dB from what theory predicts: check the quantiser, and "
-    "whether the prediction's assumptions hold"
+    f"rows marked ! are more than {PREDICTION_TOLERANCE} dB from what theory predicts, and further than so small a "
+    "sample explains: check the quantiser"
 )
 
 
@@ -26,7 +27,7 @@ def off_prediction(result: Result) -> float:
 
 def is_off(result: Result) -> bool:
     """Whether the measured error is to be flagged."""
-    return abs(off_prediction(result)) > PREDICTION_TOLERANCE
+    return abs(off_prediction(result)) > float(result.facts.get("prediction_tolerance", PREDICTION_TOLERANCE))
 
 
 def against_prediction(members: Sequence[Result], differing: Sequence[str]) -> Table:

@@ -1,6 +1,7 @@
 """Settings of the process that change what others compute, or how fast: read, compared and put back."""
 
 import gc
+import operator
 import os
 import signal
 import sys
@@ -14,12 +15,24 @@ HOOKS = tuple(name for name in vars(modules) if name.startswith("_global_") and 
 """Functions that torch calls around every module of the process."""
 
 
+PRECISIONS = (
+    ("generic", "all"),
+    *((backend, op) for op in ("all", "matmul", "conv", "rnn") for backend in ("cuda", "mkldnn")),
+)
+"""What `fp32_precision` of `torch.backends` and below can be set for; what is not set has the value of one before."""
+
+AUTOCAST = ("cpu", "cuda")
+"""Devices whose autocast is watched."""
+
+
 class Setting(NamedTuple):
     """One thing that can be read and put back."""
 
     words: str
     read: Callable[[], Any]
     put: Callable[[Any], object]
+    same: Callable[[Any, Any], bool] = operator.eq
+    """Whether two of its values mean the same; a change that means nothing is undone, and nobody is blamed."""
 
 
 def _collect(on: bool) -> None:
@@ -64,6 +77,57 @@ def _put_interval(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
+class _Precision(NamedTuple):
+    """Of products of float32: torch has an older way of setting it, and a newer one."""
+
+    products: str | None
+    convolutions: bool | None
+    new: tuple[str, ...]
+
+
+def _precision() -> _Precision:
+    return _Precision(
+        _unless_mixed(torch.get_float32_matmul_precision),
+        _unless_mixed(torch._C._get_cudnn_allow_tf32),
+        tuple(torch._C._get_fp32_precision_getter(*one) for one in PRECISIONS),
+    )
+
+
+def _same_precision(one: _Precision, other: _Precision) -> bool:
+    """`none` is `ieee` by default, and to ask for the `highest` precision in the older way sets that."""
+    words = [tuple("ieee" if word == "none" else word for word in each.new) for each in (one, other)]
+    return one[:2] == other[:2] and words[0] == words[1]
+
+
+def _unless_mixed(read: Callable[[], Any]) -> Any:
+    """What an old setting is, or None where a new one contradicts it: torch then raises for whoever reads the old."""
+    try:
+        return read()
+    except RuntimeError:  # the new ones are read beside it, so that the change is found all the same
+        return None
+
+
+def _put_precision(before: _Precision) -> None:
+    """The old ones first, because to set them sets new ones too; of the new ones parents before those that inherit."""
+    if before.products is not None:
+        torch.set_float32_matmul_precision(before.products)
+    if before.convolutions is not None:
+        torch._C._set_cudnn_allow_tf32(before.convolutions)
+    for one, value in zip(PRECISIONS, before.new, strict=True):
+        if torch._C._get_fp32_precision_getter(*one) != value:
+            torch._C._set_fp32_precision_setter(*one, value)
+
+
+def _autocast() -> tuple[tuple[bool, torch.dtype], ...]:
+    return tuple((torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in AUTOCAST)
+
+
+def _put_autocast(before: tuple[tuple[bool, torch.dtype], ...]) -> None:
+    for kind, (enabled, dtype) in zip(AUTOCAST, before, strict=True):
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+
+
 SETTINGS = (
     Setting("the number of threads", torch.get_num_threads, torch.set_num_threads),
     Setting("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
@@ -73,9 +137,8 @@ SETTINGS = (
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     ),
-    Setting(
-        "the precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-    ),
+    Setting("the precision of float32 products", _precision, _put_precision, _same_precision),
+    Setting("autocast", _autocast, _put_autocast),
     Setting("the use of oneDNN", torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
     Setting("torch's function modes", torch._C._len_torch_function_stack, _put_function_modes),
     Setting("torch's dispatch modes", torch._C._len_torch_dispatch_stack, _put_dispatch_modes),
@@ -103,7 +166,9 @@ class Settings:
         """What is no longer as it was, in words; puts it back."""
         found = []
         for setting, before in zip(SETTINGS, self._before, strict=True):
-            if setting.read() != before:
+            now = setting.read()
+            if now != before:
                 setting.put(before)
+            if not setting.same(now, before):
                 found.append(setting.words)
         return found

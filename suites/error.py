@@ -1,7 +1,7 @@
 """error: the quantisation error of schemes beside what theory predicts. It is the scheme's, so one contestant."""
 
 from bitlinear.scheme import Scheme
-from bitlinear.theory import predict_sqnr
+from bitlinear.theory import predict_sqnr, prediction_tolerance
 from harness.model import Budget, Params
 from harness.suite import Suite
 from suites import axes
@@ -9,10 +9,14 @@ from suites.quick import ACCURACY
 
 
 def facts(params: Params) -> Params:
-    """What is known before it runs, the predicted SQNR of the output in dB included."""
-    scheme = Scheme.parse(str(params["scheme"]))
-    predicted = predict_sqnr(scheme, str(params["distribution"]), int(params["k"]))
-    return {**axes.facts(params), "predicted_sqnr": predicted}
+    """What is known before it runs, the predicted SQNR of the output included, and how far off it may be, in dB."""
+    scheme, distribution = Scheme.parse(str(params["scheme"])), str(params["distribution"])
+    m, k, n = (int(params[name]) for name in "mkn")
+    return {
+        **axes.facts(params),
+        "predicted_sqnr": predict_sqnr(scheme, distribution, k),
+        "prediction_tolerance": prediction_tolerance(scheme, distribution, k, n, m),
+    }
 
 
 SUITE = Suite(

@@ -63,7 +63,7 @@ class BnbInt8(Peer):
         """Absmax over 127 codes either side, of operands in float16; in float64 after that."""
         a, a_scale = _int8(x)
         w, w_scale = _int8(effective_weight(layer))
-        y = a.double() @ w.double().T * a_scale.double() * w_scale.double().T
+        y = a.double() @ w.double().T * a_scale.double() * w_scale.double()[:, 0]
         return y if layer.bias is None else y + layer.bias.detach().double()
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:

@@ -1,5 +1,6 @@
 """torch's own low-bit kernels for CPUs, called as its libraries call them."""
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -13,10 +14,17 @@ from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
 """Input features that share a scale. The kernel takes 32, 64, 128 and 256."""
+INT4_ROWS = 16
+"""Output features that the int4 kernel packs together."""
+NO_INT4_ROWS = f"torch's int4 kernel takes output features in multiples of {INT4_ROWS}, not {{}}"
 INT8_VECTOR = 16
 """Input features that the int8 kernel for bfloat16 reads at once, whether they are there or not (torch 2.13)."""
 ENGINES = ("x86", "fbgemm")
 """Of torch's quantised operators."""
+CODES, LANES = 127, 8
+"""Steps from the least to the largest activation, and values that fbgemm looks at together to find these two."""
+LEAST_STEP = float(torch.tensor(6.1e-5))
+"""Of activations: `SMALL_SCALE_THRESHOLD`, a float32."""
 
 
 class TorchKernel(WeightOnlyPeer):
@@ -70,10 +78,12 @@ class TorchInt4(TorchKernel):
     def build(self, layer: BitLinear) -> nn.Module:
         """Codes 0 to 15 that stand for -8 to 7, and a scale and a zero for each group.
 
-        Raises ValueError where groups do not divide the input features.
+        Raises ValueError where groups do not divide the input features, or the kernel's rows the output features.
         """
         if layer.in_features % INT4_GROUP:
             raise ValueError(f"groups of {INT4_GROUP} do not divide {layer.in_features} input features")
+        if layer.out_features % INT4_ROWS:
+            raise ValueError(NO_INT4_ROWS.format(layer.out_features))
         w = torch.unflatten(effective_weight(layer), -1, (-1, INT4_GROUP))
         scale = (w.abs().amax(-1, keepdim=True) / 7).clamp_min(torch.finfo(w.dtype).tiny)
         codes = ((w / scale).round() + 8).flatten(1).to(torch.int32)
@@ -96,7 +106,10 @@ class TorchDynamic(Peer):
     name = "torch-dynamic"
     summary = "torch: quantize_dynamic, int8 weights and activations"
     package = "torch"
-    contract = "weights int8 with one scale; activations in 128 steps, with one scale and zero for all tokens of a call"
+    contract = (
+        "weights int8 with one scale, max|w| / 127.5; activations in 127 steps from min to max, none below 6.1e-5, with"
+        " one scale and zero for all tokens of a call"
+    )
     tokenwise = False
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
@@ -121,16 +134,45 @@ class TorchDynamic(Peer):
         return super().tolerance(scheme, dtype, in_features).plus(flips, "codes at a tie of x / scale")
 
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
-        """Scales and zero as torch's `MinMaxObserver` and `ChooseQuantizationParams` choose them.
+        """Scales and zero as torch's `MinMaxObserver`, `FindMinMax` and `ChooseQuantizationParams` choose them.
 
-        Of the 256 codes of an activation 128 are used, so that sums of two products fit into 16 bits.
+        The step is for 128 of the 256 codes of an activation, so that sums of two products fit into 16 bits. Nothing
+        clamps at them: where both ends of the range lie on a tie, 129 are used, and NaN becomes the 256th. A call whose
+        range is not finite, or whose first value is NaN, promises nothing but values that are not finite; torch raises
+        for the latter.
         """
         w = effective_weight(layer)
-        w_scale = w.abs().max() / 127.5
+        w_scale = (w.abs().max() / 127.5).clamp_min(torch.finfo(torch.float32).eps)
         w_codes = (w * (1 / w_scale)).round().clamp(-128, 127)
-        low, high = float(x.min().clamp_max(0)), float(x.max().clamp_min(0))
-        scale = (high - low) / 127 or 0.1
-        zero = round(-low / scale if abs(low) < 127 * scale + high else 127 - high / scale)
-        codes = ((x * (1 / scale)).round() + zero).clamp(0, 127) - zero
-        y = codes.double() @ w_codes.double().T * (scale * w_scale.double())
+        scale, zero = _step_and_zero(*_range(x))
+        codes = ((x * (1 / scale)).round() + zero).nan_to_num(nan=255).clamp(0, 255) - zero
+        y = codes.double() @ w_codes.double().T * (scale.double() * w_scale.double())
         return y if layer.bias is None else y + layer.bias.detach().double()
+
+
+def _range(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the largest value of `x` as fbgemm finds them, in eight lanes that a NaN makes forget."""
+    values = x.flatten()
+    if not values.numel():
+        return x.new_zeros(()), x.new_zeros(())
+    lanes = values[: values.numel() // LANES * LANES].view(-1, LANES)
+    forgotten = lanes.isnan().flip(0).cumsum(0).flip(0) > 0
+    rest = values[lanes.numel() :]
+    seen = torch.cat([values[:1], lanes[~forgotten], rest[~rest.isnan()]])
+    return seen.amin(), seen.amax()
+
+
+def _step_and_zero(low: Tensor, high: Tensor) -> tuple[Tensor, float]:
+    """The step, float32, and the code of 0 for a range, as torch's `ChooseQuantizationParams` computes them."""
+    low, high = low.clamp_max(0), high.clamp_min(0)
+    scale = float((high.double() - low.double()) / CODES)
+    if not math.isfinite(scale):
+        return torch.full_like(low, math.nan), 0.0
+    if not (1 / low.new_tensor(scale)).isfinite():
+        scale = 0.1
+    if scale < LEAST_STEP:
+        stretch = LEAST_STEP / low.new_tensor(scale)
+        low, high, scale = low * stretch, high * stretch, LEAST_STEP
+    below, above = float(low.double() / scale), float(high.double() / scale)
+    zero = -below if -below < CODES + above else CODES - above
+    return low.new_tensor(scale), float(round(min(max(zero, 0.0), CODES)))

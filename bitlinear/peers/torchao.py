@@ -7,13 +7,15 @@ from bitlinear.implementation import Tolerance, flip_allowance
 from bitlinear.implementations.compiled import Compiled
 from bitlinear.layer import BitLinear
 from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
-from bitlinear.peers.torch_kernels import INT8_VECTOR
+from bitlinear.peers.torch_kernels import INT4_ROWS, INT8_VECTOR, NO_INT4_ROWS
 from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128
 """Input features that share a scale: torchao's default for int4."""
 EPS = torch.finfo(torch.float32).eps
 """torchao's least scale."""
+BITNET_EPS = 1e-5
+"""The least of its BitNet, for codes."""
 
 
 class Torchao(Peer):
@@ -89,7 +91,7 @@ class TorchaoInt8Dynamic(Torchao):
         """Both operands symmetric over all 256 codes; in float64 after that."""
         a, a_scale = _int8(x)
         w, w_scale = _int8(effective_weight(layer))
-        y = a.double() @ w.double().T * a_scale.double() * w_scale.double().T
+        y = a.double() @ w.double().T * a_scale.double() * w_scale.double()[:, 0]
         return y if layer.bias is None else y + layer.bias.detach().double()
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
@@ -113,6 +115,8 @@ class TorchaoInt4(Torchao, WeightOnlyPeer):
 
         if layer.in_features % INT4_GROUP:
             raise ValueError(f"torchao leaves weights alone whose input features are no multiple of {INT4_GROUP}")
+        if layer.out_features % INT4_ROWS:
+            raise ValueError(NO_INT4_ROWS.format(layer.out_features))
         config = PrototypeInt4WeightOnlyConfig(group_size=INT4_GROUP, set_inductor_config=False)
         return self.op(effective_linear(layer, self.works_in), config)
 
@@ -163,7 +167,7 @@ class TorchaoBitNet(Torchao):
 
     name = "torchao-bitnet"
     summary = "torchao: bitnet_training, the forward of quantisation-aware training"
-    contract = "the contract, for one group of ternary weights and 8-bit activations"
+    contract = "b1.58, but codes of a token whose peak is below 1.27e-3 are taken for that peak, and its scale is not"
 
     def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
         """Also says that it knows one scheme."""
@@ -178,6 +182,18 @@ class TorchaoBitNet(Torchao):
         linear = effective_linear(layer)
         linear.weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
         return self.op(linear, bitnet_training())
+
+    def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
+        """The contract, less what a least step does that is applied to the codes alone.
+
+        `quantize_int8_rowwise` and `quantize_bitnet_weight` divide by at least 1e-5, and rescale by what is less.
+        """
+        step = x.float().abs().amax(-1, keepdim=True) / 127
+        a = (x.float() * (1 / step.clamp_min(BITNET_EPS))).round()
+        scale = layer.weight.detach().float().abs().mean()
+        w = (layer.weight.detach().float() / scale.clamp_min(BITNET_EPS)).round().clamp(-1, 1)
+        y = a.double() @ w.double().T * step.double() * scale.double()
+        return y if layer.bias is None else y + layer.bias.detach().double()
 
     def tolerance(self, scheme: Scheme, dtype: torch.dtype, in_features: int) -> Tolerance:
         """The contract's, and codes that fall the other way at a tie, as it multiplies by `1 / (max / 127)`."""

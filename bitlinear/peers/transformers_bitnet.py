@@ -12,17 +12,29 @@ from torch import Tensor, nn
 from bitlinear.bitnet_peer import BitNetPeer, DequantisedPeer
 from bitlinear.layer import BitLinear
 from bitlinear.peer import PeerOp, plain_tensors
+from bitlinear.peer_tools import INDUCTORS_COMPILER, why_no_compiler
+from bitlinear.scheme import Scheme
 
 _ROWS_PER_BYTE = 4
 
 
-class TransformersBitLinear(BitNetPeer):
+class Transformers(BitNetPeer):
+    """A layer of transformers."""
+
+    package = "transformers"
+    contract = "b1.58, as the contract has it"
+
+    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
+        """Also says that there is no compiler."""
+        reason = super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)
+        return reason or why_no_compiler(self.name, INDUCTORS_COMPILER)
+
+
+class TransformersBitLinear(Transformers):
     """`transformers.integrations.bitnet.BitLinear`: four codes to a byte, unpacked as a whole on every call."""
 
     name = "transformers-bitlinear"
     summary = "transformers' BitLinear: packed 2-bit weights, unpacked on every call"
-    package = "transformers"
-    contract = "b1.58, as the contract has it"
 
     def build(self, layer: BitLinear) -> nn.Module:
         """The contract's codes, packed by the library, which wants whole bytes of them: rows of zeros are added."""
@@ -40,13 +52,11 @@ class TransformersBitLinear(BitNetPeer):
         return PeerOp(_first(op, rows) if missing else op, plain_tensors(op))
 
 
-class TransformersAutoBitLinear(DequantisedPeer):
+class TransformersAutoBitLinear(Transformers, DequantisedPeer):
     """`AutoBitLinear`, offline: a float32 value for each ternary code, as microsoft/bitnet-b1.58-2B-4T is run."""
 
     name = "transformers-autobitlinear"
     summary = "transformers' AutoBitLinear, offline: ternary codes kept as floats"
-    package = "transformers"
-    contract = "b1.58, as the contract has it"
     quantises_weights = False
 
     def build(self, layer: BitLinear) -> nn.Module:
@@ -58,13 +68,11 @@ class TransformersAutoBitLinear(DequantisedPeer):
         return PeerOp(op, plain_tensors(op))
 
 
-class TransformersAutoBitLinearOnline(DequantisedPeer):
+class TransformersAutoBitLinearOnline(Transformers, DequantisedPeer):
     """`AutoBitLinear`, online: the float weight, quantised on every call."""
 
     name = "transformers-autobitlinear-online"
     summary = "transformers' AutoBitLinear, online: float weight, quantised on every call"
-    package = "transformers"
-    contract = "b1.58, as the contract has it"
     quantises_weights = True
     trainable = True
 

@@ -50,7 +50,8 @@ def _off_prediction(cases: pd.DataFrame) -> pd.Series:
     """Whether each error is further from what theory predicts than is tolerated; no where nothing is predicted."""
     if "predicted_sqnr" not in cases:
         return pd.Series(False, cases.index)
-    return (cases["error_sqnr"] - cases["predicted_sqnr"].astype(float)).abs() > PREDICTION_TOLERANCE
+    allowed = cases.reindex(columns=["prediction_tolerance"])["prediction_tolerance"].fillna(PREDICTION_TOLERANCE)
+    return (cases["error_sqnr"] - cases["predicted_sqnr"]).abs() > allowed
 
 
 def _flagged(cases: pd.DataFrame) -> str:

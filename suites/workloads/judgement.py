@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bitlinear.conformance import output as output_form
-from bitlinear.implementation import Implementation
+from bitlinear.implementation import Implementation, overflown
 from harness.accuracy import relative_error
 from suites.workloads.problem import Problem
 
@@ -34,8 +34,7 @@ def disagreement(problem: Problem, implementation: Implementation, x: Tensor, ex
 
     Also of some rows alone: no tolerance depends on their number.
     """
-    finite = output.isfinite()
-    missing = output.numel() - int(finite.sum())
+    missing = int((~(output.isfinite() | overflown(expected, output))).sum())
     if missing and expected.isfinite().all():
         return f"wrong answer: {missing} of {output.numel()} values are NaN or infinite"
     tolerance = implementation.tolerance(problem.scheme, x.dtype, x.shape[-1])

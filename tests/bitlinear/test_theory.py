@@ -8,7 +8,7 @@ from torch import nn
 
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import contract_forward, twin_forward
-from bitlinear.theory import DISTRIBUTIONS, OUTLIER, predict_sqnr
+from bitlinear.theory import DISTRIBUTIONS, OUTLIER, predict_sqnr, prediction_tolerance
 
 K = 2560
 
@@ -55,11 +55,11 @@ def sample(distribution, *shape):
     return torch.randn(shape)
 
 
-def measured_sqnr(scheme, distribution, tokens, out_features):
-    weight, x = sample(distribution, out_features, K), sample(distribution, tokens, K)
+def measured_sqnr(scheme, distribution, tokens, out_features, in_features=K):
+    weight, x = sample(distribution, out_features, in_features), sample(distribution, tokens, in_features)
     if distribution == "outliers":
         x[:, 0] *= OUTLIER
-    linear = nn.Linear(K, out_features, bias=False, device="meta")
+    linear = nn.Linear(in_features, out_features, bias=False, device="meta")
     linear.weight = nn.Parameter(weight)
     layer = BitLinear.from_linear(linear, scheme)
     twin = twin_forward(layer, x)
@@ -86,3 +86,51 @@ def test_what_cannot_be_predicted():
         predict_sqnr(Scheme(), "normal", K)
     with pytest.raises(ValueError, match="in_features=10 is not divisible by groups=4"):
         predict_sqnr(Scheme(groups=4), "gaussian", 10)
+
+
+SMALL = [
+    (8, 8, 64),
+    (64, 8, 512),
+    (8, 64, 1024),
+    (16, 64, 64),
+    (64, 64, 64),
+    (64, 512, 64),
+    (256, 64, 256),
+    (256, 512, 640),
+]
+"""Features, tokens and outputs."""
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("scheme", ["w1.58a8", "w2a16g2", "w4a4", "w8a8-nonorm", "w16a4"])
+def test_a_small_sample_strays_no_further_than_its_tolerance(scheme, distribution):
+    torch.manual_seed(0)
+    scheme = Scheme.parse(scheme)
+    strayed = 0
+    for size, tokens, out_features in SMALL:
+        k = size * scheme.groups
+        allowed = prediction_tolerance(scheme, distribution, k, out_features, tokens)
+        for _ in range(4):
+            off = abs(
+                measured_sqnr(scheme, distribution, tokens, out_features, k) - predict_sqnr(scheme, distribution, k)
+            )
+            strayed += off > allowed
+            assert off < 2 * allowed
+    assert strayed <= 1, f"of {4 * len(SMALL)} samples"
+
+
+def test_a_quantiser_that_is_wrong_is_still_off():
+    assert prediction_tolerance(Scheme.parse("w1.58a8"), "gaussian", 2560, 640, 512) == 0.3
+    assert prediction_tolerance(Scheme.parse("w1.58a8"), "outliers", 2560, 1024, 512) < 0.5
+    for n in (1, 2, 7):
+        assert prediction_tolerance(Scheme(), "gaussian", 2560, n, 512) == math.inf
+        assert prediction_tolerance(Scheme(), "gaussian", 2560, 512, n) == math.inf
+
+
+def test_nothing_is_promised_of_a_normalised_pair_which_every_quantiser_holds():
+    scheme = Scheme(16, 4, groups=5)
+    assert measured_sqnr(scheme, "gaussian", 64, 64, 10) > 100
+    assert predict_sqnr(scheme, "gaussian", 10) < 40
+    assert prediction_tolerance(scheme, "gaussian", 10, 64, 64) == math.inf
+    with pytest.raises(ValueError, match="in_features=10 is not divisible by groups=4"):
+        prediction_tolerance(Scheme(groups=4), "gaussian", 10, 64, 64)

@@ -199,3 +199,87 @@ def test_the_same_run_twice_is_refused(tmp_path):
     path = write_run(tmp_path / "run")
     with pytest.raises(UsageError, match="given twice"):
         frames.load(path, path)
+
+
+def every_frame(*runs):
+    return {
+        "load": frames.load(*runs),
+        "samples": frames.samples(*runs),
+        "summary": frames.summary(*runs),
+        "ceilings": frames.ceilings(*runs),
+        "wide": frames.wide(frames.summary(*runs)),
+    }
+
+
+def a_run(tmp_path, name, *records, **facts):
+    return write_run(tmp_path / name, make_run(run_id=name), list(records) or [make_record(facts=facts)])
+
+
+TEXT = pd.Series(["text"]).dtype
+
+
+def assert_every_column_has_one_type(*runs):
+    for name, frame in every_frame(*runs).items():
+        for column in frame:
+            dtype = frame[column].dtype
+            assert dtype in ("Int64", "float64", "bool", TEXT), f"{name}: {column} is {dtype}"
+            if dtype == TEXT:
+                assert all(isinstance(value, str) for value in frame[column].dropna()), f"{name}: {column}"
+
+
+def test_a_number_that_json_does_not_have_is_a_number(tmp_path):
+    records = [
+        make_record(make_case("eager", m=m), 0, {"error_sqnr": math.nan}, facts={"predicted_sqnr": predicted})
+        for m, predicted in ((1, math.nan), (2, 8.25), (3, math.inf), (4, -math.inf))
+    ]
+    path = a_run(tmp_path, "run", *records)
+    for name, frame in every_frame(path).items():
+        if name != "ceilings":
+            predicted = frame.drop_duplicates("m").set_index("m")["predicted_sqnr"]
+            assert predicted.dtype == "float64"
+            assert list(predicted[2:]) == [math.inf, -math.inf]
+            assert predicted.isna().tolist() == [True, False, False, False]
+            assert predicted[2] + 1 == 9.25
+    for kind in (math.nan, math.inf):
+        alone = a_run(tmp_path, f"alone{kind}", predicted_sqnr=kind, other=kind)
+        assert {frames.load(alone)[name].dtype for name in ("predicted_sqnr", "other")} == {np.dtype("float64")}
+
+
+def test_every_column_of_every_frame_has_one_type_whatever_is_missing(tmp_path):
+    first = a_run(tmp_path, "first", operations=5, library="x", predicted_sqnr="nan", mixed=1)
+    other = a_run(tmp_path, "other", operations=7, ratio=1, mixed="one", also=1)
+    more = a_run(tmp_path, "more", ratio=0.5)
+    quick = write_run(tmp_path / "quick")
+    none = write_run(tmp_path / "none", make_run(run_id="none"), [])
+    assert_every_column_has_one_type(first, other, more, quick, none)
+    types = {}
+    for one in (first, other, more, quick, none):
+        assert_every_column_has_one_type(one)
+        for name, frame in every_frame(one).items():
+            for column in set(frame) & {*frames.COLUMNS, *frames.SUMMARY, *frames.RUN, "sample", "block", "voided"}:
+                types.setdefault((name, column), set()).add(str(frame[column].dtype))
+    assert {where: found for where, found in types.items() if len(found) > 1} == {}, "the same in every run"
+
+    frame = frames.load(first, other, more)
+    assert {name: str(frame[name].dtype) for name in ("operations", "also", "ratio")} == {
+        "operations": "Int64",
+        "also": "Int64",
+        "ratio": "float64",
+    }
+    assert frame.drop_duplicates("run")["mixed"].tolist()[:2] == ["1", "one"]
+    assert frame["mixed"].isna().sum() == (frame["run"] == "more").sum()
+
+
+def test_every_stored_run_can_be_written_to_a_file_that_knows_types(tmp_path):
+    pytest.importorskip("pyarrow", reason="needs the package pyarrow")
+    for path in [write_run(tmp_path / "quick"), a_run(tmp_path, "run", predicted_sqnr=math.nan)]:
+        for name, frame in every_frame(path).items():
+            file = tmp_path / f"{path.name}-{name}.parquet"
+            frame.to_parquet(file)
+            pd.testing.assert_frame_equal(pd.read_parquet(file), frame)
+
+
+def test_a_round_whose_blocks_are_all_voided_has_no_value(tmp_path):
+    timed = Measurement("latency", (1.0, 2.0), 1, (0, 0))
+    record = msgspec.structs.replace(make_record(values={"latency": 1.0}), measurements=(timed,), voided=(0,))
+    assert frames.load(a_run(tmp_path, "run", record))["value"].isna().all()

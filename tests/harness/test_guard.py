@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 import pytest
 import torch
 
 from harness import measure
 from harness.guard import Guard
+from harness.settings import Settings
 
 
 class Rival:
@@ -38,8 +40,13 @@ def device() -> Device:
 
 @pytest.fixture
 def guard(device: Device) -> Iterator[Guard]:
+    settings = Settings()
+    settings.remember()
     yield Guard(("harness", __name__), {"cpu": device})
-    torch.set_default_dtype(torch.float32)
+    settings.changed()
+
+
+PRECISION = "changed the precision of float32 products"
 
 
 def _hide_builtin() -> None:
@@ -56,6 +63,11 @@ def _timer() -> None:
     signal.setitimer(signal.ITIMER_REAL, 1000, 1000)
 
 
+def _mix() -> None:
+    torch.set_float32_matmul_precision("high")
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+
+
 @pytest.mark.parametrize(
     ("tamper", "words"),
     [
@@ -69,6 +81,9 @@ def _timer() -> None:
         (lambda: torch.set_default_device("meta"), "changed torch's function modes"),
         (lambda: sys.setprofile(lambda *given: None), "changed Python's profile function"),
         (_timer, "changed the interval timer"),
+        (_mix, PRECISION),
+        (lambda: torch.set_float32_matmul_precision("medium"), PRECISION),
+        (lambda: torch.autocast("cpu", torch.bfloat16).__enter__(), "changed autocast"),
     ],
 )
 def test_a_change_is_found_once_and_undone(guard: Guard, tamper: Callable[[], object], words: str) -> None:
@@ -80,6 +95,52 @@ def test_a_change_is_found_once_and_undone(guard: Guard, tamper: Callable[[], ob
     assert time.perf_counter() > 0
     assert Rival().work() == 1
     assert measure.calibrate.__globals__.get("min", min) is min
+
+
+PRECISIONS = (
+    "",
+    "cuda.matmul",
+    "cudnn",
+    "cudnn.conv",
+    "cudnn.rnn",
+    "mkldnn",
+    "mkldnn.matmul",
+    "mkldnn.conv",
+    "mkldnn.rnn",
+)
+
+
+def _precisions() -> dict[str, str]:
+    return {name: attrgetter(f"{name}.fp32_precision".lstrip("."))(torch.backends) for name in PRECISIONS}
+
+
+@pytest.mark.parametrize("name", PRECISIONS)
+def test_a_precision_that_is_set_in_the_newer_way_is_found_and_undone(guard: Guard, name: str) -> None:
+    before = _precisions()
+    backend = attrgetter(name)(torch.backends) if name else torch.backends
+    for value in {"tf32", "ieee", "bf16"} - ({"bf16"} if name.startswith("cud") else set()):
+        guard.begin(thorough=False)
+        backend.fp32_precision = value
+        meant_nothing = before[name] in (value, "none" if value == "ieee" else value)
+        assert guard.end(thorough=False).faults == (() if meant_nothing else (PRECISION,)), value
+        assert _precisions() == before, value
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_whoever_asks_for_full_precision_has_changed_nothing(guard: Guard) -> None:
+    guard.begin(thorough=False)
+    torch.set_float32_matmul_precision("highest")
+    assert guard.end(thorough=False).faults == ()
+
+
+def test_a_mix_that_was_there_before_harms_nobody(guard: Guard) -> None:
+    guard.begin(thorough=False)
+    _mix()
+    before = _precisions()
+    guard.begin(thorough=False)
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+    assert guard.end(thorough=False).faults == (PRECISION,)
+    assert _precisions() == before
 
 
 def test_clocks_are_guarded_and_what_devices_count_is_not(guard: Guard, device: Device) -> None:

@@ -69,10 +69,17 @@ def test_whose_code_ran_is_told_once_a_version(tmp_path: Path, capsys: pytest.Ca
 def test_a_prediction_that_holds_is_not_flagged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     perfect = make_record(make_case("eager"), 0, {"error_sqnr": math.inf}, facts={"predicted_sqnr": "inf"})
     near = make_record(make_case("eager", m=2), 0, {"error_sqnr": 8.2}, facts={"predicted_sqnr": 8.0})
-    out = printed(capsys, str(write_run(tmp_path, None, [perfect, near])))
+    small = {"predicted_sqnr": 8.0, "prediction_tolerance": 2.0}
+    strayed = make_record(make_case("eager", m=3), 0, {"error_sqnr": 9.9}, facts=small)
+    pair = make_record(make_case("eager", m=4), 0, {"error_sqnr": 126.0}, facts=small | {"prediction_tolerance": "inf"})
+    out = printed(capsys, str(write_run(tmp_path, None, [perfect, near, strayed, pair])))
     assert "inf (inf)" in out
     assert "8.20 (8.00)" in out
+    assert "9.90 (8.00)" in out
+    assert "126.00 (8.00)" in out
     assert "!" not in out
+    off = make_record(make_case("eager", m=5), 0, {"error_sqnr": 5.9}, facts=small)
+    assert "5.90 (8.00)!" in printed(capsys, str(write_run(tmp_path / "off", None, [perfect, off])))
 
 
 def test_show_of_chosen_metrics_and_baselines(quick: str, capsys: pytest.CaptureFixture[str]) -> None:

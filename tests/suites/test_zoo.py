@@ -81,6 +81,7 @@ def worker() -> Iterator[Worker]:
         ("HooksEverybody", "changed the hooks of all modules"),
         ("TakesThreads", "changed the number of threads"),
         ("LowersPrecision", "changed the precision of float32 products"),
+        ("LowersPrecisionAnew", "changed the precision of float32 products"),
         ("ChangesDtype", "changed the default dtype"),
         ("WrongForManyTokens", "wrong answer: relative error"),
         ("OtherDtype", "dtype torch.bfloat16, expected the input's torch.float32"),
