@@ -95,7 +95,7 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
         name=head.run.pair,
         headline=headline(judgement, reds, POLICY),
         words=words,
-        findings=[_finding(one, names) for one in reds[:_FINDINGS]],
+        findings=_findings(reds, names)[:_FINDINGS],
         cases=[change for one in gravest(drawn) if (change := change_of(names.drawn(one), one))],
         sentinels=sentinels[:_SENTINELS],
         mean=_mean_change(judgement.geometric_mean),
@@ -105,11 +105,15 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     )
 
 
-def _finding(verdict: Verdict, names: "Names") -> Finding:
-    everybody = verdict.case == EVERYTHING
-    point = "" if everybody else names.point(verdict.case)
-    sentence = f"{who(verdict)} {told(verdict)}"
-    return Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence)
+def _findings(reds: Iterable[Verdict], names: "Names") -> list[Finding]:
+    """A sentence a row; one for all metrics of a case that share it, and for all cases that cannot be compared."""
+    found = []
+    for verdict in reds:
+        of_all = verdict.case == EVERYTHING or verdict.word == "incomparable"
+        point = "" if of_all else names.point(verdict.case)
+        sentence = f"{who(verdict)} {told(verdict)}"
+        found.append(Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence))
+    return list(dict.fromkeys(found))
 
 
 class Names:

@@ -97,7 +97,6 @@ def render(
         "title": f"{verdict.sign} {verdict.words}" if verdict else f"BitLinear: {', '.join(suites)}",
         "verdict": verdict,
         "is_gate_alone": bool(gates) and len(views) == 2 * len(gates),
-        "baseline": views[0].baselines[0],
         "warnings_shown": WARNINGS,
         "terms": explanations(),
         "runs": runs,

@@ -61,15 +61,17 @@ class Point:
 
 def point(members: Sequence[Result], fastest: Answer, varied: Sequence[str], view: View) -> Point | None:
     """Of the measured members of a contest; None unless something that quantises was timed beside a baseline."""
-    timed = [result for result in members if rivals.centre(result, rivals.LATENCY) > 0]
-    plain = [result for result in timed if full_precision(result.case.implementation)]
+    timed = [result for result in members if _latency(result) > 0]
     others = [result for result in timed if not full_precision(result.case.implementation)]
-    names = {result.case.implementation: result for result in plain}
-    base = next((names[name] for name in view.baselines if name in names), None)
-    if base is None or not others:
+    if not others:
         return None
     ahead = [result for result in others if result.case.implementation in fastest.winners]
     best = min(ahead or others, key=_latency)
+    plain = [one for one in timed if full_precision(one.case.implementation) and in_one_run(one, best).ratio > 0]
+    names = {result.case.implementation: result for result in plain}
+    base = next((names[name] for name in view.baselines if name in names), None)
+    if base is None:
+        return None
     quickest = min(plain, key=_latency)
     near = [one for one in ahead if one is not best and in_one_run(best, one).ratio <= NEAR]
     params = members[0].case.params

@@ -37,6 +37,8 @@ _OF_DECIBELS = {
 }
 _FACTOR = 2.0
 """From so many times on a factor reads better than a percentage."""
+_LONG = 120
+"""Characters of a headline."""
 _ZEROS = re.compile(r"\.0+(?= |$)")
 """The zeros of a whole number."""
 
@@ -63,7 +65,7 @@ def headline(judgement: Judgement, reds: Sequence[Verdict], policy: Policy) -> H
             better = f", {counts['improved']} of them improved" if counts["improved"] else ""
             return Headline("good", f"Gate passed: {_rows(counts['ok'] + counts['improved'])} ok{better}")
         case 1 if first is not None:
-            return Headline("bad", f"Gate failed: {who(first)} {told(first)}")
+            return Headline("bad", _short(f"Gate failed: {who(first)} {told(first)}"))
         case 2:
             return Headline("doubt", "Gate without a verdict: the machines of base and head are unlike")
         case 3:
@@ -75,8 +77,15 @@ def headline(judgement: Judgement, reds: Sequence[Verdict], policy: Policy) -> H
             return Headline("bad", f"Gate failed: {missing}")
 
 
+def _short(words: str) -> str:
+    """A reason may be a whole message; the row that it is from has all of it."""
+    return words if len(words) <= _LONG else f"{words[: _LONG - 1].rstrip()}…"
+
+
 def who(verdict: Verdict) -> str:
-    """The contestant."""
+    """The contestant, or all of them."""
+    if verdict.word == "incomparable":
+        return "what base and head measured"
     return "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
 
 
@@ -107,8 +116,9 @@ def _reason(verdict: Verdict) -> str:
         return f"are {verdict.reason.partition(';')[0]}"
     if verdict.reason.startswith("wrong answer"):
         return f"gives a {verdict.reason}"
-    word = {"not_measured": "was not measured"}.get(verdict.word, f"is {verdict.word.replace('_', ' ')}")
-    return f"{word} in {verdict.metric.replace('_', ' ')}: {verdict.reason}"
+    if verdict.word == "not_measured":
+        return f"was not measured: {verdict.reason}"
+    return f"is {verdict.word.replace('_', ' ')}: {verdict.reason}"
 
 
 def _percent(ratio: float) -> str:

@@ -124,6 +124,25 @@ def test_a_failed_gate_says_in_its_title_what_became_worse_and_by_how_much(metri
     assert f"✗ regressed fastbit {words}" in first_screen(text)
 
 
+def test_what_failed_is_told_once_for_all_its_metrics_and_a_title_stays_short(tmp_path):
+    values = {"weight_bytes": 640.0, "error_sqnr": 8.0, "resident_bytes": 640.0}
+    reason = f"RuntimeError: {'far too long ' * 20}"
+    sentences = {}
+    for wrong in (True, False):
+        gate = write_gate(tmp_path / str(wrong), {"a": []})
+        ended = make_record(make_case("a"), reason=reason, outcome="failed")
+        disagreement = make_record(make_case("a"), values={"agreement_sqnr": 1.0}).measurements
+        ended = msgspec.structs.replace(ended, measurements=disagreement if wrong else ())
+        for side, record in (("base", make_record(make_case("a"), values=values)), ("head", ended)):
+            write_run(gate / side, load(gate / side).run, [record])
+        (part,) = gates_of([load(gate / "head"), load(gate / "base")], Rules())
+        sentences[wrong] = [one.sentence for one in part.findings]
+        assert len(part.headline.words) <= 120
+    assert sentences[True] == [f"a gives a wrong answer: {reason}"]
+    (missing,) = sentences[False]
+    assert missing.startswith("a was not measured: failed in round 1 of the candidate: RuntimeError")
+
+
 def test_what_is_wrong_comes_first_in_figure_and_table_and_the_rest_is_folded(tmp_path):
     unsure = [1.0 + (0.2 if turn % 2 else -0.1) for turn in range(9)]
     ratios = {f"unsure{number}": unsure for number in range(3)} | {"red": steady(1.2, 9)}

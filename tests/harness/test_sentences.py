@@ -159,6 +159,11 @@ def test_nothing_is_recommended_where_nobody_is_known_to_be_fastest():
     assert answer.startswith("Keep nn.Linear: a is 4.5× slower")
 
 
+def test_rounds_that_are_not_shared_are_no_comparison():
+    apart = [make_record(make_case("a"), turn, {"latency": 1.0}) for turn in (7, 8)]
+    assert said([*plain(), *apart]) == []
+
+
 def test_nothing_is_said_without_a_bitlinear_or_without_a_baseline():
     assert said(plain()) == []
     assert said(timed("a", 1.0)) == []
