@@ -12,7 +12,7 @@ from harness.model import Case
 from harness.plots.forest import Change, signed
 from harness.quantity import amount, figure
 from harness.report.tables import Heading, Row, Sheet
-from harness.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, told, who
+from harness.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
 from harness.results import varying
 from harness.rules import Rules
 from harness.shift import Shift
@@ -89,7 +89,7 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     latencies = [one for one in ranked if one.metric == "latency" and one.case != EVERYTHING]
     drawn = [one for one in reds if one.word == "regressed" and one.metric in _DRAWN] + latencies
     words = [counted(judgement, POLICY), rules_line(judgement, POLICY)]
-    words += [judgement.invalid] if judgement.invalid else []
+    words += [judgement.invalid] if judgement.invalid and all(one.word != "incomparable" for one in reds) else []
     sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
     return GatePart(
         name=head.run.pair,
@@ -111,8 +111,7 @@ def _findings(reds: Iterable[Verdict], names: "Names") -> list[Finding]:
     for verdict in reds:
         of_all = verdict.case == EVERYTHING or verdict.word == "incomparable"
         point = "" if of_all else names.point(verdict.case)
-        sentence = f"{who(verdict)} {told(verdict)}"
-        found.append(Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence))
+        found.append(Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence(verdict)))
     return list(dict.fromkeys(found))
 
 

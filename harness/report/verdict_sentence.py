@@ -65,11 +65,11 @@ def headline(judgement: Judgement, reds: Sequence[Verdict], policy: Policy) -> H
             better = f", {counts['improved']} of them improved" if counts["improved"] else ""
             return Headline("good", f"Gate passed: {_rows(counts['ok'] + counts['improved'])} ok{better}")
         case 1 if first is not None:
-            return Headline("bad", _short(f"Gate failed: {who(first)} {told(first)}"))
+            return Headline("bad", _short(f"Gate failed: {sentence(first)}"))
         case 2:
             return Headline("doubt", "Gate without a verdict: the machines of base and head are unlike")
         case 3:
-            return Headline("doubt", f"Gate undecided: {counts['inconclusive']} of {_rows(total)} need more rounds")
+            return Headline("doubt", f"Gate undecided: {counts['inconclusive']} of {_rows(total)} are inconclusive")
         case 4:
             return Headline("doubt", "Gate without a verdict: the machine moved while it was measured")
         case _:
@@ -82,17 +82,17 @@ def _short(words: str) -> str:
     return words if len(words) <= _LONG else f"{words[: _LONG - 1].rstrip()}…"
 
 
-def who(verdict: Verdict) -> str:
-    """The contestant, or all of them."""
-    if verdict.word == "incomparable":
-        return "what base and head measured"
-    return "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
+def sentence(verdict: Verdict) -> str:
+    """A row in one sentence: `fastbit needs 33 % more peak memory (12 to 16 KiB)`."""
+    who = "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
+    if verdict.word in ("inconclusive", "incomparable"):
+        return f"{'base and head' if verdict.word == 'incomparable' else who}: {verdict.reason}"
+    return f"{who} {_predicate(verdict)}"
 
 
-def told(verdict: Verdict) -> str:
-    """What became of it, as the predicate of a sentence: `needs 33 % more peak memory (12 to 16 KiB)`."""
-    ratio, metric = verdict.comparison, METRICS.get(verdict.metric)
-    if ratio is None or metric is None or verdict.word not in ("regressed", "improved"):
+def _predicate(verdict: Verdict) -> str:
+    ratio, metric = verdict.comparison, METRICS[verdict.metric]
+    if ratio is None or verdict.word == "not_measured":
         return _reason(verdict)
     before, after = ratio.baseline.centre, ratio.candidate.centre
     if metric.name == "latency" and ratio.ratio > 0:
@@ -116,9 +116,7 @@ def _reason(verdict: Verdict) -> str:
         return f"are {verdict.reason.partition(';')[0]}"
     if verdict.reason.startswith("wrong answer"):
         return f"gives a {verdict.reason}"
-    if verdict.word == "not_measured":
-        return f"was not measured: {verdict.reason}"
-    return f"is {verdict.word.replace('_', ' ')}: {verdict.reason}"
+    return f"{'was not measured' if verdict.word == 'not_measured' else 'is worse'}: {verdict.reason}"
 
 
 def _percent(ratio: float) -> str:

@@ -143,6 +143,13 @@ def test_what_failed_is_told_once_for_all_its_metrics_and_a_title_stays_short(tm
     assert missing.startswith("a was not measured: failed in round 1 of the candidate: RuntimeError")
 
 
+def test_a_gate_that_is_not_decided_says_so_and_why(tmp_path):
+    unsure = [1.0 + (0.2 if turn % 2 else -0.1) for turn in range(9)]
+    text = Page(gate_report(tmp_path, {"a": unsure, "b": steady(1.0, 9)})).text
+    assert text.startswith("? Gate undecided: 2 of 7 rows are inconclusive")
+    assert re.search(r"\? inconclusive a: 2.3 % slower \[.*see bitbench env --check , or allow it more", text)
+
+
 def test_what_is_wrong_comes_first_in_figure_and_table_and_the_rest_is_folded(tmp_path):
     unsure = [1.0 + (0.2 if turn % 2 else -0.1) for turn in range(9)]
     ratios = {f"unsure{number}": unsure for number in range(3)} | {"red": steady(1.2, 9)}
