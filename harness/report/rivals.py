@@ -11,6 +11,7 @@ from harness.model import Comparison
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
 from harness.quantity import figure
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
+from harness.result_table import BASELINES
 from harness.results import Result
 from harness.stats import within_tolerance
 from harness.wording import full_precision, interval, listed, typeset
@@ -25,7 +26,9 @@ Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
 """Latency over the baselines, by (case name, baseline)."""
 
 
-def answers(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> tuple[Answer, Answer, Answer]:
+def answers(
+    rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = BASELINES
+) -> tuple[Answer, Answer, Answer]:
     """The three answers from the measured results of one contest; speed over `baselines`, the first before others."""
     return _fastest(rivals, ratios, baselines), _smallest(rivals), _most_accurate(rivals)
 
