@@ -112,7 +112,7 @@ def advice(found: Iterable[Convergence], aim: Aim) -> str:
     needed = max((one.needed for one in short if one.state == "budget"), default=0)
     cures = [f"use --precision {100 * aim.precision:g}% --rounds {needed} for {len(short) - wild}"] if needed else []
     cures += [f"quieten the machine for {wild}, see `bitbench env --check`"] if wild else []
-    return f"{told}: {'; '.join(cures)}"
+    return f"{told}: {cures[0]}"
 
 
 def in_words(suite: str, aim: Aim) -> str:

@@ -1,8 +1,9 @@
 """Suites: axes that expand to cases, and the workload that turns one case into something callable.
 
 A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`, and may name in `GUARDED` the
-packages that no contestant is to change, and in `SENTINELS` suites that are part of every gate. Its declarations import
-no torch; the two references that do ("module:function") are followed in the worker only.
+packages that no contestant is to change, in `SENTINELS` suites that are part of every gate, and in `USAGE` a function
+that says how an implementation is used. Its declarations import no torch; the two references that do
+("module:function") are followed in the worker only.
 """
 
 import importlib
@@ -201,6 +202,8 @@ class Registry:
     """Packages whose functions no contestant is to replace, the contestants' own among them."""
     sentinels: tuple[str, ...] = ()
     """Suites of cases that no change of a contestant can move; they ride along in every gate."""
+    usage: Callable[[str, Params], str] = lambda *_: ""
+    """From an implementation and a case's params to the line of code that uses it; empty where there is none."""
 
     @classmethod
     def load(cls, module: str) -> "Registry":
@@ -209,7 +212,8 @@ class Registry:
             package = importlib.import_module(module)
             suites = {suite.name: suite for suite in package.SUITES}
             guarded, sentinels = (getattr(package, name, ()) for name in ("GUARDED", "SENTINELS"))
-            return cls(module, suites, package.CATALOGUE, guarded, sentinels)
+            usage = getattr(package, "USAGE", cls.usage)
+            return cls(module, suites, package.CATALOGUE, guarded, sentinels, usage)
         except (ImportError, AttributeError) as error:
             raise UsageError(
                 f"{module!r} is not a package of suites ({error}); it must define SUITES and CATALOGUE"

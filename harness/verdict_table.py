@@ -70,11 +70,11 @@ def headline(judgement: Judgement, policy: Policy) -> str:
 
 
 def rules_line(judgement: Judgement, policy: Policy) -> str:
-    """What was tolerated, what would have been found, and what became of all cases together."""
+    """What was tolerated, how small a slowdown may pass unseen, and what became of all cases together."""
     words = [f"margin {100 * judgement.rules.margin:g} %, policy {policy}"]
     limit, mean = detectable(judgement), judgement.geometric_mean
     if math.isfinite(limit):
-        words.append(f"a slowdown of {100 * limit:.1f} % would have been found in every latency")
+        words.append(f"sensitivity {100 * limit:.1f} % (a smaller slowdown of one case may pass unseen)")
     if mean is not None:
         words.append(f"geometric mean of the latencies: {mean.reason.partition(';')[0]}")
     return "; ".join(words)

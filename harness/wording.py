@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from harness.model import Case, Params
-from harness.quantity import amount
+from harness.quantity import amount, figure
 from harness.results import Result, contests, varying
 
 _ALWAYS = ("n", "k", "m", "scheme")
@@ -41,6 +41,11 @@ def typeset(value: float, unit: str) -> str:
 def interval(lo: float, hi: float, unit: str) -> str:
     """`[230 µs, 238 µs]`, or nothing where there is no interval."""
     return f"[{typeset(lo, unit)}, {typeset(hi, unit)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+
+
+def interval_of_times(lo: float, hi: float) -> str:
+    """`[2.45, 2.58]`: the interval of a factor."""
+    return f"[{figure(lo, 3)}, {figure(hi, 3)}]"
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

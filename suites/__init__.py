@@ -1,6 +1,7 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
 from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
+from suites.advice import usage
 
 SUITES = (
     quick.SUITE,
@@ -19,3 +20,4 @@ SUITES = (
 CATALOGUE = "suites.workloads.catalogue:catalogue"
 SENTINELS = ("sentinel",)
 GUARDED = ("bitlinear", "suites")
+USAGE = usage

@@ -12,6 +12,7 @@ from harness.errors import NothingMeasuredError
 from harness.gate_directory import is_gate, sides
 from harness.rules import Rules
 from harness.store import FILE_NAME, StoredRun, load
+from harness.suite import DEFAULT_MODULE, Registry
 
 
 @click.command("report")
@@ -37,7 +38,7 @@ def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Rule
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
     from harness.report import write  # late: pandas and seaborn take two seconds to import
 
-    write(stored, output, figures, rules)
+    write(stored, output, figures, rules, Registry.load(DEFAULT_MODULE).usage)
 
 
 @contextmanager

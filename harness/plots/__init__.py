@@ -42,15 +42,17 @@ class Plot(NamedTuple):
     frames: tuple[str, ...] = ("summary",)
     of_many_runs: bool = False
     """Whether one figure is drawn of all runs together; else one a run."""
+    over_baseline: bool = False
+    """Whether `draw` takes a `baseline`."""
 
 
 PLOTS: dict[str, Plot] = {
     "latency-against-error": Plot(tradeoff, "trade-off"),
-    "speed-up": Plot(speedup, "speed", ("summary", "ceilings")),
-    "speed-over-shapes": Plot(landscape, "speed"),
+    "speed-up": Plot(speedup, "speed", ("summary", "ceilings"), over_baseline=True),
+    "speed-over-shapes": Plot(landscape, "speed", over_baseline=True),
     "latency-over-tokens": Plot(over_tokens, "speed"),
     "speed-over-threads": Plot(over_threads, "speed"),
-    "roofline": Plot(roofline, "roofline", ("summary", "ceilings")),
+    "roofline": Plot(roofline, "roofline", ("summary", "ceilings"), over_baseline=True),
     "sqnr-against-bits": Plot(sqnr_against_bits, "accuracy"),
     "error-against-groups": Plot(error_against_groups, "accuracy"),
     "agreement": Plot(agreement, "accuracy"),

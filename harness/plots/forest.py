@@ -69,19 +69,20 @@ def forest(
             _draw(ax, y, row, reach, is_mean=row is mean)
     ax.axvline(0, color=RULE, linewidth=1)
     ax.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6))
-    ax.set_xlabel(f"change of latency, {head} over {base} (right is slower)")
+    ax.set_xlabel(f"change, {head} over {base} (right is worse)")
     ticks = list(_ticks(reach))
     ax.set_xticks([math.log1p(tick / 100) for tick in ticks], [signed(tick, "+g") + " %" for tick in ticks])
     _name(ax, rows)
-    title = "Change of every latency"
+    title = "What changed, the gravest first"
     caption = _CAPTION.format(base, head)
     return label(figure, title, caption + _DIAMOND * (mean is not None) + _left_out(len(cases)))
 
 
 _CAPTION = (
     "A row is a case: the change of its latency from {} to {} with the confidence interval over rounds, and the"
-    " verdict beside it. The shaded band is the margin to either side; it is wider where a call is so short that the"
-    " floor counts. The scale is logarithmic; an interval that ends in a triangle goes on beyond it."
+    " verdict beside it. A row that names another metric is the share by which that one changed. The shaded band is"
+    " the margin to either side; it is wider where a call is so short that the floor counts. The scale is logarithmic;"
+    " an interval that ends in a triangle goes on beyond it."
 )
 _DIAMOND = " The diamond is the geometric mean, as wide as its interval."
 
@@ -135,7 +136,7 @@ def _draw(ax: Axes, y: int, change: Change, reach: float, *, is_mean: bool) -> N
 def _name(ax: Axes, rows: Sequence[Change | str]) -> None:
     """Names on the left; verdict and figures on the right, so that nothing depends on colour."""
     names = [row if isinstance(row, str) else row.name for row in rows]
-    ax.set_yticks(range(len(rows)), [f"{name[: _LABEL - 1]}…" if len(name) > _LABEL else name for name in names])
+    ax.set_yticks(range(len(rows)), [_shortened(name) for name in names])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
@@ -147,9 +148,15 @@ def _name(ax: Axes, rows: Sequence[Change | str]) -> None:
                             fontsize=8.5)  # fmt: skip
 
 
+def _shortened(name: str) -> str:
+    """Without its middle where it is long: names begin with who it is and end with what tells cases apart."""
+    half = _LABEL // 2
+    return name if len(name) <= _LABEL else f"{name[: half - 1]}…{name[-half:]}"
+
+
 def figures(change: Change) -> str:
-    """`+0.9 % [−4.5, +6.7]`."""
-    ends = ", ".join(signed(100 * (end - 1)) for end in _ends(change))
+    """`+0.9 % [−4.5, +6.7]`; what is exact has no interval."""
+    ends = ", ".join(signed(100 * (end - 1)) for end in _ends(change) if change.lo < change.hi)
     return f"{signed(100 * (change.ratio - 1))} %{f' [{ends}]' if ends else ''}"
 
 

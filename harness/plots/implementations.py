@@ -9,18 +9,22 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from harness.leading import leading
 from harness.plots.theme import colours, markers
-from harness.result_table import BASELINES
 from harness.wording import full_precision
 
 MOST = 10
 """Implementations of one figure: as many as there are colours."""
 
 
-def usual_baseline(cases: pd.DataFrame) -> str:
-    """The first of BASELINES that something else in `cases` has a speed-up over."""
-    others = (name for name in BASELINES if cases[f"speedup_{name}"][cases["implementation"] != name].notna().any())
-    return next(others, BASELINES[0])
+def baseline_of(cases: pd.DataFrame, wanted: str | None = None) -> str:
+    """`wanted` if something else in `cases` has a speed-up over it, else the one that leads in them."""
+    column = f"speedup_{wanted}"
+    if wanted and column in cases and cases[column][cases["implementation"] != wanted].notna().any():
+        return wanted
+    contests = (part for _, part in cases.groupby(["run", "contest"], sort=False) if len(part) > 1)
+    timed = (dict(zip(part["implementation"], part["latency"].astype(float), strict=True)) for part in contests)
+    return leading(timed) or wanted or "a plain linear layer"
 
 
 def foremost(cases: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, str]:

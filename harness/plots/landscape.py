@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.frames import wide
-from harness.plots.implementations import usual_baseline
+from harness.plots.implementations import baseline_of
 from harness.plots.scaling import freed
 from harness.plots.theme import RULE, facets, label, panels, require, themed
 from harness.quantity import figure as digits
@@ -29,11 +29,11 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     """Heat map of the speed-up of `implementation` over N and K, with the break-even line, a panel for each M.
 
     `summary` comes from `harness.frames.summary`. The implementation is the fastest that quantises unless it is named,
-    the baseline linear-fp32, or linear-bf16 where only that was measured. Raises NothingMeasuredError unless there are
-    two shapes with the same M.
+    the baseline the plain linear layer that leads. Raises NothingMeasuredError unless there are two shapes with the
+    same M.
     """
     cases = require(wide(summary, "latency"), "latency")
-    baseline = baseline or usual_baseline(cases)
+    baseline = baseline_of(cases, baseline)
     column = f"speedup_{baseline}"
     cases = cases[cases[column] > 0] if column in cases else cases.iloc[:0]
     cases = cases[cases["n"].notna() & cases["k"].notna()]

@@ -11,10 +11,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.ceiling import DTYPES
 from harness.frames import wide
-from harness.plots.implementations import foremost, name_all
+from harness.plots.implementations import baseline_of, foremost, name_all
 from harness.plots.theme import INK, RULE, colours, facets, label, markers, panels, require, themed
 from harness.quantity import figure as digits
-from harness.result_table import BASELINES
 from harness.wording import full_precision
 
 _CONTESTS = 4
@@ -47,7 +46,7 @@ class Roofs(NamedTuple):
 
 
 @themed
-def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame) -> Figure:
+def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame, baseline: str | None = None) -> Figure:
     """Throughput against arithmetic intensity under the machine's measured ceilings, one panel a contest.
 
     The frames come from `harness.frames.summary` and `harness.frames.ceilings`. An arrow leads from the baseline to
@@ -59,6 +58,7 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame) -> Figure:
         cases[placed & cases["run"].isin(ceilings["run"])],
         "latency and weight_bytes beside the ceilings of the machine",
     )
+    baseline = baseline_of(cases, baseline)
     cases, fewer = foremost(cases)
     contests, thinned = facets(cases, _CONTESTS)
     shown = pd.concat([part for _, part in contests])
@@ -68,9 +68,12 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame) -> Figure:
     limits = _limits(shown, roofs)
     for ax, (title, part), above in zip(axes, contests, roofs, strict=True):
         ax.set(xscale="log", yscale="log", xlim=limits[0], ylim=limits[1])
-        _frame(ax, title, part)
+        ends = _ends(part, baseline)
+        _frame(ax, title, _gain(*ends) if ends else "")
         _draw_roofs(ax, above)
         _points(ax, part, colours(names), markers(names))
+        if ends:
+            _arrow(ax, *ends)
     name_all(figure, names, line=False, below=True)
     return label(figure, "Roofline", _CAPTION + fewer + thinned)
 
@@ -99,9 +102,9 @@ def _limits(cases: pd.DataFrame, roofs: list[Roofs]) -> tuple[tuple[float, float
     return (left, right), (min([float(y.min()) / 2, *lowest]), top)
 
 
-def _frame(ax: Axes, title: str, part: pd.DataFrame) -> None:
+def _frame(ax: Axes, title: str, words: str) -> None:
     """Titles, and axes whose ticks are numbers without exponents."""
-    gain = ax.annotate(_gain(part), (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8)
+    gain = ax.annotate(words, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8)
     gain.set_in_layout(False)  # else long names would make the axes narrow
     ax.set_title(title, pad=18)
     ax.set(xlabel="arithmetic intensity (FLOP/B)", ylabel="GFLOP/s")
@@ -112,20 +115,15 @@ def _frame(ax: Axes, title: str, part: pd.DataFrame) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def _ends(part: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
+def _ends(part: pd.DataFrame, baseline: str) -> tuple[pd.Series, pd.Series] | None:
     """The baseline and the fastest case that quantises; None where one of them is missing."""
-    starts = [part[part["implementation"] == name] for name in BASELINES]
-    start = next((cases for cases in starts if len(cases)), None)
+    start = part[part["implementation"] == baseline]
     others = part[[not full_precision(name) for name in part["implementation"]]].sort_values("latency")
-    return None if start is None or others.empty else (start.iloc[0], others.iloc[0])
+    return None if start.empty or others.empty else (start.iloc[0], others.iloc[0])
 
 
-def _gain(part: pd.DataFrame) -> str:
+def _gain(start: pd.Series, end: pd.Series) -> str:
     """`linear-fp32 → native: 15.8× the intensity, 44.2× as fast`."""
-    ends = _ends(part)
-    if ends is None:
-        return ""
-    start, end = ends
     more, faster = end["intensity"] / start["intensity"], end[f"speedup_{start['implementation']}"]
     paired = f", {digits(faster, 3)}× as fast" if math.isfinite(faster) else ""
     return f"{start['implementation']} → {end['implementation']}: {digits(more, 3)}× the intensity{paired}"
@@ -138,10 +136,12 @@ def _points(ax: Axes, part: pd.DataFrame, palette: dict[str, str], shapes: dict[
             whiskers = [y * case["latency"] / case[bound] for bound in ("latency_hi", "latency_lo")]
             ax.plot([x, x], whiskers, color=palette[name], linewidth=1, zorder=3)
         ax.plot([x], [y], marker=shapes[name], color=palette[name], markersize=6, linestyle="", zorder=4)
-    if ends := _ends(part):
-        (x, y), (to_x, to_y) = ((end["intensity"], end["throughput"] / _GIGA) for end in ends)
-        look = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 4, "shrinkB": 4}
-        ax.annotate("", (to_x, to_y), (x, y), arrowprops=look, zorder=5)
+
+
+def _arrow(ax: Axes, start: pd.Series, end: pd.Series) -> None:
+    (x, y), (to_x, to_y) = ((case["intensity"], case["throughput"] / _GIGA) for case in (start, end))
+    look = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 4, "shrinkB": 4}
+    ax.annotate("", (to_x, to_y), (x, y), arrowprops=look, zorder=5)
 
 
 def _draw_roofs(ax: Axes, roofs: Roofs) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.frames import wide
-from harness.plots.implementations import foremost, usual_baseline
+from harness.plots.implementations import baseline_of, foremost
 from harness.plots.roofline import Roofs
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
 from harness.quantity import NOT_KNOWN, is_known, spread
@@ -31,11 +31,11 @@ _NEAR, _FAR = 1.5, 3.0
 def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baseline: str | None = None) -> Figure:
     """Bars of speed-up over `baseline` with the interval of the paired ratio and the ideal, one panel a contest.
 
-    The frames come from `harness.frames.summary` and `harness.frames.ceilings`; the baseline is linear-fp32, or
-    linear-bf16 where only that was measured. Raises NothingMeasuredError when no speed-up is in them.
+    The frames come from `harness.frames.summary` and `harness.frames.ceilings`; where the baseline has
+    no rival it is the plain linear layer that leads. Raises NothingMeasuredError when no speed-up is in them.
     """
     cases = require(wide(summary, "latency", "weight_bytes"), "latency")
-    baseline = baseline or usual_baseline(cases)
+    baseline = baseline_of(cases, baseline)
     column = f"speedup_{baseline}"
     cases = _with_ideal(cases, baseline)
     times = cases[cases[column].notna() & (cases["implementation"] != baseline)] if column in cases else cases.iloc[:0]

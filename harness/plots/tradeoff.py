@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from harness.errors import NothingMeasuredError
 from harness.frames import wide
 from harness.metric import METRICS
 from harness.plots.theme import (
@@ -32,6 +33,8 @@ _AREAS = (14.0, 300.0)
 """Square points of the smallest and the largest marker."""
 _NAMED = 6
 """Members of a front that have their names beside them; more would hide each other."""
+_ALIKE = 0.1
+"""dB that cannot be seen as a difference."""
 _LONG = 20
 """Lines of a legend beside which there is room for a second row of panels, but not for a second column."""
 
@@ -44,7 +47,8 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
     """Latency against SQNR with stored weight bytes as area, one panel a contest, and each contestant's standing.
 
     The plain linear layers and whatever has an infinite SQNR lie in a band at the top. Panels come device by device.
-    Raises NothingMeasuredError unless some contest has both latency and a finite SQNR.
+    Contests whose errors are all alike are left out: there is nothing to trade. Raises NothingMeasuredError unless
+    some contest has latencies beside finite SQNRs that differ.
     """
     cases = wide(summary, "latency", "error_sqnr", "weight_bytes")
     cases = require(cases[cases["latency"] > 0], "latency and error_sqnr of the same case")
@@ -54,6 +58,7 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
     if cases["scheme"].nunique() > 1:  # schemes belong in one panel: between them lies the trade
         words = zip(cases["title"], cases["scheme"], strict=True)
         cases = cases.assign(title=[title.replace(f", {scheme}", "") for title, scheme in words])
+    cases = _with_a_trade(cases)
     contests, thinned = facets(cases, _CONTESTS)
     names = cases["implementation"].unique()
     shown = Shown(colours(names), markers(names), cases["weight_bytes"].max())
@@ -66,6 +71,15 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
         ax.set(title=title, xlabel="latency of one call", ylabel="SQNR (dB)")
     figure.legend(handles=handles, loc="outside right upper", labelspacing=0.7)
     return label(figure, "Latency against error, with memory as area", _TRADEOFF + thinned)
+
+
+def _with_a_trade(cases: pd.DataFrame) -> pd.DataFrame:
+    """Without the panels in which all that quantise lie at one height. Raises NothingMeasuredError if none is left."""
+    heights = cases["error_sqnr"].where(np.isfinite(cases["error_sqnr"])).groupby([cases["run"], cases["title"]])
+    kept = cases[heights.transform("max") - heights.transform("min") > _ALIKE]
+    if kept.empty:
+        raise NothingMeasuredError("this figure needs errors that differ, and all that quantise have the same")
+    return kept
 
 
 _TRADEOFF = (

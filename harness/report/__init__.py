@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Canvas
 
 from harness import frames, whole_file
 from harness.errors import NothingMeasuredError, StoreError
+from harness.leading import led
 from harness.plots import FRAMES, PLOTS, Plot
 from harness.plots.forest import Change, forest
 from harness.report.changes import ChangePart, changes_of
@@ -22,6 +23,7 @@ from harness.report.drawing import Drawing, Task, drawn
 from harness.report.gates import GatePart, gates_of
 from harness.report.page import render
 from harness.report.sections import Figure
+from harness.report.sentences import Usage
 from harness.result_table import View
 from harness.rules import Rules
 from harness.store import StoredRun
@@ -33,19 +35,26 @@ _SVG_BYTES = 900_000
 _TOO_LARGE = "left out to keep the page small; `bitbench report --figures DIR` saves it"
 
 
-def write(runs: Sequence[StoredRun], output: Path, figures: Path | None = None, rules: Rules | None = None) -> None:
+def write(
+    runs: Sequence[StoredRun],
+    output: Path,
+    figures: Path | None = None,
+    rules: Rules | None = None,
+    usage: Usage = lambda *_: "",
+) -> None:
     """Write the report of `runs` to `output`, and every figure as SVG and PNG into the directory `figures`.
 
-    Runs that are the two sides of a gate are judged by `rules`.
+    Runs that are the two sides of a gate are judged by `rules`. `usage` is the line of code that uses an implementation
+    at a case's params, empty where there is none.
 
     Raises StoreError when a file cannot be written, and UsageError when a run is given twice.
     """
-    views = frames.views_of(runs)
+    views = led(frames.views_of(runs))
     gates, changes = gates_of(runs, rules or Rules()), changes_of(runs, rules)
     summary = frames.summary(*views)
     tasks = [*_of_runs(views, summary), *_of_changes(gates, changes)]
     with drawn(tasks, files=figures is not None) as drawings:
-        page = render(views, lambda: _by_owner(drawings()), summary, gates, changes)
+        page = render(views, lambda: _by_owner(drawings()), summary, gates, changes, usage)
         with _explained(output):
             whole_file.replace(output, page.encode())
         if figures:
@@ -69,7 +78,8 @@ def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
 def _drawer(plot: Plot, views: Sequence[View], made: dict[str, pd.DataFrame]) -> Callable[[], Canvas]:
     """Draws the plot; its frames are made here, unless they are among those that are `made`."""
     made |= {frame: FRAMES[frame](*views) for frame in plot.frames if frame not in made}
-    return partial(plot.draw, *(made[frame] for frame in plot.frames))
+    named = {"baseline": views[0].baselines[0]} if plot.over_baseline else {}
+    return partial(plot.draw, *(made[frame] for frame in plot.frames), **named)
 
 
 def _too_many() -> Canvas:

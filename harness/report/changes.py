@@ -77,7 +77,7 @@ def _part(base: StoredRun, head: StoredRun, rules: Rules) -> ChangePart | None:
         [f"{head.run.id} against {base.run.id}: {_told(latencies, changed)}.", *_doubts(judgement)],
         _drawn(latencies, names),
         _drawn(sentinels, names)[:_SENTINELS],
-        _sheet(head, sides, [latencies, changed, sentinels], names),
+        _sheet(head, sides, [gravest([*latencies, *changed]), sentinels], names),
     )
 
 

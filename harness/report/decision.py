@@ -10,7 +10,7 @@ from harness.quantity import figure
 from harness.report.answers import Answer
 from harness.report.data import attribute
 from harness.report.rivals import LATENCY
-from harness.result_table import BASELINES, View
+from harness.result_table import View
 from harness.results import Result, contests
 from harness.wording import titles, typeset
 
@@ -80,7 +80,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Answ
     entries = [entry for view in views for entry in _entries(view, fastest)]
     if not entries:
         return None
-    baselines = [base for base in BASELINES if any(base in entry.members for entry in entries)]
+    baselines = [base for base in views[0].baselines if any(base in entry.members for entry in entries)]
     baselines = [base for base in baselines if any(_ratio(e, n, base) for e in entries for n in e.members if n != base)]
     columns, absent = _columns(entries, baselines)
     names, shared = _filters(entries)

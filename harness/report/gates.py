@@ -1,8 +1,10 @@
-"""The gate's section of the report: the verdict in words, a figure of every change, and a table of the same."""
+"""The gate's section of the report: the verdict in words, what is wrong first, a figure and a table of all changes."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.gate import Judgement, Policy, judge_runs
 from harness.metric import METRICS
@@ -10,18 +12,39 @@ from harness.model import Case
 from harness.plots.forest import Change, signed
 from harness.quantity import amount, figure
 from harness.report.tables import Heading, Row, Sheet
+from harness.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
 from harness.results import varying
 from harness.rules import Rules
 from harness.shift import Shift
 from harness.stats import LOOKED_AT
 from harness.store import StoredRun
 from harness.verdict import EVERYTHING, Verdict
-from harness.verdict_table import WORDS, headline, rules_line
+from harness.verdict_table import WORDS, rules_line
+from harness.verdict_table import headline as counted
 
 POLICY: Policy = "release"
 """The stricter one: the page says what it would take to pass everywhere."""
 _SENTINELS = 6
 """Sentinels that are drawn."""
+_FINDINGS = 8
+"""Rows that are told in a sentence; the table has them all."""
+_FINE = ("ok", "improved", "new")
+_DRAWN = ("weight_bytes", "resident_bytes", "peak_forward_bytes", "peak_backward_bytes")
+"""Exact metrics whose change is a share, as that of a latency is: what regressed of them is drawn too."""
+
+
+class Finding(NamedTuple):
+    """A row that is not ok, in one sentence."""
+
+    mood: Mood
+    word: str
+    case: str
+    sentence: str
+
+    @property
+    def sign(self) -> str:
+        """What says the mood without a colour."""
+        return SIGNS[self.mood]
 
 
 @dataclass(frozen=True)
@@ -29,17 +52,20 @@ class GatePart:
     """All that the page says of one gate, apart from its figure."""
 
     name: str
+    headline: Headline
     words: Sequence[str]
-    """The verdict, what was tolerated, and why latencies say nothing if they do not."""
+    """How many rows came to what, what was tolerated, and why latencies say nothing if they do not."""
+    findings: Sequence[Finding]
+    """The gravest of what is not ok."""
     cases: Sequence[Change]
     sentinels: Sequence[Change]
     mean: Change | None
     sheet: Sheet
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether there is a latency to draw."""
-        return bool(self.cases or self.sentinels)
+    """What is neither ok nor the same code on both sides, the gravest first."""
+    rest: Sheet
+    """All else that was timed."""
+    is_drawn: bool
+    """Whether there is a latency to draw."""
 
 
 def gates_of(runs: Sequence[StoredRun], rules: Rules) -> list[GatePart]:
@@ -56,30 +82,75 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     judged = [name for name, metric in METRICS.items() if not metric.informative]
     judgement = judge_runs(base, head, judged, rules)
     names = Names(judgement)
-    latencies = gravest(one for one in judgement.verdicts if one and one.metric == "latency")
-    cases = [change for one in latencies if (change := change_of(names.of(one.case), one))]
+    ranked = gravest(judgement.judged)
+    reds = [one for one in ranked if one.word not in _FINE]
+    rows = [one for one in ranked if one.word != "ok"]
+    rest = [one for one in ranked if one.word == "ok" and one.metric == "latency"]
+    latencies = [one for one in ranked if one.metric == "latency" and one.case != EVERYTHING]
+    drawn = [one for one in reds if one.word == "regressed" and one.metric in _DRAWN] + latencies
+    words = [counted(judgement, POLICY), rules_line(judgement, POLICY)]
+    words += [judgement.invalid] if judgement.invalid and all(one.word != "incomparable" for one in reds) else []
     sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
-    mean = _mean_change(judgement.geometric_mean)
-    words = [headline(judgement, POLICY), rules_line(judgement, POLICY)]
-    words += [judgement.invalid] if judgement.invalid else []
-    return GatePart(head.run.pair, words, cases, sentinels[:_SENTINELS], mean, _sheet(judgement, latencies, names))
+    return GatePart(
+        name=head.run.pair,
+        headline=headline(judgement, reds, POLICY),
+        words=words,
+        findings=_findings(reds, names)[:_FINDINGS],
+        cases=[change for one in gravest(drawn) if (change := change_of(names.drawn(one), one))],
+        sentinels=sentinels[:_SENTINELS],
+        mean=_mean_change(judgement.geometric_mean),
+        sheet=_sheet("gate", "Verdicts", [rows], names),
+        rest=_sheet("gate-rest", "What is ok, and the same code on both sides", [rest, judgement.sentinels], names),
+        is_drawn=bool(sentinels) or any(change_of("", one) for one in latencies),
+    )
+
+
+def _findings(reds: Iterable[Verdict], names: "Names") -> list[Finding]:
+    """A sentence a row; one for all metrics of a case that share it, and for all cases that cannot be compared."""
+    found = []
+    for verdict in reds:
+        of_all = verdict.case == EVERYTHING or verdict.word == "incomparable"
+        point = "" if of_all else names.point(verdict.case)
+        found.append(Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence(verdict)))
+    return list(dict.fromkeys(found))
 
 
 class Names:
-    """Cases in few words: the implementation, and what differs between the cases."""
+    """Cases in few words: the implementation, and what differs between the cases. No two have the same."""
 
     def __init__(self, judgement: Judgement) -> None:
         watched = {one.case.name for one in judgement.sentinels}
         sides = [side for pair in judgement.pairs for side in (pair.baseline, pair.candidate) if side is not None]
         self._differing = varying([side for side in sides if side.name not in watched] or sides)[1]
+        cases = {side.name: side.case for side in sides}
+        self._points = {name: self._short(case) for name, case in cases.items()}
+        for longer in (self._with_suite, self._whole):
+            seen = Counter((cases[name].implementation, point) for name, point in self._points.items())
+            for name, point in list(self._points.items()):
+                if seen[cases[name].implementation, point] > 1:
+                    self._points[name] = longer(cases[name])
 
     def of(self, case: Case) -> str:
         """What the case is called in the figure."""
         return " ".join([case.implementation, self.point(case)]).strip()
 
+    def drawn(self, verdict: Verdict) -> str:
+        """What a change is called in the figure: the metric is said unless it is the latency."""
+        metric = "" if verdict.metric == "latency" else f", {verdict.metric.replace('_', ' ')}"
+        return self.of(verdict.case) + metric
+
     def point(self, case: Case) -> str:
         """What distinguishes the case, apart from its implementation."""
+        return self._points[case.name]
+
+    def _short(self, case: Case) -> str:
         return " ".join(f"{name}={case.params[name]}" for name in self._differing if name in case.params)
+
+    def _with_suite(self, case: Case) -> str:
+        return " ".join(filter(None, [self._short(case), f"({case.suite})"]))
+
+    def _whole(self, case: Case) -> str:
+        return " ".join([*(f"{name}={value}" for name, value in case.params.items()), f"({case.suite})"])
 
 
 def gravest(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -105,20 +176,15 @@ def _mean_change(verdict: Verdict | None) -> Change | None:
     return Change(EVERYTHING.suite, verdict.word, ratio, lo, hi, verdict.margin)
 
 
-def _sheet(judgement: Judgement, latencies: Sequence[Verdict], names: Names) -> Sheet:
-    """Every latency, then what else is not ok, then the sentinels, then the geometric mean."""
-    others = [one for one in judgement.verdicts if one and one.metric != "latency" and one.word != "ok"]
-    mean = [judgement.geometric_mean] if judgement.geometric_mean else []
-    groups = (latencies, gravest(others), judgement.sentinels, mean)
+def _sheet(name: str, title: str, groups: Sequence[Sequence[Verdict]], names: Names) -> Sheet:
     headings = (
-        *(Heading(text, words=True) for text in ("implementation", "verdict", "case", "metric")),
-        *(Heading(text, "%") for text in ("change", "from", "to", "margin", "detectable")),
+        *(Heading(text, words=True) for text in ("verdict", "implementation", "case", "metric", "reason")),
+        *(Heading(text, "%") for text in ("change", "from", "to")),
         *(Heading(text, words=True) for text in ("base", "head")),
+        *(Heading(text, "%") for text in ("margin", "detectable")),
         Heading("rounds"),
-        Heading("reason", words=True),
     )
-    blocks = [[_row(one, names) for one in group] for group in groups if group]
-    return Sheet("gate", "Verdicts", "", headings, blocks)
+    return Sheet(name, title, "", headings, [[_row(one, names) for one in group] for group in groups if group])
 
 
 def _row(verdict: Verdict, names: Names) -> Row:
@@ -131,19 +197,20 @@ def _row(verdict: Verdict, names: Names) -> Row:
         if ratio
         else ["", ""]
     )
+    word = verdict.word.replace("_", " ")
     return Row(
         [
+            f"{SIGNS['bad']} {word}" if MOODS[verdict.word] == "bad" else word,
             verdict.case.implementation,
-            verdict.word.replace("_", " "),
             EVERYTHING.suite if everybody else names.point(verdict.case),
             verdict.metric,
-            *(percent(100 * (value - 1)) for value in ratios),
-            *("" if math.isnan(part) else figure(100 * part, 3) for part in (verdict.margin, verdict.detectable)),
-            *values,
-            str(len(verdict.log_ratios) or ""),
             verdict.reason.partition("; ")[2] if verdict.looks else verdict.reason,
+            *(percent(100 * (value - 1)) for value in ratios),
+            *values,
+            *("" if math.isnan(part) else figure(100 * part, 3) for part in (verdict.margin, verdict.detectable)),
+            str(len(verdict.log_ratios) or ""),
         ],
-        marked=verdict.word == "regressed",
+        marked=MOODS[verdict.word] == "bad",
     )
 
 

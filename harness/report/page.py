@@ -17,10 +17,13 @@ from harness.report.answers import Answer, Card, headlines
 from harness.report.changes import ChangePart
 from harness.report.data import island, saved
 from harness.report.decision import decision_table
+from harness.report.failures import Failures, failures
 from harness.report.gates import GatePart
 from harness.report.sections import Figure, parts
-from harness.report.sentences import Sentence, sentences
+from harness.report.sentences import Sentence, Usage, sentences
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
+from harness.report.terms import explained, explanations
+from harness.report.verdict_sentence import Headline
 from harness.result_table import View, describe_run
 from harness.results import Result, contests
 from harness.wording import titles
@@ -29,6 +32,8 @@ SENTENCES, MOST_SENTENCES = 6, 48
 """Layers of a suite whose answer is in sight, and those that have one at all; the table of decisions has every one."""
 CARDS = 12
 """Contests of a suite that get a card each; beyond it they get a row each."""
+WARNINGS = 3
+"""Warnings of a run that are in sight."""
 ROWS = 1000
 """Result rows that all suites share: nobody reads more of them, and a page of 5,000 is to stay below 1.5 MB."""
 
@@ -38,10 +43,12 @@ class SuitePart:
     """One suite of one run: a sentence a layer, headlines, a card or a row for every contest, and its results."""
 
     name: str
+    failures: Failures | None
     sentences: Sequence[Sentence]
     more: Sequence[Sentence]
     """Those that are folded."""
     headlines: Sequence[Answer]
+    """Where there are no sentences."""
     cards: Sequence[Card]
     answers: Sheet | None
     results: Sheet
@@ -71,19 +78,27 @@ def render(
     summary: pd.DataFrame,
     gates: Sequence[GatePart] = (),
     changes: Sequence[ChangePart] = (),
+    usage: Usage = lambda *_: "",
 ) -> str:
     """The page for runs, for the gates and the changes between them, and the frame that becomes its data files.
 
-    `figures`, which is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name.
+    `views` have the baseline of all of them as the first of their baselines (`harness.leading.led`). `figures`, which
+    is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name. `usage` is the
+    line of code that uses an implementation.
     """
     sheets = sum(len({result.case.suite for result in view.results}) for view in views)
-    runs = [_run_part(view, ROWS // max(1, sheets)) for view in views]
+    runs = [_run_part(view, ROWS // max(1, sheets), usage) for view in views]
     fastest = {(run.name, name): one for run in runs for suite in run.suites for name, one in suite.fastest.items()}
     suites = dict.fromkeys(suite.name for run in runs for suite in run.suites)
     between = {gate.name for gate in gates} | {change.name for change in changes}
     style, script = (files("harness.report").joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
+    verdict = _gravest(gates)
     words = {
-        "title": f"BitLinear: {', '.join(suites)}",
+        "title": f"{verdict.sign} {verdict.words}" if verdict else f"BitLinear: {', '.join(suites)}",
+        "verdict": verdict,
+        "is_gate_alone": bool(gates) and len(views) == 2 * len(gates),
+        "warnings_shown": WARNINGS,
+        "terms": explanations(),
         "runs": runs,
         "decision": decision_table(views, fastest),
         "environment": strip.environment_rows([view.stored.run.environment for view in views]),
@@ -105,6 +120,13 @@ def render(
     )
 
 
+def _gravest(gates: Sequence[GatePart]) -> Headline | None:
+    """The verdict that the page is about; None where there is no gate."""
+    return min(
+        (gate.headline for gate in gates), key=lambda one: ("bad", "doubt", "good").index(one.mood), default=None
+    )
+
+
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness.report"),
@@ -114,6 +136,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["prose"] = _prose
+    environment.filters["explained"] = explained
     return environment
 
 
@@ -122,7 +145,7 @@ def _prose(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _run_part(view: View, rows: int) -> RunPart:
+def _run_part(view: View, rows: int, usage: Usage) -> RunPart:
     run = view.stored.run
     return RunPart(
         name=run.id,
@@ -132,25 +155,36 @@ def _run_part(view: View, rows: int) -> RunPart:
         rules=run.rules,
         chips=strip.chips(view),
         warnings=strip.doubts(view),
-        suites=_suite_parts(view, rows),
+        suites=_suite_parts(view, rows, usage),
         origins=origins_sheet(view),
         ended=ended_sheet(view),
     )
 
 
-def _suite_parts(view: View, rows: int) -> list[SuitePart]:
+def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[SuitePart]:
     found = []
     for suite in dict.fromkeys(result.case.suite for result in view.results):
-        measured = [result for result in view.results if result.case.suite == suite and result.measured]
+        everyone = [result for result in view.results if result.case.suite == suite]
+        measured = [result for result in everyone if result.measured]
         if measured:
             cards = _cards(measured, view)
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
             fastest = {card.contest: card.answers[0] for card in cards if card.contest}
-            said = sentences(measured, view, fastest)
-            shown, folded = said[:SENTENCES], said[SENTENCES:MOST_SENTENCES]
-            part = SuitePart(suite, shown, folded, headlines(cards), [] if sheet else cards, sheet, results, fastest)
-            found.append(part)
+            said = sentences(measured, view, fastest, usage)
+            found.append(
+                SuitePart(
+                    name=suite,
+                    failures=failures(everyone),
+                    sentences=said[:SENTENCES],
+                    more=said[SENTENCES:MOST_SENTENCES],
+                    headlines=[] if said else headlines(cards, view.baselines[0]),
+                    cards=[] if sheet else cards,
+                    answers=sheet,
+                    results=results,
+                    fastest=fastest,
+                )
+            )
     return found
 
 
@@ -160,7 +194,10 @@ def _cards(measured: Sequence[Result], view: View) -> list[Card]:
     if "error_sqnr" in names and not names & {"latency", "weight_bytes"}:
         return [Card("", place, schemes.answers(group)) for place, group in schemes.points(measured).items()]
     words = titles(measured)
-    return [Card(name, words[name], rivals.answers(group, view.ratios)) for name, group in contests(measured).items()]
+    return [
+        Card(name, words[name], rivals.answers(group, view.ratios, view.baselines))
+        for name, group in contests(measured).items()
+    ]
 
 
 def _source_hash(text: str) -> str:

@@ -19,14 +19,18 @@ from harness.wording import full_precision, interval, listed, typeset
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
 SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]
 
+_SAME_SIZE = 1.01
+"""Whatever is that much larger than the smallest counts as equally small: some bytes of scales decide nothing."""
 
 Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
 """Latency over the baselines, by (case name, baseline)."""
 
 
-def answers(rivals: Sequence[Result], ratios: Ratios) -> tuple[Answer, Answer, Answer]:
-    """The three answers from the measured results of one contest."""
-    return _fastest(rivals, ratios), _smallest(rivals), _most_accurate(rivals)
+def answers(
+    rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = BASELINES
+) -> tuple[Answer, Answer, Answer]:
+    """The three answers from the measured results of one contest; speed over `baselines`, the first before others."""
+    return _fastest(rivals, ratios, baselines), _smallest(rivals), _most_accurate(rivals)
 
 
 def centre(result: Result, metric: Metric) -> float:
@@ -50,13 +54,16 @@ def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
     return [result for result in having if not full_precision(_name(result))] or having
 
 
-def _fastest(rivals: Sequence[Result], ratios: Ratios) -> Answer:
+def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> Answer:
     ahead = fastest(rivals)
-    if not ahead:
+    if not ahead and not _entrants(rivals, LATENCY):
         return Answer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
+    if not ahead:
+        return Answer(FASTEST, alike="not known", reasons=("The timings scatter too much; more rounds decide.",))
     best = ahead[0]
     close = {_name(result): in_one_run(best, result) for result in ahead[1:]}
-    gains = {base: ratio for base, ratio in _over_baselines(best, ratios).items() if ratio.ratio > 0}
+    over = {base: ratios[best.name, base] for base in baselines if (best.name, base) in ratios and base != _name(best)}
+    gains = {base: ratio for base, ratio in over.items() if ratio.ratio > 0}
     reasons = [f"{name} takes {_times(ratio.ratio, ratio.lo, ratio.hi)} as long." for name, ratio in close.items()]
     factors = [
         f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
@@ -67,10 +74,11 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios) -> Answer:
     return Answer(
         FASTEST,
         (_name(best), *close),
+        alike=_alone(_entrants(rivals, LATENCY)),
         undecided=bool(close),
         amount=lead + _latency(best),
         reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
-        rank=1 / gains[BASELINES[0]].ratio if BASELINES[0] in gains else math.nan,
+        rank=1 / gains[baselines[0]].ratio if baselines[0] in gains else math.nan,
     )
 
 
@@ -79,12 +87,13 @@ def _smallest(rivals: Sequence[Result]) -> Answer:
     if not entrants:
         return Answer(SMALLEST, reasons=("Weight bytes were not measured here; the suite memory measures them.",))
     least = min(centre(result, BYTES) for result in entrants)
-    equal = sorted((r for r in entrants if centre(r, BYTES) == least), key=_latency_last_if_unknown)
-    bits = centre(equal[0], BITS)
+    equal = sorted((r for r in entrants if centre(r, BYTES) <= _SAME_SIZE * least), key=_latency_last_if_unknown)
+    size, bits = centre(equal[0], BYTES), centre(equal[0], BITS)
     return Answer(
         SMALLEST,
         tuple(map(_name, equal)),
-        amount=typeset(least, "B") + (f", {figure(bits, 3)} bits per weight" if math.isfinite(bits) else ""),
+        alike=_alone(entrants),
+        amount=typeset(size, "B") + (f", {figure(bits, 3)} bits per weight" if math.isfinite(bits) else ""),
         reasons=tuple(_price(equal[0], rivals, LATENCY, SQNR)),
         rank=bits,
     )
@@ -102,9 +111,11 @@ def _most_accurate(rivals: Sequence[Result]) -> Answer:
     scheme = str(equal[0].case.params.get("scheme", ""))
     shared = bool(scheme) and len(equal) == len(entrants)
     why = ["The error belongs to the scheme: all that compute it have the same."] * (shared and len(equal) > 1)
+    alike = f"all alike, by {scheme}" if shared and len(equal) > 1 else _alone(entrants)
     return Answer(
         ACCURATE,
-        (scheme,) if shared else tuple(map(_name, equal)),
+        tuple(map(_name, equal)),
+        alike=alike,
         amount=f"SQNR {typeset(most, 'dB')}",
         reasons=(*why, *prediction(equal[0]), *_errorless(rivals), *faithful),
         rank=most,
@@ -147,12 +158,14 @@ def _beside(metric: Metric, value: float, rest: Sequence[float]) -> str:
         short = max(rest) - value
         return f" ({typeset(short, 'dB')} below the best)" if short > SQNR.tolerance else ""
     word, least = ("fastest" if metric is LATENCY else "smallest"), min(rest)
+    if metric is BYTES and value <= _SAME_SIZE * least:
+        return " (the smallest)"
     return f" ({figure(value / least, 3)} times the {word})" if 0 < least < value else f" (the {word})"
 
 
-def _over_baselines(best: Result, ratios: Ratios) -> dict[str, Comparison]:
-    names = [base for base in BASELINES if (best.name, base) in ratios and base != _name(best)]
-    return {base: ratios[best.name, base] for base in names}
+def _alone(entrants: Sequence[Result]) -> str:
+    """Words for one that has no rival and so wins nothing."""
+    return f"only {_name(entrants[0])}" if len(entrants) == 1 else ""
 
 
 def _latency(result: Result) -> str:

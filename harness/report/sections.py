@@ -23,8 +23,8 @@ TOPICS: dict[Section, Topic] = {
     "trade-off": Topic(
         "Trade-off",
         "Which implementations deserve a closer look: what another beats in speed and in error needs none.",
-        "bitbench run quick",
-        "measures latency, error and bytes of the same cases",
+        "bitbench run quick --axis scheme=w1.58a8,w2a8,w4a8",
+        "measures schemes whose errors differ beside each other",
     ),
     "speed": Topic(
         "Speed",

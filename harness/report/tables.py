@@ -244,7 +244,7 @@ class _Notes:
         self._won: dict[tuple[str, str], list[str]] = {}
         for card in cards:
             for answer in card.answers:
-                for name in answer.winners:
+                for name in () if answer.alike else answer.winners:
                     word = "undecided" if answer.undecided else answer.question.lower()
                     self._won.setdefault((card.contest, name), []).append(word)
 

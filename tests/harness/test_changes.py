@@ -77,3 +77,8 @@ def test_a_run_is_held_against_the_first_that_shares_a_case():
 def test_cases_of_one_run_only_are_counted():
     (part,) = changes_of([run_of(1), run_of(2, implementations=("int8", "packed", "native"))])
     assert part.words[-2:] == ["Cases in the first run only: 1.", "Cases in the later run only: 2."]
+
+
+def test_what_regressed_comes_first_whatever_its_metric():
+    (part,) = changes_of([run_of(1), run_of(2, stored=1280)])
+    assert [row.cells[1] for row in part.sheet.blocks[0]] == ["regressed"] * 2 + ["ok"] * 2

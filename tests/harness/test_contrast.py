@@ -12,8 +12,8 @@ from harness.plots import theme
 
 CSS = files("harness.report").joinpath("report.css").read_text("utf-8")
 NAMED = {name: (light, dark) for name, light, dark in re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", CSS)}
-TEXT = ("ink", "muted", "accent", "warn", "win")
-BEHIND = ("page", "card", "stripe", "warn-page", "win-page")
+TEXT = ("ink", "muted", "accent", "warn", "win", "bad")
+BEHIND = ("page", "card", "stripe", "warn-page", "win-page", "bad-page")
 
 
 def luminance(colour):

@@ -21,11 +21,19 @@ from tests.harness.factories import make_case, make_error_records, make_record, 
 
 OF_SPEED = ("speed-up", "latency-against-error", "memory", "timings")
 OF_ERROR = ("sqnr-against-bits", "error-against-groups")
+SCHEMES = ("w1.58a8", "w4a8")
+"""Two errors, between which there is something to trade."""
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "quick", records=make_records(samples=4))
+
+
+@pytest.fixture(scope="module")
+def schemes(tmp_path_factory):
+    records = make_records(samples=4, shapes=((2560, 2560),), schemes=SCHEMES)
+    return write_run(tmp_path_factory.mktemp("runs") / "schemes", records=records)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +43,9 @@ def error(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [*OF_SPEED, *OF_ERROR])
-def test_each_figure_is_drawn_where_its_data_is_and_refused_elsewhere(name, quick, error):
+def test_each_figure_is_drawn_where_its_data_is_and_refused_elsewhere(name, quick, schemes, error):
     present, absent = (quick, error) if name in OF_SPEED else (error, quick)
+    present = schemes if name == "latency-against-error" else present
 
     figure = draw(name, [present])
     assert figure.get_suptitle()
@@ -97,10 +106,20 @@ def test_many_contests_are_thinned_and_the_caption_says_so(tmp_path):
     assert "6 of 11 contests" in figure.get_label()
 
 
-def test_what_does_not_quantise_lies_in_a_named_band(quick):
-    axes = tradeoff(frames.summary(quick)).axes[0]
+def test_what_does_not_quantise_lies_in_a_named_band(schemes):
+    axes = tradeoff(frames.summary(schemes)).axes[0]
     assert "unquantised" in [text.get_text() for text in axes.texts]
     assert max(axes.get_yticks()) < axes.get_ylim()[1], "no tick in the band: it has no scale"
+
+
+def test_marks_at_one_height_are_no_figure(tmp_path):
+    """There is nothing to trade between implementations of one scheme."""
+    with pytest.raises(NothingMeasuredError, match="all that quantise have the same"):
+        draw("latency-against-error", [write_run(tmp_path / "one", records=make_records(samples=2, tokens=(1,)))])
+    records = make_records(samples=2, tokens=(1,), shapes=((2560, 2560),), schemes=SCHEMES)
+    records += make_records(samples=2, tokens=(8,), shapes=((2560, 2560),))
+    figure = draw("latency-against-error", [write_run(tmp_path / "two", records=records)])
+    assert len(figure.axes) == 1, "only the contest in which errors differ"
 
 
 def test_infinite_sqnr_and_unknown_intervals_can_be_drawn(tmp_path):
@@ -109,6 +128,7 @@ def test_infinite_sqnr_and_unknown_intervals_can_be_drawn(tmp_path):
         make_record(make_case("linear-fp32"), values=values | {"error_sqnr": float("inf")}),
         make_record(make_case("eager"), values=values | {"latency": 2e-3}),
         make_record(make_case("int8"), values=values | {"error_sqnr": float("nan")}),
+        make_record(make_case("packed"), values=values | {"error_sqnr": 9.0}),
     ]
     run = write_run(tmp_path / "run", records=records)
     for name in OF_SPEED:
@@ -143,7 +163,10 @@ def test_pareto_front_is_what_nothing_beats(points):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", OF_SPEED)
 def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
-    pair = make_records(implementations=("linear-fp32", "int8"), tokens=(1,), samples=2, troubles=False)
+    schemes = SCHEMES if name == "latency-against-error" else SCHEMES[:1]
+    pair = make_records(
+        implementations=("linear-fp32", "int8"), tokens=(1,), schemes=schemes, samples=2, troubles=False
+    )
     figure = draw(name, [write_run(tmp_path / "small", records=pair)])
     assert svg.render(figure, "png")
 
@@ -152,7 +175,7 @@ def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
 def test_names_are_no_formulas(name, tmp_path):
     """As a formula this one is an error."""
     odd = r"$\nonsense{$ <b>"
-    records = make_records(implementations=("linear-fp32", odd), schemes=("w1.58a8",), samples=2, troubles=False)
+    records = make_records(implementations=("linear-fp32", odd), schemes=SCHEMES, samples=2, troubles=False)
     run = msgspec.structs.replace(make_run(), ceilings=(Ceilings(threads=2, memory_bandwidth=3e10, int8=8e11),))
     facts = {"activation_bytes": 10, "ideal_bytes": 100}
     records = [msgspec.structs.replace(record, facts=record.facts | facts) for record in records]

@@ -75,8 +75,9 @@ def test_an_error_within_the_metrics_tolerance_is_no_gain():
 
 
 def test_every_device_has_a_panel_however_many_contests_the_first_has(tmp_path):
-    records = [record for m in range(1, 10) for record in timed("eager", 1.0, 1.0, m=m)]
-    records += timed("eager", 0.1, 0.1, device="cuda")
+    errors = {"a": 8.0, "b": 9.0}
+    records = [one for m in range(1, 10) for n in errors for one in timed(n, 1.0, 1.0, sqnr=errors[n], m=m)]
+    records += [one for n in errors for one in timed(n, 0.1, 0.1, sqnr=errors[n], device="cuda")]
     figure = draw("latency-against-error", [write_run(tmp_path, records=records)])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert [("cuda" in title) for title in titles].count(True) == 1

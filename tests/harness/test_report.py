@@ -18,12 +18,11 @@ import pytest
 from harness import frames
 from harness.cli import main
 from harness.errors import StoreError
+from harness.leading import led
 from harness.metric import METRICS
-from harness.plots.forest import forest
 from harness.report import data, page, rivals, schemes
-from harness.report.gates import gates_of
+from harness.report.terms import explained
 from harness.result_table import View
-from harness.rules import Rules
 from harness.store import FILE_NAME, StoredRun, load
 from tests.harness.factories import (
     make_case,
@@ -34,7 +33,6 @@ from tests.harness.factories import (
     make_run,
     write_run,
 )
-from tests.harness.pairs import steady, write_gate
 
 ONE_SHAPE = {"shapes": ((2560, 2560),), "tokens": (1,), "samples": 3}
 
@@ -45,7 +43,8 @@ def view_of(records):
 
 def answers_of(records):
     view = view_of(records)
-    return [spaced(answer) for answer in rivals.answers([r for r in view.results if r.measured], view.ratios)]
+    measured = [result for result in view.results if result.measured]
+    return [spaced(answer) for answer in rivals.answers(measured, view.ratios, view.baselines)]
 
 
 def spaced(answer):
@@ -55,7 +54,7 @@ def spaced(answer):
 
 
 def html_of(records, run=None, summary=None):
-    view = View.of(StoredRun(run or make_run(), tuple(records)), METRICS)
+    (view,) = led([View.of(StoredRun(run or make_run(), tuple(records)), METRICS)])
     return page.render([view], dict, frames.summary(view) if summary is None else summary)
 
 
@@ -98,7 +97,7 @@ def quick(tmp_path_factory):
 def test_fastest_has_its_interval_its_gain_and_its_price():
     fastest, smallest, accurate = answers_of(make_records(**ONE_SHAPE, troubles=False))
 
-    assert (fastest.verdict, smallest.verdict, accurate.verdict) == ("int8", "int8", "w1.58a8")
+    assert (fastest.verdict, smallest.verdict, accurate.verdict) == ("int8", "int8", "all alike, by w1.58a8")
     assert re.fullmatch(r"\d+ µs \[\d+ µs, \d+ µs\]", fastest.amount)
     assert re.search(r"2\.\d+ times \[2\.\d+, 2\.\d+\] as fast as linear-fp32", " ".join(fastest.reasons))
     assert "int8 stores 6.25 MiB (the smallest) and has an SQNR of 8.00 dB." in fastest.reasons
@@ -125,11 +124,20 @@ def test_one_round_decides_nothing():
 def test_plain_linear_layers_are_baselines_and_no_answer():
     records = timed("linear-fp32", 1.0, 1.0, 1.0, weight_bytes=4) + timed("slow", 2.0, 2.0, 2.0, weight_bytes=8)
     fastest, smallest, _ = answers_of(records)
-    assert (fastest.verdict, smallest.verdict) == ("slow", "slow")
+    assert (fastest.winners, smallest.winners) == (("slow",), ("slow",))
     assert fastest.rank == pytest.approx(0.5)
-
     alone = answers_of(timed("linear-fp32", 1.0, 1.0))
-    assert [answer.verdict for answer in alone] == ["linear-fp32", "not measured", "not measured"]
+    assert [answer.verdict for answer in alone] == ["only linear-fp32", "not measured", "not measured"]
+
+
+def test_some_bytes_more_or_no_rival_crown_nobody():
+    records = timed("a", 1.0, 1.0, weight_bytes=100_000, error_sqnr=8.0) + timed("b", 2.0, 2.0, weight_bytes=100_004)
+    fastest, smallest, accurate = answers_of(records)
+    assert smallest.verdict == "a and b"
+    assert accurate.verdict == "only a", "the only one whose error was measured is not the most accurate"
+    assert fastest.winners == ("a",)
+    alone = answers_of(timed("a", 1.0, 1.0, weight_bytes=8) + timed("linear-fp32", 2.0, 2.0, weight_bytes=9))
+    assert [answer.verdict for answer in alone[:2]] == ["only a", "only a"]
 
 
 def test_error_belongs_to_the_scheme_and_a_wide_miss_of_theory_is_flagged():
@@ -154,14 +162,15 @@ def test_the_page_reads_in_order_and_says_everything(quick):
     seen = Page(text)
 
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
-        "Answers", "Machine", "Decision", "Trade-off", "Speed", "Accuracy", "Memory", "Noise", "Not measured",
-        "Every number", "Method", "Data",
+        "Answers", "Machine", "Decision", "Speed", "Accuracy", "Memory", "Noise", "Not measured", "Every number",
+        "Method", "Data",
     ]  # fmt: skip
-    for words in ("Fastest int8 in all 2 contests", "Example CPU 1000", "bitbench run quick", "SIGSEGV", "float16"):
+    for words in ("Example CPU 1000", "bitbench run quick", "SIGSEGV", "float16"):
         assert words in seen.text
     assert len(seen.all("svg")) == len(seen.all("figcaption")) >= 4
     assert "Roofline bitbench run latency measures the machine’s ceilings and then the calls." in seen.text
-    assert "2560 × 2560, w1.58a8 Use int8 : it has" in seen.text
+    assert re.search(r"2560 × 2560, w1.58a8 Use int8 : 1\.\d× faster than linear-bf16; 2× smaller", seen.text)
+    assert 'bitlinear.convert(model, "int8", "w1.58a8")' in seen.text
     levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch("h[1-6]", tag)]
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
@@ -280,7 +289,7 @@ def test_a_cut_off_line_is_a_warning_without_a_path(tmp_path):
 def test_figures_are_saved_alone(quick):
     files = {path.name for path in (quick / "figures").iterdir()}
     names = {name.partition(".")[0] for name in files}
-    assert names >= {"speed-up", "latency-against-error", "memory", "timings"}
+    assert names >= {"speed-up", "memory", "timings"}
     assert files == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
@@ -316,77 +325,52 @@ def test_help_is_light_and_the_report_never_imports_torch(tmp_path):
     assert load(run).run.id in (tmp_path / "report.html").read_text("utf-8")
 
 
-EVIL = "<script>alert(1)</script> $x^2$ & 'q'"
+def test_those_that_failed_are_news_on_the_first_screen():
+    failing = [make_record(make_case(f"bad{n}"), reason="KeyError: 'oops'", outcome="failed") for n in range(21)]
+    good = [one for name in ("linear-fp32", "linear-bf16", "eager") for one in timed(name, 1.0, 1.01)]
+    text = Page(html_of([*good, *failing])).text
+    assert text.index("✗ 21 of 24 implementations failed. bad0, bad1 and 19 others: KeyError: 'oops'") < text.index(
+        "Keep nn.Linear"
+    )
+    skipped = [make_record(make_case("bad"), reason="cannot run here")]
+    assert "implementations failed" not in Page(html_of([*good, *skipped])).text
 
 
-def gate_report(folder, ratios, *arguments, **changes):
-    gate = write_gate(folder / "gate", ratios, **changes)
-    assert main(["report", str(gate), "-o", str(folder / "report.html"), *arguments]) == 0
-    return (folder / "report.html").read_text("utf-8")
+def test_answer_tables_and_figures_hold_all_against_one_baseline(tmp_path):
+    """On a machine where float32 is the faster of the two it is float32, and nothing leads with the other."""
+    for name, slower in (("linear-bf16", {}), ("linear-fp32", {"linear-bf16": 9.0})):
+        run = write_run(tmp_path / name, records=make_records(**ONE_SHAPE, slowdown=slower, troubles=False))
+        assert main(["report", str(run), "-o", str(tmp_path / "report.html")]) == 0
+        text = (tmp_path / "report.html").read_text("utf-8")
+        seen = Page(text)
+        assert f"Speed and size are against {name} , the baseline" in seen.text
+        assert f"faster than {name}" in seen.text
+        assert f"How many times as fast as {name}" in seen.text
+        assert f'data-baselines="{name} ' in text
+        assert f"Speed-up over {name} (right of 1× is faster" in seen.text
+        columns = re.findall(r"vs (linear-\w+)", text[text.index('id="run1-results-quick"') :])
+        assert columns[0] == name
 
 
-def test_a_gate_has_its_verdict_its_figure_and_its_table(tmp_path):
-    ratios = {"slow": steady(1.2, 9), EVIL: steady(1.0, 9)}
-    text = gate_report(tmp_path, ratios, sentinel=steady(1.0, 9), head_bytes=641)
-    seen = Page(text)
-
-    assert "regressed (exit code 1): 5 regressed" in seen.text  # a latency, the mean, and the bytes of all three
-    section = text[text.index('<section id="gate">') : text.index('<section id="answers">')]
-    drawing = section[section.index("<svg") : section.index("</svg>")]
-    for words in (
-        "regressed",
-        "+20.0 % [+19.5, +20.5]",
-        "geometric mean",
-        "the same code on both sides:",
-        "linear-fp32",
-    ):
-        assert words in drawing
-    assert "currentColor" in drawing
-    assert "alert(1)&lt;/script&gt; $x^2$ &amp; " in drawing
-    assert len(seen.all("script")) == 2
-    table = re.findall(r"<tr.*", section[section.index("<tbody>") :])
-    assert len(table) == 2 + 3 + 1 + 1
-    assert re.search(r"slow<td class=\"w\">regressed.*<td>\+20\.0<td>\+19\.5<td>\+20\.5<td>3\.00", table[0])
-    assert "weight_bytes" in table[2]
-    assert "linear-fp32" in table[-2]
-    assert "geometric mean" in table[-1]
+def test_every_term_has_an_explanation_that_is_on_the_page(quick):
+    seen = Page((quick / "report.html").read_text("utf-8"))
+    explained = {attributes["id"] for attributes in seen.all("div") if "popover" in attributes}
+    asked = {attributes["popovertarget"] for attributes in seen.all("button")}
+    assert asked <= explained
+    assert {"term-sqnr", "term-m", "term-baseline"} <= asked
 
 
-def test_a_gate_is_judged_by_the_rules_and_reported_the_same_again(tmp_path):
-    ratios = {"slow": steady(1.2, 9), "same": steady(1.0, 9)}
-    first, again, lax = (tmp_path / name for name in ("first", "again", "lax"))
-    assert gate_report(first, ratios) == gate_report(again, ratios)
-    assert "ok (exit code 0)" in gate_report(lax, {"slow": ratios["slow"]}, "--margin", "50%")
+def test_a_term_is_marked_once_a_text_and_never_within_a_word():
+    marked = explained("M = 1 and M = 128 of MB, SQNR <b>")
+    assert marked.count("<button") == 2
+    assert marked.endswith("&lt;b&gt;")
+    assert str(explained("Mixed hotel upstream")) == "Mixed hotel upstream"
 
 
-def test_a_gate_on_a_machine_that_moved_says_so(tmp_path):
-    text = Page(gate_report(tmp_path, {"a": [1.0] * 9, "b": steady(1.0, 9)}, sentinel=steady(1.2, 9))).text
-    assert "the environment is invalid (exit code 4)" in text
-    assert "linear-fp32, whose code is the same on both sides, is 20.0 % slower" in text
-
-
-def test_a_gate_of_many_cases_draws_the_gravest(tmp_path):
-    ratios = {f"same{number}": steady(1.0, 4) for number in range(64)} | {"last": steady(0.5, 4)}
-    gate = write_gate(tmp_path, ratios)
-    (part,) = gates_of([load(gate / "head"), load(gate / "base")], Rules())
-
-    assert [change.word for change in part.cases[:2]] == ["improved", "ok"]
-    figure = forest(part.cases, part.sentinels, part.mean)
-    assert "Drawn: 60 of 65 cases, the gravest first." in figure.get_label()
-    assert len(figure.axes[0].get_yticklabels()) == 60 + 2
-
-
-def test_what_a_gate_lacks_is_left_out_or_said(tmp_path):
-    for name, rounds in (("one", 1), ("two", 2)):
-        text = gate_report(tmp_path / name, {"new": steady(1.0, rounds)})
-        assert "not everything was measured and judged (exit code 5)" in text
-        assert "geometric mean" not in text[text.index('id="gate"') : text.index('id="answers"')]
-    run = write_run(tmp_path / "run", records=make_records(**ONE_SHAPE))
-    assert main(["report", str(run), str(tmp_path / "one" / "gate" / "head"), "-o", str(tmp_path / "r.html")]) == 0
-    assert 'id="gate"' not in (tmp_path / "r.html").read_text("utf-8")
-    exact = write_gate(tmp_path / "exact", {"a": []})
-    for side in ("base", "head"):
-        stored = msgspec.structs.replace(load(exact / side).run)
-        write_run(exact / side, stored, [make_record(values={"weight_bytes": 640})])
-    assert main(["report", str(exact), "-o", str(tmp_path / "exact.html")]) == 0
-    assert "no latency was measured on both sides" in (tmp_path / "exact.html").read_text("utf-8")
+def test_three_warnings_are_in_sight_and_the_rest_is_folded():
+    doubts = [f"doubt {number}: do something" for number in range(5)]
+    records = [make_record(make_case("a"), values={"weight_bytes": 1}, warnings=doubts)]
+    text = html_of(records)
+    shown, _, folded = text[text.index('class="warnings"') :].partition("<details>")
+    assert [doubt in shown for doubt in doubts] == [True] * 3 + [False] * 2
+    assert "<summary>2 more</summary>" in folded

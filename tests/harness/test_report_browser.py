@@ -10,6 +10,7 @@ import pytest
 
 from harness.cli import main
 from tests.harness.factories import make_error_records, make_records, make_run, write_run
+from tests.harness.pairs import steady, write_gate
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +27,15 @@ def report(tmp_path_factory):
     quick = write_run(folder / "quick", records=make_records(samples=3))
     error = write_run(folder / "error", make_run(("error",), run_id="error"), make_error_records(off=0.5))
     assert main(["report", str(quick), str(error), "-o", str(folder / "report.html")]) == 0
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """The report of a gate with one slower case among others that are not."""
+    folder = tmp_path_factory.mktemp("gate")
+    gate = write_gate(folder / "gate", {"same": steady(1.0, 9), "fastbit": steady(1.2, 9)}, sentinel=steady(1.0, 9))
+    assert main(["report", str(gate), "-o", str(folder / "report.html")]) == 0
     return folder / "report.html"
 
 
@@ -95,12 +105,47 @@ def colour(browser, selector, name="color"):
     return browser.execute_script(script, selector, name)
 
 
-def test_the_three_answers_are_in_sight(page):
-    headline = texts(page, ".headlines")[0]
-    for words in ("Fastest\nint8", "Smallest\nint8", "Most accurate\nw1.58a8"):
-        assert words in headline
-    tops = [tile.location["y"] for tile in page.find_elements("css selector", ".headline")[:3]]
-    assert max(tops) < 900, "without scrolling"
+@pytest.mark.parametrize("width", [360, 1280, 1920])
+def test_the_answer_and_its_three_chips_are_in_sight(page, width):
+    resize(page, width)
+    assert "Use int8" in texts(page, ".layer")[0]
+    chips = page.find_elements("css selector", ".facts li")[:3]
+    assert [chip.text.partition("\n")[0] for chip in chips] == ["Speed", "Size", "Error"]
+    seen = chips if width > 1000 else [page.find_element("css selector", ".answer")]
+    assert max(one.location["y"] + one.size["height"] for one in seen) < 900, "without scrolling"
+
+
+def test_a_term_is_explained_by_keyboard(page):
+    term = page.find_element("css selector", "#answers button.term")
+    explanation = page.find_element("id", term.get_attribute("popovertarget"))
+    assert not explanation.is_displayed()
+    term.send_keys("\n")
+    assert explanation.is_displayed()
+    assert term.text in explanation.text
+    term.send_keys("\ue00c")  # escape
+    assert not explanation.is_displayed()
+
+
+@pytest.mark.parametrize("width", [360, 1280, 1920])
+def test_a_failed_gate_is_seen_at_first_sight_in_more_than_its_colour(browser, failed, width):
+    resize(browser, width)
+    browser.get(failed.as_uri())
+    title = browser.find_element("css selector", "h1")
+    assert title.text == browser.title == "✗ Gate failed: fastbit is 20 % slower (1.00 to 1.20 ms)"
+    red, green, _ = map(int, colour(browser, "h1").strip("rgb()").split(","))
+    assert red > 2 * green
+    finding = browser.find_element("css selector", ".findings li")
+    assert finding.text == "✗ regressed fastbit is 20 % slower (1.00 to 1.20 ms)"
+    assert finding.location["y"] + finding.size["height"] < 900
+    assert not browser.find_element("id", "answers").is_displayed()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert violations(browser) == []
+
+
+def test_a_link_into_what_a_gate_folds_opens_it(browser, failed):
+    browser.get(failed.as_uri())
+    browser.find_element("css selector", "nav a[href='#answers']").click()
+    assert browser.find_element("id", "answers").is_displayed()
 
 
 def test_a_column_sorts_by_mouse_and_by_keyboard(page):
@@ -213,7 +258,11 @@ def test_it_works_where_a_viewer_allows_no_address_and_no_storage(page, report, 
 def test_it_is_whole_without_javascript(start, report):
     browser = start(script=False)
     browser.get(report.as_uri())
-    assert "Fastest\nint8" in texts(browser, ".headlines")[0]
+    assert "Use int8" in texts(browser, ".layer")[0]
+    term = browser.find_element("css selector", "#answers button.term")
+    term.click()
+    assert browser.find_element("id", term.get_attribute("popovertarget")).is_displayed()
+    term.send_keys("\ue00c")  # escape
     assert len(browser.find_elements("css selector", "table.sortable button, .filter, .theme")) == 0
     assert len(texts(browser, "#decision-table tbody tr")) == 4
     assert len(browser.find_elements("css selector", "#run1-results-quick tbody tr")) == 22
