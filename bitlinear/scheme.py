@@ -8,7 +8,7 @@ ACTIVATION_BITS = range(2, 17)
 FULL_PRECISION = 16
 """The number of bits that stands for "not quantised", for weights and for activations."""
 
-_PATTERN = re.compile(r"w(?P<w>\d+(?:\.\d+)?)a(?P<a>\d+)(?:g(?P<g>\d+))?(?P<nonorm>-nonorm)?")
+_PATTERN = re.compile(r"w(?P<w>\d+(?:\.\d+)?)a(?P<a>\d+)(?:g(?P<g>\d+))?(?P<nonorm>-nonorm)?", re.ASCII)
 
 
 @dataclass(frozen=True)

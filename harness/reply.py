@@ -43,6 +43,6 @@ def raw(values: Measured) -> dict[str, tuple[float, ...]]:
 
 
 def one_line(error: BaseException) -> str:
-    """The exception as the reason of a record."""
-    text = " ".join(str(error).split())
+    """The exception as the reason of a record, without the frames of C++ that torch adds to some."""
+    text = " ".join(str(error).partition("\nException raised from ")[0].split())
     return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__

@@ -38,7 +38,14 @@ _CURES = {
     errno.ENOTDIR: "a file is in the way: choose another directory",
     errno.EEXIST: "a file is in the way: choose another directory",
     errno.ENOENT: "check the spelling; `bitbench run` prints the directory that it writes as its last line",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a link leads back to itself: choose another directory",
 }
+_CURES_OF_WRITING = {
+    errno.ENOENT: "nothing can be made there: choose another directory",
+    errno.EINVAL: "nothing can be made there: choose another directory",
+}
+"""Whose cause is another where something is to be made."""
 
 
 @dataclass(frozen=True)
@@ -228,5 +235,6 @@ def _explained(verb: str, path: Path, after: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cure = _CURES.get(error.errno or 0, "check the path")
+        cures = _CURES | _CURES_OF_WRITING if verb == "write" else _CURES
+        cure = cures.get(error.errno or 0, "check the path")
         raise StoreError(f"cannot {verb} {path}: {error.strerror or error}; {cure}{after}") from error

@@ -6,18 +6,18 @@ from typing import Literal
 import click
 
 from harness import whole_file
+from harness.commands import options
+from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
 from harness.store import load
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 
 
-@click.command("plot")
+@click.command("plot", cls=options.Command)
 @click.argument("name")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help=f"The file to write: {', '.join(KINDS)}."
-)
+@click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
+@click.option("-o", "--output", type=NewFile(), required=True, help=f"The file to write: {', '.join(KINDS)}.")
 def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     """Draw the figure NAME of RUN... and print the file's path.
 

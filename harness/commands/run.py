@@ -9,16 +9,17 @@ import click
 
 from harness import ceiling_cache, store
 from harness.commands import options as shared
+from harness.commands.values import Place, Whole, Words
 from harness.convergence import in_words
 from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
 from harness.model import Environment, Record, Request, Revision, Run
-from harness.plan import Contest, aim_of, check_names, make_plan
+from harness.plan import Contest, aim_of, check_names, make_plan, require_devices
 from harness.progress import watcher
 from harness.run import Controller
-from harness.spelling import parse_axes, parse_duration, parse_share, parse_size
+from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size
 from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.voiding import RULE
@@ -34,27 +35,42 @@ def available_memory() -> float:
     return float(psutil.virtual_memory().available * 3 // 4)
 
 
-@click.command("run")
+@click.command("run", cls=shared.Command)
 @click.argument("suites", nargs=-1, metavar="SUITE...")
-@click.option("--impl", "implementations", metavar="A,B", help="Only these implementations, or package.module:object.")
-@click.option("--axis", "axes", multiple=True, metavar="NAME=V,V", help="Replace an axis; may be given several times.")
-@click.option("-k", "keyword", default="", metavar="EXPR", help="Only cases with such names: 'm=1 and not fp16'.")
+@shared.implementations
+@shared.axes
+@shared.keyword
 @shared.metrics
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
-@click.option("--rounds", type=click.IntRange(1), default=None, help="Exactly so many fresh workers, however precise.")
-@click.option("--precision", default=None, metavar="P", help="Go on until ratios are known to P either side, as in 2%.")
-@click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
-@click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@shared.device
+@shared.threads
+@click.option(
+    "--rounds",
+    type=Whole(1, shared.MOST_ROUNDS),
+    default=None,
+    metavar="N",
+    help="Exactly so many fresh workers, however precise; beside --precision at most so many.",
+)
+@click.option(
+    "--precision",
+    type=Words(),
+    default=None,
+    metavar="P",
+    help="Go on until ratios are known to P either side, as in 2%, in 20 rounds at most, or as --rounds says.",
+)
+@click.option(
+    "--budget", type=Words(), default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m."
+)
+@shared.case_limit
 @click.option(
     "--memory-limit",
+    type=Words(),
     default=None,
     metavar="SIZE",
     help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
 )
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
-@click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
+@shared.seed
+@click.option("--out", type=Place(), default=None, metavar="DIR", help="The run's directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def command(suites: tuple[str, ...], out: Path | None, resume: bool, **options: object) -> int:
     """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory."""
@@ -69,12 +85,11 @@ def command(suites: tuple[str, ...], out: Path | None, resume: bool, **options: 
 def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
     if not suites:
         raise UsageError("name at least one suite, as in `bitbench run quick`; `bitbench list` shows them all")
-    named = str(options["implementations"] or "")
     return Request(
         suites=tuple(dict.fromkeys(suites)),
-        implementations=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
+        implementations=parse_names("--impl", options["implementations"]),  # type: ignore[arg-type]  # as below
         axes=parse_axes(options["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
-        keyword=str(options["keyword"]),
+        keyword=str(options["keyword"] or ""),
         device=str(options["device"]),
         threads=int(str(options["threads"] or 0)),
         full=bool(options["full"]),
@@ -97,6 +112,7 @@ def _measure(registry: Registry, request: Request, out: Path | None) -> int:
     staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
+        require_devices(contests, staff.description)
         staff.require(request.implementations)
         for doubt in staff.description.doubts:
             click.echo(f"bitbench: {doubt}", err=True)

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from harness.commands import options
+from harness.commands.values import Place, Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.metric import METRICS, select_metrics
 from harness.result_table import BASELINES, View, page, tidy, warnings
@@ -15,12 +16,13 @@ from harness.table import Format, pretty_json
 from harness.table import render as render_blocks
 
 
-@click.command("show")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.command("show", cls=options.Command)
+@click.argument("run", type=Place())
 @options.metrics
 @click.option(
     "--baseline",
     "baselines",
+    type=Words(),
     multiple=True,
     default=BASELINES,
     show_default=True,
