@@ -220,5 +220,5 @@ def test_a_worker_dies_with_its_controller(tmp_path: Path) -> None:
 
 
 def test_the_frames_of_cpp_are_no_part_of_a_reason() -> None:
-    error = TypeError("Overflow when unpacking long long\nException raised from unpack at python_numbers.h:79\nframe #0")
+    error = TypeError("Overflow when unpacking long long\nException raised from unpack at numbers.h:79\nframe #0")
     assert one_line(error) == "TypeError: Overflow when unpacking long long"
