@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 Value: TypeAlias = int | float | str
@@ -232,6 +232,8 @@ class Aim(msgspec.Struct, frozen=True):
     precision: Amount = 0.0
     """0 where the rounds are fixed."""
     rounds: Count = 0
+    extended: bool = False
+    """Whether it was chosen when results had been seen, which counts as a look at them."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

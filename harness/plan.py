@@ -98,13 +98,19 @@ def _contests(suite: Suite, request: Request, description: Description, keep: ke
 
 
 def aim_of(suite: Suite, request: Request) -> Aim:
-    """What contests of `suite` are to reach. A number of rounds that the user gives is kept to, a precision is not.
+    """What contests of `suite` are to reach, and in how many rounds at most.
 
-    A precision that the user gives may take as many rounds as there are planned looks.
+    Rounds alone are kept to exactly, without a precision; a precision alone may take as many as there are planned
+    looks; beside a precision, rounds are the most that it may take.
     """
     rounds = request.rounds or (LOOKS[-1] if request.precision else suite.budget.rounds)
     precision = request.precision or (0.0 if request.rounds else suite.budget.precision)
     return Aim(suite.baseline, precision, rounds)
+
+
+def aims_of(request: Request, registry: Registry) -> dict[str, Aim]:
+    """By suite."""
+    return {name: aim_of(registry.suite(name), request) for name in request.suites}
 
 
 def _chosen(suite: Suite, request: Request) -> Mapping[str, tuple[Value, ...]]:

@@ -19,6 +19,7 @@ from types import TracebackType
 import msgspec
 
 from harness.errors import StoreError
+from harness.extension import Extension
 from harness.line import encode
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.schema import parse
@@ -55,6 +56,8 @@ class StoredRun:
     run: Run
     records: tuple[Record, ...]
     warnings: tuple[str, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    """What the run went by later; `run` reads as after the last of them."""
 
 
 class Writer:
@@ -76,6 +79,11 @@ class Writer:
         """Write records that are known together at once, so that a crash seldom parts them. Raises as `append`."""
         with _explained("write", self._path, "; what was finished is kept: go on with it by --resume"):
             _write_lines(self._file, records)
+
+    def extend(self, extension: Extension) -> None:
+        """Write down that the run goes on otherwise than it was begun. Raises as `append`."""
+        with _explained("write", self._path):
+            _write_lines(self._file, (extension,))
 
     def close(self) -> None:
         """Give up the lock. Safe to call twice."""
@@ -146,6 +154,12 @@ def create_in(parent: Path, run: Run) -> tuple[Path, Writer]:
 
 
 def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
+    """The header, the records and the writer of `reopen`, which raises."""
+    stored, writer = reopen(directory)
+    return stored.run, list(stored.records), writer
+
+
+def reopen(directory: Path) -> tuple[StoredRun, Writer]:
     """Open the run in `directory` to go on with it; an unfinished last line is cut away first.
 
     Raises StoreError when there is no run, when it cannot be read, or while another process writes it.
@@ -162,7 +176,7 @@ def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
         if not data[: read.whole].endswith(b"\n"):
             file.write(b"\n")
         on_failure.pop_all()
-    return read.run, list(read.records), Writer(file, path)
+    return StoredRun(read.run, read.records, (), read.extensions), Writer(file, path)
 
 
 def load(path: Path) -> StoredRun:
@@ -173,7 +187,7 @@ def load(path: Path) -> StoredRun:
     with _explained("read", path):
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
-    return StoredRun(read.run, read.records, read.warnings)
+    return StoredRun(read.run, read.records, read.warnings, read.extensions)
 
 
 def _file_of(path: Path) -> Path:
@@ -204,7 +218,7 @@ def _lock(file: FileIO, path: Path) -> None:
             raise
 
 
-def _write_lines(file: FileIO, messages: Sequence[Run | Record]) -> None:
+def _write_lines(file: FileIO, messages: Sequence[Run | Record | Extension]) -> None:
     rest = memoryview(b"".join(encode(message) + b"\n" for message in messages))
     try:
         while rest:

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,4 +61,4 @@ def _without_path(path: Path) -> StoredRun:
     """The run, with warnings that do not name its file: the page is to be the same wherever the run lies."""
     stored = load(path)
     file = path / FILE_NAME if path.is_dir() else path
-    return StoredRun(stored.run, stored.records, tuple(text.removeprefix(f"{file}: ") for text in stored.warnings))
+    return replace(stored, warnings=tuple(text.removeprefix(f"{file}: ") for text in stored.warnings))

@@ -58,4 +58,5 @@ def render(
     if form == "csv":
         return tidy(view).csv()
     run = msgspec.to_builtins(stored.run)
-    return pretty_json({"run": run, "warnings": warnings(view), "rows": tidy(view).as_dicts()})
+    later = {"extensions": msgspec.to_builtins(stored.extensions)} if stored.extensions else {}
+    return pretty_json({"run": run, **later, "warnings": warnings(view), "rows": tidy(view).as_dicts()})
