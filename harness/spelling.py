@@ -3,6 +3,7 @@
 Digits are those from 0 to 9: Python would read those of every script, and `1_0` as 10.
 """
 
+import difflib
 import math
 import re
 from collections.abc import Iterable
@@ -18,6 +19,13 @@ LONGEST_VALUE = 100
 """Characters of an axis value."""
 LONGEST = 8760 * 3600
 """Seconds of a year: what is longer is a slip, and no timer takes every number."""
+
+
+def choices(given: object, known: Iterable[str]) -> str:
+    """`choose from: a, b`, and the one of `known` that is meant where one is close: the end of a refusal."""
+    names = list(known)
+    meant = difflib.get_close_matches(str(given), names, 1)
+    return f"choose from: {', '.join(names)}{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 def parse_whole(text: str, smallest: int, largest: int) -> int:

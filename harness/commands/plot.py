@@ -9,6 +9,7 @@ from harness import whole_file
 from harness.commands import options
 from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
+from harness.spelling import choices
 from harness.store import load
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
@@ -30,7 +31,7 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
 
     if name not in PLOTS:
-        raise UsageError(f"unknown figure {name!r}; choose from: {', '.join(PLOTS)}")
+        raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
     content = svg.render(draw(name, stored), kind)
     try:
         whole_file.replace(output, content)
