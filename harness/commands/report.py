@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness.commands import options
-from harness.commands.values import NewFile, Place
+from harness.commands.values import Folder, NewFile, Place
 from harness.errors import NothingMeasuredError
 from harness.gate_directory import is_gate, sides
 from harness.rules import Rules
@@ -19,7 +19,7 @@ from harness.store import FILE_NAME, StoredRun, load
 @click.command("report", cls=options.Command)
 @click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
 @click.option("-o", "--output", type=NewFile(), required=True, help="The HTML file to write.")
-@click.option("--figures", type=Place(), help="Also save each figure here, as SVG and PNG.")
+@click.option("--figures", type=Folder(), help="Also save each figure here, as SVG and PNG.")
 @options.rules_file
 @options.margin
 def command(

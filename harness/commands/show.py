@@ -34,6 +34,7 @@ def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], for
     """Print what the stored run in directory RUN measured, grouped by contest."""
     stored = load(run)
     _check(baselines, stored)
+    _require_measured(metrics, stored)
     click.echo(render(stored, form, select_metrics(metrics) if metrics else (), baselines))
     if not any(record.outcome == "measured" for record in stored.records):
         raise NothingMeasuredError(
@@ -46,6 +47,15 @@ def _check(baselines: Sequence[str], stored: StoredRun) -> None:
     for name in baselines:
         if name not in present and name not in BASELINES:
             raise UsageError(f"--baseline {name!r} is not in this run; it has: {', '.join(present)}")
+
+
+def _require_measured(metrics: Sequence[str], stored: StoredRun) -> None:
+    """Raise UsageError for a metric, or a word for several, of which there is nothing to show."""
+    measured = {m.metric for record in stored.records for m in record.measurements if record.outcome == "measured"}
+    shown = [name for name in METRICS if name in measured and not METRICS[name].distribution]
+    for name in metrics if shown else ():
+        if not select_metrics((name,)) & set(shown):
+            raise UsageError(f"--metric {name!r} was not measured in this run; it has: {', '.join(shown)}")
 
 
 def render(

@@ -69,3 +69,14 @@ class NewFile(Place):
             what = "is a file" if path.parent.exists() else "does not exist"
             raise StoreError(f"cannot write {path}: {path.parent} {what}; name a file in a directory that is there")
         return path
+
+
+class Folder(Place):
+    """The path of a directory that is there or is to be made."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path. Raises StoreError, before any work is done, where something else is in the way."""
+        path = super().convert(value, param, ctx)
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"cannot write {path}: it is no directory; name one, or a place for a new one")
+        return path

@@ -134,6 +134,7 @@ def test_an_empty_value_is_no_value(kind: click.ParamType[object], text: str) ->
         (("selftest", "gate", "--aa", "1", "--times", "2"), "--times: says how to inject; give --inject 5% too"),
         (("report", "x", "-o", "."), "cannot write .: it is a directory; name a file in it"),
         (("plot", "x", "y", "-o", "/no/such/z.svg"), "cannot write /no/such/z.svg: /no/such does not exist"),
+        (("report", "x", "-o", "x.html", "--figures", __file__), "it is no directory; name one"),
         (("show", ""), "it is empty; name a place"),
         (("explain", "x", "y", ""), "it is empty; name a place"),
     ],
