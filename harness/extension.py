@@ -104,7 +104,7 @@ def _said(field: str, request: Request) -> str:
         case "keyword":
             return repr(value) if value else "no -k"
         case "threads":
-            return f"{value} threads" if value else "all cores"
+            return f"threads {value}" if value else "all cores"
         case "full":
             return "the large grid" if value else "the small grid"
         case "case_limit":

@@ -17,6 +17,7 @@ from harness.errors import IncomparableError, UsageError
 from harness.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model import Aim, Request
 from harness.plan import aims_of, make_plan
+from harness.results import FIXED
 from harness.run import Controller
 from harness.staff import Staff
 from harness.store import StoredRun
@@ -48,16 +49,20 @@ def go_on(
             stored, writer = store.reopen(out)
             at_end.push(writer)
         run = stored.run
+        if run.pair:
+            raise UsageError(f"the run in {out} is a side of a gate; go on with that by `bitbench gate --resume`")
         if suites and suites != run.request.suites:
             raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
         request = request_to_go_on_by(run, asked(run.request.suites), changes)
-        aims = extended_aims(run.aims, aims_of(request, registry), rounds_made(stored.records, by_suite=True))
+        aims = run.aims
+        if (request.rounds, request.precision) != (run.request.rounds, run.request.precision):
+            aims = extended_aims(aims, aims_of(request, registry), rounds_made(stored.records, by_suite=True))
         staff = Staff(registry, run.request.memory_limit)
         at_end.callback(staff.close)
         if changed := differences(run.environment, combine(machine(), staff.description.environment)):
             raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
         contests = [
-            replace(one, aim=msgspec.structs.replace(one.aim, extended=aims[one.suite.name].extended))
+            replace(one, aim=msgspec.structs.replace(one.aim, extended=aims.get(one.suite.name, FIXED).extended))
             for one in make_plan(request, registry, staff.description)
         ]
         extensions = (*stored.extensions, *_extension(stored, request, aims, now))

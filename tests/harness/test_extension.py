@@ -206,13 +206,16 @@ def test_an_extension_that_is_killed_at_any_line_loses_nothing(lines: int, finis
 
 
 def test_what_is_refused_changes_nothing_on_the_disk(finished: Path, tmp_path: Path) -> None:
-    before = (finished / store.FILE_NAME).read_bytes()
-    for words, said in [
-        (("--seed", "5"), "--seed cannot change what was begun: the run has seed 0"),
-        (("--rounds", "1"), "--rounds 1: steadfast has 2 already"),
-        (("--rounds", "9", "--dry-run"), ""),
+    side = tmp_path / "side"
+    store.create(side, msgspec.structs.replace(store.load(finished).run, pair="a gate")).close()
+    before = [(place / store.FILE_NAME).read_bytes() for place in (finished, side)]
+    for place, words, said in [
+        (finished, ("--seed", "5"), "--seed cannot change what was begun: the run has seed 0"),
+        (finished, ("--rounds", "1"), "--rounds 1: steadfast has 2 already"),
+        (finished, ("--rounds", "9", "--dry-run"), ""),
+        (side, (), "is a side of a gate; go on with that by `bitbench gate --resume`"),
     ]:
-        process = start("swift", tmp_path / "log", "--resume", "--out", str(finished), *words)
+        process = start("swift", tmp_path / "log", "--resume", "--out", str(place), *words)
         assert said in finish(process)
         assert process.returncode == (2 if said else 0)
-    assert (finished / store.FILE_NAME).read_bytes() == before
+    assert [(place / store.FILE_NAME).read_bytes() for place in (finished, side)] == before
