@@ -22,6 +22,8 @@ AWKWARD = ("100x10", "2560x100", "2560x5460", "1x2560")
 CACHES = ("hot", "cold", "stream")
 PROBED_BY = ("scheme", "dtype", "device")
 """Params of a layer that decide which code of a contestant runs on other shapes."""
+MOST_THREADS = 64
+"""On a machine with fewer than half as many cores."""
 LARGEST = 100_000_000
 """Tokens or features: the bytes of a matrix with two such sides can still be counted in 64 bits."""
 
@@ -69,9 +71,10 @@ def _one_of(*allowed: Value) -> Callable[[Value], Value]:
 
 
 def _threads(value: Value) -> Value:
-    """More threads than cores would wait for each other, and thousands end the process."""
+    """More threads than cores are slow and allowed: a baseline of two is gated on one core. Thousands end a process."""
     cores = usable_cores()
-    return 0 if value == "all" else whole(1, f"a number of threads on {cores} usable cores, or `all`", cores)(value)
+    most = max(MOST_THREADS, 2 * cores)
+    return 0 if value == "all" else whole(1, f"a number of threads on {cores} usable cores, or `all`", most)(value)
 
 
 def thread_counts() -> tuple[Value, ...]:

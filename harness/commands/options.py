@@ -14,7 +14,7 @@ from harness.table import FORMATS
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9
-"""A suite allows as many as there are cores that may be used, and says so."""
+"""Suites say how many they allow here."""
 MOST_ROUNDS = 10_000
 """Each takes a fresh process, and so a second at least."""
 LARGEST_SEED = 2**63 - 1
@@ -70,7 +70,7 @@ threads = click.option(
     type=Whole(1, MOST_THREADS),
     default=None,
     metavar="N",
-    help="Threads that compute; default all cores, and no more than those.",
+    help="Threads that compute; default all cores.",
 )
 case_limit = click.option(
     "--case-limit",
