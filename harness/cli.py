@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from harness.errors import INTERNAL_ERROR, BitbenchError
+from harness.spelling import choices
 
 COMMANDS = {
     "list": "Suites with their axes, and implementations with one line each.",
@@ -48,7 +49,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As usual, but an unknown command is answered with those that exist."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise click.UsageError(f"unknown command {args[0]!r}; choose from: {', '.join(COMMANDS)}")
+            raise click.UsageError(f"unknown command {args[0]!r}; {choices(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -110,9 +110,15 @@ def advice(found: Iterable[Convergence], aim: Aim) -> str:
     told = f"{len(short)} cases are not known to {100 * aim.precision:g} % either side"
     wild = sum(one.state == "unstable" for one in short)
     needed = max((one.needed for one in short if one.state == "budget"), default=0)
-    cures = [f"use --precision {100 * aim.precision:g}% --rounds {needed} for {len(short) - wild}"] if needed else []
+    command = f"`bitbench run --resume --out DIR --precision {100 * aim.precision:g}% --rounds {needed}`"
+    cures = [f"{command} goes on from here for {len(short) - wild}"] if needed else []
     cures += [f"quieten the machine for {wild}, see `bitbench env --check`"] if wild else []
     return f"{told}: {cures[0]}"
+
+
+def at_most(aim: Aim) -> str:
+    """After a number of rounds: what ended them where a precision was to be reached, that or their number."""
+    return f" (at most {aim.rounds}, fewer where known to {100 * aim.precision:g} %)" if aim.precision else ""
 
 
 def in_words(suite: str, aim: Aim) -> str:

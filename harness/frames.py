@@ -4,10 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import pandas as pd
 
+from harness.arguments import Source, require_frame, require_metrics, runs_given
 from harness.ceiling import DTYPES, standing
 from harness.columns import typed
 from harness.errors import UsageError
@@ -34,9 +35,6 @@ SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDU
 RUN = ("started", "commit", "machine")
 LEAD = ("implementation", "title", "metric", "centre", "lo", "hi", "unit", "rounds", "warnings")
 """The first columns of a summary: whose number, of what, and the number; a notebook hides those in the middle."""
-
-Source: TypeAlias = str | Path | StoredRun | View
-"""A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
 
 
 def load(*runs: Source) -> pd.DataFrame:
@@ -68,8 +66,9 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     The columns are those of `load` and `sample`, counted from 0 in each round; `block`, in which it was taken close to
     those of its rivals, and `voided`, whether that block counts for nobody; `contest` and `title` are as in `summary`.
     A distribution has a row for each of its bins.
-    Raises StoreError for what cannot be read.
+    Raises ValueError for a metric that there is not, StoreError for what cannot be read.
     """
+    require_metrics(() if metric is None else (metric,))
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
     for view in views_of(runs):
@@ -136,8 +135,11 @@ def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """One row per case of a `summary`, in its order, and one column per metric: the centres.
 
     `latency_lo`, `latency_hi`, the speed-ups and what STANDING and REACHED name stand beside `latency`. Where `metrics`
-    are named there are only cases that have one of them, and a column for each.
+    are named there are only cases that have one of them, and a column for each. Raises ValueError for a metric that
+    there is not, and for a frame that is no `summary`.
     """
+    require_frame(frame, "summary")
+    require_metrics(metrics)
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
     cases = frame.drop_duplicates(["run", "case"]).drop(columns=list(SUMMARY)).set_index(["run", "case"])
     centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
@@ -147,17 +149,18 @@ def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
 
 
-def views_of(runs: Sequence[Source]) -> list[View]:
-    """Every run with all that was measured in it, gathered by case.
+def views_of(runs: Source | Sequence[Source]) -> list[View]:
+    """Every run with all that was measured in it, gathered by case; one run may stand by itself.
 
-    Raises StoreError for what cannot be read and UsageError when two runs have the same id.
+    Raises ValueError for what is no run, StoreError for what cannot be read and UsageError when two runs have the same
+    id.
     """
     return [run if isinstance(run, View) else View.of(_stored(run), METRICS) for run in _once(runs)]
 
 
-def _once(runs: Sequence[Source]) -> list[StoredRun | View]:
+def _once(runs: Source | Sequence[Source]) -> list[StoredRun | View]:
     """The runs, loaded, and none of them twice: their rows could not be told apart."""
-    loaded = [run if isinstance(run, StoredRun | View) else load_run(Path(run)) for run in runs]
+    loaded = [run if isinstance(run, StoredRun | View) else load_run(Path(run)) for run in runs_given(runs)]
     twice = [name for name, count in Counter(_stored(run).run.id for run in loaded).items() if count > 1]
     if twice:
         raise UsageError(f"run {twice[0]} is given twice; give each run once")

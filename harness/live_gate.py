@@ -16,7 +16,7 @@ from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import SENTINEL, Judgement, judge
 from harness.model import Case, Record, Request
 from harness.paired_run import SIDES, Duel, PairedController, Side
-from harness.plan import Contest, make_plan
+from harness.plan import Contest, make_plan, require_devices
 from harness.protocol import Description
 from harness.results import results
 from harness.rules import Rules
@@ -43,12 +43,14 @@ class Watcher(Protocol):
 def plan_duels(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[Duel]:
     """Every case of either side, and the sentinels last, if there is anything to time.
 
-    Raises UsageError for a name or value that neither side knows, and NothingMeasuredError when no case is left.
+    Raises UsageError for a name or value that neither side knows or a device that cannot be used here, and
+    NothingMeasuredError when no case is left.
     """
     found: dict[Side, dict[str, tuple[Case, Contest]]] = {}
     for side in SIDES:
         asked = _known(registry, request, descriptions[side], descriptions.values())
         contests = make_plan(asked, registry, descriptions[side]) if asked else []
+        require_devices(contests, descriptions[side])
         found[side] = {case.name: (case, contest) for contest in contests for case in contest.cases}
     duels = []
     for name in {**found["base"], **found["head"]}:

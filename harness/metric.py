@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from harness.errors import UsageError
+from harness.spelling import choices
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -161,6 +162,6 @@ def select_metrics(names: Collection[str]) -> frozenset[str]:
     chosen: set[str] = set()
     for name in names:
         if name not in METRICS and name not in KINDS:
-            raise UsageError(f"unknown metric {name!r}; choose from: {', '.join([*KINDS, *METRICS])}")
+            raise UsageError(f"unknown metric {name!r}; {choices(name, (*KINDS, *METRICS))}")
         chosen |= KINDS.get(name, {name})
     return frozenset(chosen or METRICS)

@@ -27,9 +27,12 @@ Outcome = Literal["measured", "skipped", "failed", "crashed", "timed_out"]
 
 
 def normalise_value(value: object) -> Value:
-    """The one spelling of an axis value: numbers as numbers, so that `"1"` and `1` name the same case."""
+    """The one spelling of an axis value: numbers as numbers, so that `"1"` and `1` name the same case.
+
+    Python reads the digits of every script, and `1_0` as 10; here they are words, and no axis of numbers takes them.
+    """
     text = str(value).strip()
-    for number in (int, float):
+    for number in (int, float) if text.isascii() and "_" not in text else ():
         try:
             parsed = number(text)
         except ValueError:
@@ -232,6 +235,8 @@ class Aim(msgspec.Struct, frozen=True):
     precision: Amount = 0.0
     """0 where the rounds are fixed."""
     rounds: Count = 0
+    extended: bool = False
+    """Whether it was chosen when results had been seen, which counts as a look at them."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

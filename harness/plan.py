@@ -1,7 +1,7 @@
 """From a request to contests: the cases that differ only in the implementation, and are timed against each other."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,15 +47,41 @@ def make_plan(request: Request, registry: Registry, description: Description) ->
         contest for name in request.suites for contest in _contests(registry.suite(name), request, description, keep)
     ]
     if not contests:
-        raise NothingMeasuredError(f"no case is left by -k {request.keyword!r}; `bitbench list` shows the suites")
+        raise NothingMeasuredError(_why_none(request, registry))
     return contests
 
 
 def check_names(request: Request, registry: Registry) -> None:
-    """Raise UsageError for a suite, axis, value or keyword that does not exist. Needs no worker."""
+    """Raise UsageError for a suite, axis, value or keyword that does not exist, or that would count for nothing.
+
+    Needs no worker.
+    """
     keyword.parse(request.keyword)
-    for suite in [registry.suite(name) for name in request.suites]:
+    suites = [registry.suite(name) for name in request.suites]
+    for suite in suites:
         suite.points(_chosen(suite, request), request.full)
+    for name, value in (("device", request.device if request.device != "auto" else ""), ("threads", request.threads)):
+        if value and name in request.axes:
+            raise UsageError(f"--{name} {value} and --axis {name}=...: give one of them")
+        if value and not any(axis.name == name for suite in suites for axis in suite.axes):
+            raise UsageError(f"--{name} {value}: {' and '.join(request.suites)} knows no {name}; leave it out")
+
+
+def require_devices(contests: Iterable[Contest], description: Description) -> None:
+    """Raise UsageError where none of `contests` is for a device that can be used here, with the reason why."""
+    devices = {str(contest.cases[0].params.get("device", "")) for contest in contests}
+    reasons = [description.devices.get(device, "") for device in sorted(devices)]
+    if reasons and all(reasons):
+        raise UsageError("; ".join(reasons))
+
+
+def _why_none(request: Request, registry: Registry) -> str:
+    if not any(set(registry.suite(name).metrics) & set(request.metrics) for name in request.suites) and request.metrics:
+        measured = dict.fromkeys(metric for name in request.suites for metric in registry.suite(name).metrics)
+        asked = ", ".join(request.metrics[:3])
+        return f"none of these suites measures {asked}; choose from: {', '.join(measured)}"
+    command = f"bitbench run {' '.join(request.suites)} --dry-run"
+    return f"no case is left by -k {request.keyword!r}; `{command}` lists the cases and their names"
 
 
 def _contests(suite: Suite, request: Request, description: Description, keep: keyword.Keep) -> list[Contest]:
@@ -75,13 +101,19 @@ def _contests(suite: Suite, request: Request, description: Description, keep: ke
 
 
 def aim_of(suite: Suite, request: Request) -> Aim:
-    """What contests of `suite` are to reach. A number of rounds that the user gives is kept to, a precision is not.
+    """What contests of `suite` are to reach, and in how many rounds at most.
 
-    A precision that the user gives may take as many rounds as there are planned looks.
+    Rounds alone are kept to exactly, without a precision; a precision alone may take as many as there are planned
+    looks; beside a precision, rounds are the most that it may take.
     """
     rounds = request.rounds or (LOOKS[-1] if request.precision else suite.budget.rounds)
     precision = request.precision or (0.0 if request.rounds else suite.budget.precision)
     return Aim(suite.baseline, precision, rounds)
+
+
+def aims_of(request: Request, registry: Registry) -> dict[str, Aim]:
+    """By suite."""
+    return {name: aim_of(registry.suite(name), request) for name in request.suites}
 
 
 def _chosen(suite: Suite, request: Request) -> Mapping[str, tuple[Value, ...]]:

@@ -1,4 +1,4 @@
-"""The suites as pytest-benchmark tests: `pytest suites --benchmark-only`, with all that its users know.
+"""The suites as pytest-benchmark tests: `pytest --pyargs suites --benchmark-only`, with all that its users know.
 
 pytest-benchmark decides how often to call and what to print; the cases, the check against the contract before any
 timing, and the names are the harness's. Runs in pytest's own process, one case after the other: for comparisons that

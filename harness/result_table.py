@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import ceiling_display, convergence, latency_column
+from harness import ceiling_display, convergence, extension, latency_column
 from harness.compare import speedups
 from harness.ended import ended_early
 from harness.latency_column import Shown
@@ -106,7 +106,8 @@ def machine_name(at: Environment) -> str:
 
 def page(view: View, *, bars: bool = True) -> list[Block]:
     """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
-    blocks: list[Block] = [f"{describe_run(view.stored.run)}\n{describe_machine(view.stored.run.environment)}"]
+    top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
+    blocks: list[Block] = ["\n".join((*top, *map(extension.told, view.stored.extensions)))]
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
@@ -159,7 +160,7 @@ def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> lis
     """A table a contest; one table for all where no contest has two members."""
     shared, differing = varying(members)
     rounds = max(len(result.measured) for result in members)
-    head = f"{suite}: {_count(len(members), 'case')}, {_count(rounds, 'round')}"
+    head = f"{suite}: {_count(len(members), 'case')}, {_count(rounds, 'round')}{convergence.at_most(members[0].aim)}"
     head = f"{head}, all with {_words(shared)}" if shared else head
     if rounds == 0:
         return [head]

@@ -43,7 +43,7 @@ class Result:
     @property
     def looked_at(self) -> bool:
         """Whether its number of rounds was decided by looking at them; a single look at the end decides nothing."""
-        return self.aim.precision > 0 and self.aim.rounds > LOOKS[0]
+        return (self.aim.precision > 0 or self.aim.extended) and self.aim.rounds > LOOKS[0]
 
     @cached_property
     def measured(self) -> tuple[Record, ...]:

@@ -3,12 +3,13 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from harness.ceiling import from_answer, matching, merge
 from harness.convergence import looks, undecided
 from harness.draft import CaseEndedError, Draft, Witness
+from harness.late import is_late, late
 from harness.measure import calibrate, take_turns
 from harness.model import Case, Ceilings, Record, Request
 from harness.plan import Contest
@@ -29,7 +30,6 @@ NOT_CONFIRMED = (
     "faster than the ceilings allow, and not confirmed by measuring both in turns: neighbours were busy when the"
     " ceilings were measured, so that shares of them are too high"
 )
-OUT_OF_TIME = "the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
 
 
 class Progress(Protocol):
@@ -52,6 +52,7 @@ class Controller:
         hire: Callable[[], Worker],
         now: Callable[[], float] = time.perf_counter,
         ceilings: Sequence[Ceilings] = (),
+        begun: Mapping[str, int] | None = None,
     ) -> None:
         self.contests = contests
         self.ceilings = list(ceilings)
@@ -60,13 +61,24 @@ class Controller:
         self.now = now
         self.iterations: dict[Case, int] = {}
         self.made: dict[Case, list[Record]] = {}
+        self._begun = begun or {}  # rounds that contests had had when the run was extended: nothing is added to them
+        self._late: set[Case] = set()
         self._worker: Worker | None = None
         self._scout = Scout(hire, request.case_limit)
 
     def continue_from(self, records: Sequence[Record]) -> None:
-        """Take these records as made: their cases are not measured again in their rounds."""
+        """Take these records as made, but for those that say that there was no time: there is time again."""
         for record in records:
-            self._note(record)
+            if is_late(record):
+                self._late.add(record.case)
+            else:
+                self._note(record)
+
+    def left(self, contest: Contest) -> dict[int, list[Case]]:
+        """What of `contest` is still to be measured at most, by round: as if no look at what comes ended anything."""
+        made = max((r.round + 1 for case in contest.cases for r in self.made.get(case, ())), default=0)
+        turns = {number: self._waiting(contest, number, min(number, made)) for number in range(contest.aim.rounds)}
+        return {number: cases for number, cases in turns.items() if cases}
 
     def records(self, progress: Progress) -> Iterator[Record]:
         """Every record still to be made, as it is made."""
@@ -110,17 +122,22 @@ class Controller:
 
     def _unmeasured(self, contest: Contest) -> Iterator[list[Record]]:
         """Cases that the budget left without any record must be seen to be missing."""
-        reason = OUT_OF_TIME.format(budget=self.request.budget)
-        missing = [case for case in contest.cases if case not in self.made]
-        yield [Record(case, 0, "skipped", reason, facts=contest.facts_of(case)) for case in missing]
+        missing = [case for case in contest.cases if case not in self.made and case not in self._late]
+        yield [late(case, self.request.budget, contest.facts_of(case)) for case in missing]
 
-    def _waiting(self, contest: Contest, number: int) -> list[Case]:
-        """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look."""
-        open_cases = self._undecided(contest, number)
+    def _waiting(self, contest: Contest, number: int, seen: int | None = None) -> list[Case]:
+        """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look, or
+        at the last one after at most `seen` rounds.
+        """
+        open_cases = self._undecided(contest, number if seen is None else seen)
         return [case for case in contest.cases if case in open_cases and not self._is_done(case, number)]
 
     def _is_done(self, case: Case, number: int) -> bool:
-        return any(record.round == number or record.outcome != "measured" for record in self.made.get(case, ()))
+        """Also in a round that its contest had had before the run was extended: without its rivals it is not timed."""
+        records = self.made.get(case, ())
+        if records and number < self._begun.get(case.contest, 0):
+            return True
+        return any(record.round == number or record.outcome != "measured" for record in records)
 
     def _undecided(self, contest: Contest, number: int) -> set[Case]:
         past = [look for look in looks(contest.aim.rounds) if look <= number]

@@ -4,6 +4,7 @@ A line is read exactly or it is an error; only the last line may be cut off, by 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,12 +12,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.errors import StoreError
+from harness.extension import MARK, Extension, applied
+from harness.late import is_late
 from harness.line import Lift, LineError, decode
 from harness.metric import METRICS
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.plain_text import unicode
 
-Line = TypeVar("Line", Run, Record)
+Line = TypeVar("Line", Run, Record, Extension)
 
 
 def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 and 4 only added fields."""
+    """Schemas 3 and 4 only added fields, and 4 the lines of extensions."""
     return line
 
 
@@ -39,12 +42,14 @@ class Content:
     """A record file as read: at most one record for a case and round, in the order written."""
 
     run: Run
+    """As it reads after all extensions."""
     records: tuple[Record, ...]
     warnings: tuple[str, ...]
     whole: int
     """How many bytes are whole lines: all, unless the last one is cut off."""
     version: int
     """The schema that the file was written with."""
+    extensions: tuple[Extension, ...] = ()
 
 
 def parse(data: bytes, path: Path) -> Content:
@@ -54,21 +59,22 @@ def parse(data: bytes, path: Path) -> Content:
     header, *lines = data.split(b"\n")
     run, version = _header(header, path)
     last = lines.pop() if lines else b""
-    records = [_record(line, version, path, number) for number, line in enumerate(lines, start=2)]
+    said = [_line(line, version, path, number) for number, line in enumerate(lines, start=2)]
     warnings, name = [], unicode(str(path))
     whole = len(data)
     if last:
         try:
-            records.append(_record(last, version, path, len(lines) + 2))
+            said.append(_line(last, version, path, len(lines) + 2))
         except StoreError:
             whole -= len(last)
             warnings.append(f"{name}: the last line is cut off and left out; `bitbench run --resume` measures it again")
+    records = [one for one in said if isinstance(one, Record)]
+    extensions = tuple(one for one in said if isinstance(one, Extension))
     kept = {(record.case.name, record.round): record for record in records}
-    if len(kept) < len(records):
-        again = len(records) - len(kept)
+    if again := sum(kept[record.case.name, record.round] is not record and not is_late(record) for record in records):
         warnings.append(f"{name}: {again} records were measured again in the same round; the last one counts")
-    warnings += _unknown_metrics(records, path)
-    return Content(run, tuple(kept.values()), tuple(warnings), whole, version)
+    warnings += _unknown_metrics(records, path) + _other_code(run, extensions, path)
+    return Content(applied(run, extensions), tuple(kept.values()), tuple(warnings), whole, version, extensions)
 
 
 def _header(line: bytes, path: Path) -> tuple[Run, int]:
@@ -86,6 +92,21 @@ def _header(line: bytes, path: Path) -> tuple[Run, int]:
     if any(step not in MIGRATIONS for step in range(version, SCHEMA_VERSION)):
         raise StoreError(f"{path} has schema {version}, which this program no longer reads: measure it again")
     return msgspec.structs.replace(_decode(line, Run, version, path, 1), schema=SCHEMA_VERSION), version
+
+
+def _line(line: bytes, version: int, path: Path, number: int) -> Record | Extension:
+    """One line after the header."""
+    if line.startswith(MARK):
+        return _decode(line, Extension, version, path, number)
+    return _record(line, version, path, number)
+
+
+def _other_code(run: Run, extensions: Iterable[Extension], path: Path) -> list[str]:
+    other = next((one for one in extensions if one.revision != run.revision), None)
+    if other is None:
+        return []
+    was, now = (f"{one.commit[:7]}{' with changes' * one.dirty}" for one in (run.revision, other.revision))
+    return [f"{path}: begun at {was} and gone on with at {now}: its rounds are not all of one code"]
 
 
 def _record(line: bytes, version: int, path: Path, number: int) -> Record:

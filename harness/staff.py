@@ -92,12 +92,16 @@ class Staff:
     def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:
         """What the machine can do at most on the devices and with the threads of `contests`: known, or measured now.
 
+        A device that cannot be used here has none.
+
         Raises InvalidEnvironmentError when the machine cannot even do that.
         """
         timed = [contest for contest in contests if "latency" in contest.metrics and "operations" in contest.facts]
         params = [contest.cases[0].params for contest in timed]
         places = dict.fromkeys(
-            (str(p["device"]), int(p["threads"])) for p in params if "device" in p and "threads" in p
+            (str(p["device"]), int(p["threads"]))
+            for p in params
+            if "device" in p and "threads" in p and not self.description.devices.get(str(p["device"]))
         )
         return tuple(ceiling_cache.load(here, *place) or self._measured(here, *place) for place in places)
 

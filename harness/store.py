@@ -19,6 +19,7 @@ from types import TracebackType
 import msgspec
 
 from harness.errors import StoreError
+from harness.extension import Extension
 from harness.line import encode
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.schema import parse
@@ -38,7 +39,14 @@ _CURES = {
     errno.ENOTDIR: "a file is in the way: choose another directory",
     errno.EEXIST: "a file is in the way: choose another directory",
     errno.ENOENT: "check the spelling; `bitbench run` prints the directory that it writes as its last line",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a link leads back to itself: choose another directory",
 }
+_CURES_OF_WRITING = {
+    errno.ENOENT: "nothing can be made there: choose another directory",
+    errno.EINVAL: "nothing can be made there: choose another directory",
+}
+"""Whose cause is another where something is to be made."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,6 +56,8 @@ class StoredRun:
     run: Run
     records: tuple[Record, ...]
     warnings: tuple[str, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    """What the run went by later; `run` reads as after the last of them."""
 
     def __repr__(self) -> str:
         return f"<StoredRun {self.run.id}: {len(self.records)} records>"
@@ -72,6 +82,11 @@ class Writer:
         """Write records that are known together at once, so that a crash seldom parts them. Raises as `append`."""
         with _explained("write", self._path, "; what was finished is kept: go on with it by --resume"):
             _write_lines(self._file, records)
+
+    def extend(self, extension: Extension) -> None:
+        """Write down that the run goes on otherwise than it was begun. Raises as `append`."""
+        with _explained("write", self._path):
+            _write_lines(self._file, (extension,))
 
     def close(self) -> None:
         """Give up the lock. Safe to call twice."""
@@ -142,6 +157,12 @@ def create_in(parent: Path, run: Run) -> tuple[Path, Writer]:
 
 
 def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
+    """The header, the records and the writer of `reopen`, which raises."""
+    stored, writer = reopen(directory)
+    return stored.run, list(stored.records), writer
+
+
+def reopen(directory: Path) -> tuple[StoredRun, Writer]:
     """Open the run in `directory` to go on with it; an unfinished last line is cut away first.
 
     Raises StoreError when there is no run, when it cannot be read, or while another process writes it.
@@ -158,7 +179,7 @@ def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
         if not data[: read.whole].endswith(b"\n"):
             file.write(b"\n")
         on_failure.pop_all()
-    return read.run, list(read.records), Writer(file, path)
+    return StoredRun(read.run, read.records, (), read.extensions), Writer(file, path)
 
 
 def load(path: Path) -> StoredRun:
@@ -169,7 +190,7 @@ def load(path: Path) -> StoredRun:
     with _explained("read", path):
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
-    return StoredRun(read.run, read.records, read.warnings)
+    return StoredRun(read.run, read.records, read.warnings, read.extensions)
 
 
 def _file_of(path: Path) -> Path:
@@ -202,7 +223,7 @@ def _lock(file: FileIO, path: Path) -> None:
             raise
 
 
-def _write_lines(file: FileIO, messages: Sequence[Run | Record]) -> None:
+def _write_lines(file: FileIO, messages: Sequence[Run | Record | Extension]) -> None:
     rest = memoryview(b"".join(encode(message) + b"\n" for message in messages))
     try:
         while rest:
@@ -233,5 +254,6 @@ def _explained(verb: str, path: Path, after: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cure = _CURES.get(error.errno or 0, "check the path")
+        cures = _CURES | _CURES_OF_WRITING if verb == "write" else _CURES
+        cure = cures.get(error.errno or 0, "check the path")
         raise StoreError(f"cannot {verb} {path}: {error.strerror or error}; {cure}{after}") from error

@@ -17,6 +17,7 @@ from typing import TypeAlias
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
 from harness.reference import follow
+from harness.spelling import choices
 
 DEFAULT_MODULE = "suites"
 """The package of suites that the command line uses."""
@@ -222,5 +223,5 @@ class Registry:
     def suite(self, name: str) -> Suite:
         """The suite called `name`. Raises UsageError that lists the valid names."""
         if name not in self.suites:
-            raise UsageError(f"unknown suite {name!r}; choose from: {', '.join(self.suites)}")
+            raise UsageError(f"unknown suite {name!r}; {choices(name, self.suites)}")
         return self.suites[name]

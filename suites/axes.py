@@ -1,5 +1,6 @@
 """The axes that suites are made of: their legal values, and what follows from them. Imports no torch."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,32 +22,40 @@ AWKWARD = ("100x10", "2560x100", "2560x5460", "1x2560")
 CACHES = ("hot", "cold", "stream")
 PROBED_BY = ("scheme", "dtype", "device")
 """Params of a layer that decide which code of a contestant runs on other shapes."""
+MOST_THREADS = 64
+"""On a machine with fewer than half as many cores."""
+LARGEST = 100_000_000
+"""Tokens or features: the bytes of a matrix with two such sides can still be counted in 64 bits."""
+
+
+def _sizes(value: Value, count: int, what: str) -> tuple[int, ...]:
+    """The `count` sizes of "2560x2560". Raises ValueError that says `what` it should be."""
+    texts = str(value).split("x")
+    sizes = [int(text) for text in texts if re.fullmatch("[0-9]{1,12}", text)]
+    if len(texts) != count or len(sizes) != count or not all(0 < size <= LARGEST for size in sizes):
+        raise ValueError(f"{value!r} is not a {what}, each from 1 to {LARGEST}")
+    return tuple(sizes)
 
 
 def _shape(value: Value) -> Value:
-    n, _, k = str(value).partition("x")
-    if not (n.isdecimal() and k.isdecimal() and int(n) > 0 and int(k) > 0):
-        raise ValueError(f"{value!r} is not a shape; write NxK, output by input features, as in 2560x2560")
-    return f"{int(n)}x{int(k)}"
+    n, k = _sizes(value, 2, "shape; write NxK, output by input features, as in 2560x2560")
+    return f"{n}x{k}"
 
 
 def _product(value: Value) -> Value:
-    sizes = str(value).split("x")
-    if len(sizes) != 3 or not all(size.isdecimal() and int(size) for size in sizes):
-        raise ValueError(f"{value!r} is not a product; write MxKxN, as in 1x2560x2560")
-    return "x".join(str(int(size)) for size in sizes)
+    return "x".join(map(str, _sizes(value, 3, "product; write MxKxN, as in 1x2560x2560")))
 
 
 def _scheme(value: Value) -> Value:
     return str(Scheme.parse(str(value)))
 
 
-def whole(smallest: int, what: str) -> Callable[[Value], Value]:
-    """Parses whole numbers from `smallest` on; raises ValueError that says `what` they are."""
+def whole(smallest: int, what: str, largest: int = LARGEST) -> Callable[[Value], Value]:
+    """Parses whole numbers from `smallest` to `largest`; raises ValueError that says `what` they are."""
 
     def parse(value: Value) -> Value:
-        if not isinstance(value, int) or value < smallest:
-            raise ValueError(f"{value!r} is not {what}; give a whole number, {smallest} or more")
+        if not isinstance(value, int) or not smallest <= value <= largest:
+            raise ValueError(f"{value!r} is not {what}; give a whole number from {smallest} to {largest}")
         return value
 
     return parse
@@ -56,13 +65,16 @@ def _one_of(*allowed: Value) -> Callable[[Value], Value]:
     def parse(value: Value) -> Value:
         if value not in allowed:
             raise ValueError(f"{value!r} is unknown; choose from: {', '.join(map(str, allowed))}")
-        return value
+        return allowed[allowed.index(value)]  # 8.0 is 8, and one case has one name
 
     return parse
 
 
 def _threads(value: Value) -> Value:
-    return 0 if value == "all" else whole(1, "a number of threads, or `all`")(value or "none")
+    """More threads than cores are slow and allowed: a baseline of two is gated on one core. Thousands end a process."""
+    cores = usable_cores()
+    most = max(MOST_THREADS, 2 * cores)
+    return 0 if value == "all" else whole(1, f"a number of threads on {cores} usable cores, or `all`", most)(value)
 
 
 def thread_counts() -> tuple[Value, ...]:

@@ -1,4 +1,4 @@
-"""Every case of the default axes as a pytest-benchmark test: `pytest suites --benchmark-only`."""
+"""Every case of the default axes as a pytest-benchmark test: `pytest --pyargs suites --benchmark-only`."""
 
 import pytest
 

@@ -1,6 +1,7 @@
 """What is published: a source archive that builds, and a wheel that works from another folder."""
 
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -97,3 +98,11 @@ def test_constraints_pin_every_direct_dependency() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower() for line in lines if "==" in line}
     assert wanted <= pinned
+
+
+def test_the_pytest_command_of_the_readme_finds_the_cases_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    (line,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("pytest "))
+    environment = {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1", "PYTEST_ADDOPTS": ""}
+    words = shlex.split(line, comments=True)[1:]
+    found = python("-m", "pytest", *words, "--collect-only", "-q", cwd=tmp_path, environment=environment)
+    assert "test_latency[quick/device:cpu/dtype:float32/implementation:native/k:2560/m:1/n:2560" in found

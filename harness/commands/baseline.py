@@ -9,6 +9,7 @@ import click
 
 from harness.baseline import Accepted, accept, accepted, default_place
 from harness.commands import options
+from harness.commands.values import Place
 from harness.result_table import describe_run
 from harness.store import load
 from harness.table import Block, Column, Format, Table, pretty_json, render
@@ -19,9 +20,9 @@ def command() -> None:
     """Keep the run that changes are gated against, with the reason why it was accepted."""
 
 
-@command.command("accept")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--as", "place", type=click.Path(path_type=Path), metavar="DIR", help="Default results/baselines/SUITES.")
+@command.command("accept", cls=options.Command)
+@click.argument("run", type=Place())
+@click.option("--as", "place", type=Place(), metavar="DIR", help="Default results/baselines/SUITES.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why the numbers moved.")
 @click.option("--allow-dirty", is_flag=True, help="Accept a run of a checkout with changes that were not committed.")
 def accept_command(run: Path, place: Path | None, reason: str, allow_dirty: bool) -> None:
@@ -37,8 +38,8 @@ def accept_command(run: Path, place: Path | None, reason: str, allow_dirty: bool
     click.echo(f"{target}: accepted {line.run}{against}")
 
 
-@command.command("show")
-@click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
+@command.command("show", cls=options.Command)
+@click.argument("place", metavar="DIR", type=Place())
 @options.table_format
 def show_command(place: Path, form: Format) -> None:
     """Print which run is the baseline in DIR, what it holds, and when and why each was accepted."""

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 import click
 import msgspec
 
+from harness.commands import options
+from harness.commands.values import Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
-from harness.plan import check_names, make_plan
+from harness.plan import check_names, make_plan, require_devices
 from harness.progress import watcher
 from harness.run import Controller
 from harness.spelling import parse_duration
@@ -55,14 +57,24 @@ class Verdict(msgspec.Struct, frozen=True):
         return WORDS[self.outcome] if self.required else f"{WORDS[self.outcome].lower()} ({INFORMATION})"
 
 
-@click.command("check")
+@click.command("check", cls=options.Command)
 @click.argument("implementation")
-@click.option("--scheme", default="all", show_default=True, help="Only this scheme, as in w1.58a8.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
-@click.option("--dtype", default="float32", show_default=True, help="Of the input, but for the property `dtypes`.")
-@click.option("--case-limit", default="60s", metavar="TIME", help="End a property that does not answer for so long.")
+@click.option("--scheme", type=Words(), default="all", show_default=True, help="Only this scheme, as in w1.58a8.")
+@options.device
+@click.option(
+    "--dtype",
+    type=Words(),
+    default="float32",
+    show_default=True,
+    help="Of the input, but for the property `dtypes`.",
+)
+@click.option(
+    "--case-limit", type=Words(), default="60s", metavar="TIME", help="End a property that does not answer for so long."
+)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@click.option("--property", "properties", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--property", "properties", type=Words(), multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
 def command(
     implementation: str, scheme: str, device: str, dtype: str, case_limit: str, form: str, properties: tuple[str, ...]
 ) -> int:
@@ -110,6 +122,7 @@ def _records(request: Request) -> list[Record]:
     staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
+        require_devices(contests, staff.description)
         staff.require(request.implementations)
         with watcher() as progress:
             return list(Controller(contests, request, staff.hire).records(progress))

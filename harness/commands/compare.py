@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from harness.commands import options
+from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
 from harness.gate import judge_runs
 from harness.metric import select_metrics
@@ -13,9 +14,9 @@ from harness.table import Format, pretty_json, render
 from harness.verdict_table import comparison_page, content, tidy
 
 
-@click.command("compare")
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("head", type=click.Path(path_type=Path))
+@click.command("compare", cls=options.Command)
+@click.argument("base", type=Place())
+@click.argument("head", type=Place())
 @options.metrics
 @options.rules_file
 @options.margin

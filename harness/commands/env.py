@@ -17,7 +17,7 @@ from harness.table import Cell, Column, Format, Table, pretty_json
 SEVERITIES = get_args(quietness.Severity)
 
 
-@click.command("env")
+@click.command("env", cls=options.Command)
 @click.option("--check", is_flag=True, help="Say instead what makes this machine noisy, and how to quiet it.")
 @options.table_format
 def command(check: bool, form: Format) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from harness.commands import options
+from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.explanation import Explanation, Gate
 from harness.gate import judge_runs
@@ -20,10 +21,10 @@ from harness.voiding import RULE
 Form = Literal["text", "markdown", "json"]
 
 
-@click.command("explain")
+@click.command("explain", cls=options.Command)
 @click.argument("case")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[BASE_RUN HEAD_RUN]")
-@click.option("--gate", type=click.Path(path_type=Path), metavar="DIR", help="A gate; default the one held last.")
+@click.argument("runs", nargs=-1, type=Place(), metavar="[BASE_RUN HEAD_RUN]")
+@click.option("--gate", type=Place(), metavar="DIR", help="A gate; default the one held last.")
 @options.rules_file
 @options.margin
 @click.option(

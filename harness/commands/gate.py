@@ -9,6 +9,7 @@ import click
 
 from harness.checkout import HERE, Checkouts
 from harness.commands import options
+from harness.commands.values import Place, Words
 from harness.errors import UsageError
 from harness.gate import Policy, judge_runs
 from harness.gate_directory import is_gate, remember
@@ -20,7 +21,7 @@ from harness.metric import METRICS, select_metrics
 from harness.model import Request
 from harness.plan import check_names
 from harness.rules import Rules
-from harness.spelling import parse_axes, parse_duration
+from harness.spelling import parse_axes, parse_duration, parse_names
 from harness.store import load
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.table import Format, pretty_json, render
@@ -28,22 +29,32 @@ from harness.verdict_table import content, gate_page, tidy
 
 SUITE = "gate"
 """What a live gate measures that is told nothing else."""
+LIVE = frozenset(
+    ("head", "build", "implementations", "axes", "keyword", "device", "threads", "budget", "case_limit", "seed")
+)
+"""Options that say how to measure."""
 
 
-@click.command("gate")
+@click.command("gate", cls=options.Command)
 @click.argument("what", nargs=-1, metavar="[BASE_RUN HEAD_RUN | SUITE...]")
-@click.option("--base", metavar="REV", help="Measure this revision of the repository here, and --head, now.")
-@click.option("--head", default=HERE, show_default=True, metavar="REV", help="`.` is the working tree as it is.")
-@click.option("--build", default="", metavar="COMMAND", help="Run in either checkout before anything is measured.")
-@click.option("--impl", "implementations", metavar="A,B", help="Only these implementations, or package.module:object.")
-@click.option("--axis", "axes", multiple=True, metavar="NAME=V,V", help="Replace an axis; may be given several times.")
-@click.option("-k", "keyword", default="", metavar="EXPR", help="Only cases with such names: 'm=1 and not fp16'.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
-@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="End after this long; 0 is no limit.")
-@click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
-@click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Where runs and verdict are written.")
+@click.option(
+    "--base", type=Words(), metavar="REV", help="Measure this revision of the repository here, and --head, now."
+)
+@click.option(
+    "--head", type=Words(), default=HERE, show_default=True, metavar="REV", help="`.` is the working tree as it is."
+)
+@click.option("--build", type=Words(), metavar="COMMAND", help="Run in either checkout before anything is measured.")
+@options.implementations
+@options.axes
+@options.keyword
+@options.device
+@options.threads
+@click.option(
+    "--budget", type=Words(), default="5m", show_default=True, metavar="TIME", help="End after this long; 0: no limit."
+)
+@options.case_limit
+@options.seed
+@click.option("--out", type=Place(), default=None, help="Where runs and verdict are written.")
 @click.option("--resume", is_flag=True, help="Go on with the gate in --out, given the command that began it.")
 @options.metrics
 @options.rules_file
@@ -83,6 +94,7 @@ def command(
         if resume and (base is None or out is None):
             raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
         if base is None:
+            _refuse_live_options()
             outcome = _stored(what, out, chosen, tolerated)
         else:
             outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
@@ -93,6 +105,14 @@ def command(
     if base is not None and form in ("text", "markdown"):
         click.echo(outcome.directory)
     return verdict.exit_code
+
+
+def _refuse_live_options() -> None:
+    """Two stored runs are measured already: how is too late to say. Raises UsageError."""
+    context = click.get_current_context()
+    late = [one.opts[0] for one in options.given(context) if one.name in LIVE]
+    if late:
+        raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
 
 def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
@@ -117,7 +137,7 @@ def _live(
     request = _request(suites, live, metrics)
     check_names(request, registry)
     command_line = options.as_recorded(sys.argv[1:])
-    with Checkouts(base, str(live["head"]), str(live["build"])) as checkouts:
+    with Checkouts(base, str(live["head"]), str(live["build"] or "")) as checkouts:
         session = Session(registry, request, rules, metrics, command_line, resume=bool(live["resume"]))
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
@@ -125,13 +145,12 @@ def _live(
 def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
     from harness.commands.run import available_memory
 
-    named = str(live["implementations"] or "")
     budget = str(live["budget"])
     return Request(
         suites=tuple(dict.fromkeys(suites)) or (SUITE,),
-        implementations=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
+        implementations=parse_names("--impl", live["implementations"]),  # type: ignore[arg-type]  # as below
         axes=parse_axes(live["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
-        keyword=str(live["keyword"]),
+        keyword=str(live["keyword"] or ""),
         device=str(live["device"]),
         threads=int(str(live["threads"] or 0)),
         metrics=tuple(sorted(metrics)),

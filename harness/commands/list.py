@@ -2,12 +2,13 @@
 
 import click
 
+from harness.commands import options
 from harness.process import WorkerProcess
 from harness.suite import DEFAULT_MODULE, Registry, Suite
 from harness.table import Column, Table
 
 
-@click.command("list")
+@click.command("list", cls=options.Command)
 def command() -> None:
     """Suites with their axes, and implementations with one line each."""
     registry = Registry.load(DEFAULT_MODULE)

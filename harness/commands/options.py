@@ -1,37 +1,116 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how they are told from those that were not given."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 
+from harness.commands.values import Place, Whole, Words
 from harness.errors import UsageError
 from harness.rules import Rules, read
 from harness.spelling import parse_share
 from harness.table import FORMATS
 
 PLACES = ("--out", "--rules")
+MOST_THREADS = 10**9
+"""Suites say how many they allow here."""
+MOST_ROUNDS = 10_000
+"""Each takes a fresh process, and so a second at least."""
+LARGEST_SEED = 2**63 - 1
 
+
+class Command(click.Command):
+    """A command that refuses an option given twice, unless several values of it count: click would keep the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does. Raises click.UsageError."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter, times in Counter(order).items():
+            if isinstance(parameter, click.Option) and times > 1 and not (parameter.multiple or parameter.is_flag):
+                raise click.UsageError(f"{parameter.opts[0]} is given {times} times; give it once", ctx)
+        return super().parse_args(ctx, args)
+
+
+def given(ctx: click.Context) -> list[click.Option]:
+    """The options that were given on the command line, and not left to their defaults."""
+    options = [parameter for parameter in ctx.command.params if isinstance(parameter, click.Option)]
+    return [one for one in options if ctx.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE]
+
+
+implementations = click.option(
+    "--impl",
+    "implementations",
+    type=Words(),
+    multiple=True,
+    metavar="A,B",
+    help="Only these implementations, or package.module:object; may be given several times.",
+)
+axes = click.option(
+    "--axis",
+    "axes",
+    type=Words(),
+    multiple=True,
+    metavar="NAME=V,V",
+    help="Replace an axis; may be given several times, and all values of an axis count.",
+)
+keyword = click.option(
+    "-k",
+    "keyword",
+    type=Words(),
+    default=None,
+    metavar="EXPR",
+    help="Only cases with such names, which `bitbench run SUITE --dry-run` lists: 'm=1/ and not fp16'.",
+)
+device = click.option(
+    "--device", type=Words(), default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or mps."
+)
+threads = click.option(
+    "--threads",
+    type=Whole(1, MOST_THREADS),
+    default=None,
+    metavar="N",
+    help="Threads that compute; default all cores.",
+)
+case_limit = click.option(
+    "--case-limit",
+    type=Words(),
+    default="120s",
+    show_default=True,
+    metavar="TIME",
+    help="End a contestant that does not answer for so long.",
+)
+seed = click.option(
+    "--seed",
+    type=Whole(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of weights, inputs and order.",
+)
 table_format = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print."
 )
 metrics = click.option(
     "--metric",
     "metrics",
+    type=Words(),
     multiple=True,
     metavar="NAME",
     help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
 )
 rules_file = click.option(
     "--rules",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=None,
     metavar="FILE",
     help="Margins, tolerances and their reasons; default gate.toml, if it is here.",
 )
 margin = click.option(
     "--margin",
+    type=Words(),
     default=None,
     metavar="P",
     help="Slowdown of a case that is tolerated, as in 5%; default 3%, or what the rules say.",

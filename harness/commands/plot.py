@@ -6,18 +6,19 @@ from typing import Literal
 import click
 
 from harness import whole_file
+from harness.commands import options
+from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
+from harness.spelling import choices
 from harness.store import load
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 
 
-@click.command("plot")
+@click.command("plot", cls=options.Command)
 @click.argument("name")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help=f"The file to write: {', '.join(KINDS)}."
-)
+@click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
+@click.option("-o", "--output", type=NewFile(), required=True, help=f"The file to write: {', '.join(KINDS)}.")
 def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     """Draw the figure NAME of RUN... and print the file's path.
 
@@ -30,7 +31,7 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
 
     if name not in PLOTS:
-        raise UsageError(f"unknown figure {name!r}; choose from: {', '.join(PLOTS)}")
+        raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
     content = svg.render(draw(name, stored), kind)
     try:
         whole_file.replace(output, content)

@@ -3,11 +3,13 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from harness.commands import options
+from harness.commands.values import Folder, NewFile, Place
 from harness.errors import NothingMeasuredError
 from harness.gate_directory import is_gate, sides
 from harness.rules import Rules
@@ -15,10 +17,10 @@ from harness.store import FILE_NAME, StoredRun, load
 from harness.suite import DEFAULT_MODULE, Registry
 
 
-@click.command("report")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The HTML file to write.")
-@click.option("--figures", type=click.Path(path_type=Path), help="Also save each figure here, as SVG and PNG.")
+@click.command("report", cls=options.Command)
+@click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
+@click.option("-o", "--output", type=NewFile(), required=True, help="The HTML file to write.")
+@click.option("--figures", type=Folder(), help="Also save each figure here, as SVG and PNG.")
 @options.rules_file
 @options.margin
 def command(runs: tuple[Path, ...], output: Path, figures: Path | None, rules: Path | None, margin: str | None) -> None:
@@ -58,4 +60,4 @@ def _without_path(path: Path) -> StoredRun:
     """The run, with warnings that do not name its file: the page is to be the same wherever the run lies."""
     stored = load(path)
     file = path / FILE_NAME if path.is_dir() else path
-    return StoredRun(stored.run, stored.records, tuple(text.removeprefix(f"{file}: ") for text in stored.warnings))
+    return replace(stored, warnings=tuple(text.removeprefix(f"{file}: ") for text in stored.warnings))

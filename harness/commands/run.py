@@ -1,5 +1,6 @@
 """`bitbench run`: measure suites and keep the records."""
 
+import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -7,18 +8,20 @@ from pathlib import Path
 
 import click
 
-from harness import ceiling_cache, store
+from harness import store
 from harness.commands import options as shared
+from harness.commands.carrying_out import carry_out, tell
+from harness.commands.going_on import go_on
+from harness.commands.values import Place, Whole, Words
 from harness.convergence import in_words
-from harness.environment import combine, differences, machine, revision
-from harness.errors import IncomparableError, NothingMeasuredError, UsageError
+from harness.environment import combine, machine, revision
+from harness.errors import UsageError
 from harness.measure import ORDER
 from harness.metric import select_metrics
-from harness.model import Environment, Record, Request, Revision, Run
-from harness.plan import Contest, aim_of, check_names, make_plan
-from harness.progress import watcher
+from harness.model import Environment, Request, Revision, Run
+from harness.plan import Contest, aims_of, check_names, make_plan, require_devices
 from harness.run import Controller
-from harness.spelling import parse_axes, parse_duration, parse_share, parse_size
+from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size
 from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.voiding import RULE
@@ -34,47 +37,77 @@ def available_memory() -> float:
     return float(psutil.virtual_memory().available * 3 // 4)
 
 
-@click.command("run")
+@click.command("run", cls=shared.Command)
 @click.argument("suites", nargs=-1, metavar="SUITE...")
-@click.option("--impl", "implementations", metavar="A,B", help="Only these implementations, or package.module:object.")
-@click.option("--axis", "axes", multiple=True, metavar="NAME=V,V", help="Replace an axis; may be given several times.")
-@click.option("-k", "keyword", default="", metavar="EXPR", help="Only cases with such names: 'm=1 and not fp16'.")
+@shared.implementations
+@shared.axes
+@shared.keyword
 @shared.metrics
-@click.option("--device", default="auto", help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), default=None, help="Threads that compute; default all cores.")
-@click.option("--rounds", type=click.IntRange(1), default=None, help="Exactly so many fresh workers, however precise.")
-@click.option("--precision", default=None, metavar="P", help="Go on until ratios are known to P either side, as in 2%.")
-@click.option("--budget", default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m.")
-@click.option("--case-limit", default="120s", metavar="TIME", help="End a contestant that does not answer for so long.")
+@shared.device
+@shared.threads
+@click.option(
+    "--rounds",
+    type=Whole(1, shared.MOST_ROUNDS),
+    default=None,
+    metavar="N",
+    help="Exactly so many fresh workers, however precise; beside --precision at most so many.",
+)
+@click.option(
+    "--precision",
+    type=Words(),
+    default=None,
+    metavar="P",
+    help="Go on until ratios are known to P either side, as in 2%, in 20 rounds at most, or as --rounds says.",
+)
+@click.option(
+    "--budget", type=Words(), default=None, metavar="TIME", help="Begin no new contest after this long, as in 5m."
+)
+@shared.case_limit
 @click.option(
     "--memory-limit",
+    type=Words(),
     default=None,
     metavar="SIZE",
     help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
 )
 @click.option("--full", is_flag=True, help="The large grid of each suite.")
-@click.option("--seed", type=int, default=0, help="Of weights, inputs and order.")
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="The run's directory.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-def command(suites: tuple[str, ...], out: Path | None, resume: bool, **options: object) -> int:
-    """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory."""
+@shared.seed
+@click.option("--out", type=Place(), default=None, metavar="DIR", help="The run's directory.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or extend it: see above.")
+@click.option("--dry-run", is_flag=True, help="Measure nothing: list the cases, the rounds, and the time at most.")
+@click.pass_context
+def command(
+    ctx: click.Context, /, suites: tuple[str, ...], out: Path | None, resume: bool, dry_run: bool, **options: object
+) -> int:
+    """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory.
+
+    Rounds are fresh processes. A contest has as many as its suite says, --rounds N exactly so many, and with
+    --precision as many as it takes, --rounds at most.
+
+    With --resume --out DIR a run goes on from what is there. --precision, --rounds and --budget beside it extend the
+    run, and are written down in it; all else that it was begun with stays.
+    """
     registry = Registry.load(DEFAULT_MODULE)
     if resume:
-        return _resume(registry, suites, out)
+        changes = {str(one.name): one.opts[0] for one in shared.given(ctx) if one.name in options}
+        return go_on(
+            registry, out, suites, lambda begun: _request(begun, options), changes, dry_run=dry_run, now=_now()
+        )
     request = _request(suites, options)
     check_names(request, registry)
+    if dry_run:
+        return _foretell(registry, request)
     return _measure(registry, request, out)
 
 
 def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
     if not suites:
         raise UsageError("name at least one suite, as in `bitbench run quick`; `bitbench list` shows them all")
-    named = str(options["implementations"] or "")
     return Request(
         suites=tuple(dict.fromkeys(suites)),
-        implementations=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
+        implementations=parse_names("--impl", options["implementations"]),  # type: ignore[arg-type]  # as below
         axes=parse_axes(options["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
-        keyword=str(options["keyword"]),
+        keyword=str(options["keyword"] or ""),
         device=str(options["device"]),
         threads=int(str(options["threads"] or 0)),
         full=bool(options["full"]),
@@ -88,6 +121,10 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
     )
 
 
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _metrics(names: Collection[str]) -> tuple[str, ...]:
     """In one order, so that equal requests are equal; empty when none is named."""
     return tuple(sorted(select_metrics(names))) if names else ()
@@ -97,81 +134,39 @@ def _measure(registry: Registry, request: Request, out: Path | None) -> int:
     staff = Staff(registry, request.memory_limit)
     try:
         contests = make_plan(request, registry, staff.description)
+        require_devices(contests, staff.description)
         staff.require(request.implementations)
         for doubt in staff.description.doubts:
             click.echo(f"bitbench: {doubt}", err=True)
         run = _header(request, staff, registry, contests)
         directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
         with writer:
-            return _carry_out(contests, run, staff, writer, directory, [])
+            return carry_out(Controller(contests, request, staff.hire, ceilings=run.ceilings), run, writer, directory)
     finally:
         staff.close()
 
 
-def _resume(registry: Registry, suites: tuple[str, ...], out: Path | None) -> int:
-    if out is None:
-        raise UsageError("--resume needs --out DIR, the directory of the run to go on with")
-    run, records, writer = store.resume(out)
-    if suites and suites != run.request.suites:
-        raise UsageError(f"the run in {out} is of {' '.join(run.request.suites)}; give --resume --out {out} alone")
-    staff = Staff(registry, run.request.memory_limit)
+def _foretell(registry: Registry, request: Request) -> int:
+    staff = Staff(registry, request.memory_limit)
     try:
-        with writer:
-            here = combine(machine(), staff.description.environment)
-            if changed := differences(run.environment, here):
-                raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
-            contests = make_plan(run.request, registry, staff.description)
-            return _carry_out(contests, run, staff, writer, out, records)
+        contests = make_plan(request, registry, staff.description)
+        require_devices(contests, staff.description)
+        staff.require(request.implementations)
+        tell(Controller(contests, request, staff.hire), staff)
     finally:
         staff.close()
-
-
-def _carry_out(
-    contests: list[Contest], run: Run, staff: Staff, writer: store.Writer, directory: Path, made: list[Record]
-) -> int:
-    """Measure what is not yet made, record by record; then print the table and say whether the run is good."""
-    records = list(made)
-    controller = Controller(contests, run.request, staff.hire, ceilings=run.ceilings)
-    controller.continue_from(records)
-    with watcher() as progress:
-        try:
-            for batch in controller.batches(progress):
-                writer.append_all(batch)
-                records += batch
-                for record in batch:
-                    progress.recorded(record)
-        except KeyboardInterrupt:
-            click.echo(
-                f"\ninterrupted: {len(records)} finished records are in {directory};"
-                f" go on with: bitbench run --resume --out {directory}",
-                err=True,
-            )
-            raise
-    for ceilings in controller.ceilings:
-        ceiling_cache.store(run.environment, ceilings)
-    from harness.commands.show import render
-
-    click.echo(render(store.load(directory)))
-    click.echo(directory)
-    return _exit_code(records)
-
-
-def _exit_code(records: list[Record]) -> int:
-    outcomes = {record.outcome for record in records}
-    if "measured" not in outcomes:
-        raise NothingMeasuredError(f"nothing was measured: {records[0].reason if records else 'no case was planned'}")
-    return 1 if outcomes & {"failed", "crashed", "timed_out"} else 0
+    return 0
 
 
 def _header(request: Request, staff: Staff, registry: Registry, contests: Sequence[Contest]) -> Run:
     environment: Environment = combine(machine(), staff.description.environment)
-    started = datetime.now(UTC)
-    aims = {name: aim_of(registry.suite(name), request) for name in request.suites}
+    started = _now()
+    aims = aims_of(request, registry)
     code: Revision = revision()
     commit = f"-{code.commit[:7]}" + ("-dirty" if code.dirty else "") if code.commit else ""
     return Run(
-        id=f"{started:%Y%m%dT%H%M%SZ}-{'-'.join(request.suites)}{commit}",
-        started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
+        id=f"{re.sub('[-:]', '', started)}-{'-'.join(request.suites)}{commit}",
+        started=started,
         request=request,
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),

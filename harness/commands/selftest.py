@@ -6,6 +6,8 @@ from typing import get_args
 import click
 
 from harness.commands import options
+from harness.commands.values import Whole, Words
+from harness.errors import UsageError
 from harness.injection import Kind
 from harness.metric import METRICS
 from harness.model import Record, Request
@@ -21,6 +23,9 @@ from harness.table import Column, Format, Table, pretty_json, render
 
 MODULE = "suites.selftest"
 """The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""
+MOST_GATES = 1000
+"""Each takes minutes."""
+OF_INJECTIONS = frozenset(("times", "kind", "everywhere"))
 WORDS = {0: "every metric is right", 1: "a metric is wrong", 4: "the machine is too noisy to tell: end what else runs"}
 
 
@@ -29,7 +34,7 @@ def command() -> None:
     """Let the harness prove on this machine that what it reports is so."""
 
 
-@command.command("metrics")
+@command.command("metrics", cls=options.Command)
 @options.table_format
 def metrics(form: Format) -> int:
     """Measure contestants of known cost and compare what is reported with what is so, in about ten seconds.
@@ -49,10 +54,17 @@ def metrics(form: Format) -> int:
     return code
 
 
-@command.command("gate")
-@click.option("--aa", "same", type=click.IntRange(0), default=0, metavar="N", help="So many gates of the same code.")
-@click.option("--inject", "shares", multiple=True, metavar="P", help="Gates of a slowdown by P, as in 5%, in one case.")
-@click.option("--times", type=click.IntRange(1), default=5, show_default=True, help="Gates for each --inject.")
+@command.command("gate", cls=options.Command)
+@click.option("--aa", "same", type=Whole(0, MOST_GATES), default=0, metavar="N", help="So many gates of the same code.")
+@click.option(
+    "--inject",
+    "shares",
+    type=Words(),
+    multiple=True,
+    metavar="P",
+    help="Gates of a slowdown by P, as in 5%, in one case.",
+)
+@click.option("--times", type=Whole(1, MOST_GATES), default=5, show_default=True, help="Gates for each --inject.")
 @click.option(
     "--with",
     "kind",
@@ -62,8 +74,8 @@ def metrics(form: Format) -> int:
     help="Spin for a share of each call, or do that share of more work.",
 )
 @click.option("--everywhere", is_flag=True, help="Inject into every case and not into one at random.")
-@click.option("-k", "keyword", default="", metavar="EXPR", help="Only such cases; for injections six by default.")
-@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="Of each gate.")
+@click.option("-k", "keyword", type=Words(), metavar="EXPR", help="Only such cases; for injections six by default.")
+@click.option("--budget", type=Words(), default="5m", show_default=True, metavar="TIME", help="Of each gate.")
 @options.rules_file
 @options.margin
 @options.table_format
@@ -73,7 +85,7 @@ def gate(
     times: int,
     kind: Kind,
     everywhere: bool,
-    keyword: str,
+    keyword: str | None,
     budget: str,
     rules: Path | None,
     margin: str | None,
@@ -86,8 +98,11 @@ def gate(
     """
     from harness.commands.selftest_gate import measure, tell
 
+    aimless = [one.opts[0] for one in options.given(click.get_current_context()) if one.name in OF_INJECTIONS]
+    if aimless and not shares:
+        raise UsageError(f"{', '.join(aimless)}: says how to inject; give --inject 5% too, or leave it out")
     tolerated = options.rules_of(rules, margin)
-    _, trials = measure(same, shares, times, kind, everywhere, keyword, budget, tolerated)
+    _, trials = measure(same, shares, times, kind, everywhere, keyword or "", budget, tolerated)
     return tell(trials, tolerated, form)
 
 

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from harness.commands import options
+from harness.commands.values import Place, Words
 from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
 from harness.metric import METRICS, select_metrics
@@ -16,12 +17,13 @@ from harness.table import Format, pretty_json
 from harness.table import render as render_blocks
 
 
-@click.command("show")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.command("show", cls=options.Command)
+@click.argument("run", type=Place())
 @options.metrics
 @click.option(
     "--baseline",
     "baselines",
+    type=Words(),
     multiple=True,
     default=BASELINES,
     show_default=True,
@@ -37,6 +39,7 @@ def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], fai
         click.echo(render_failures(stored, form))
         return
     _check(baselines, stored)
+    _require_measured(metrics, stored)
     click.echo(render(stored, form, select_metrics(metrics) if metrics else (), baselines))
     if not any(record.outcome == "measured" for record in stored.records):
         raise NothingMeasuredError(
@@ -60,6 +63,15 @@ def render_failures(stored: StoredRun, form: Format) -> str:
     return table.csv() if form == "csv" else table.json()
 
 
+def _require_measured(metrics: Sequence[str], stored: StoredRun) -> None:
+    """Raise UsageError for a metric, or a word for several, of which there is nothing to show."""
+    measured = {m.metric for record in stored.records for m in record.measurements if record.outcome == "measured"}
+    shown = [name for name in METRICS if name in measured and not METRICS[name].distribution]
+    for name in metrics if shown else ():
+        if not select_metrics((name,)) & set(shown):
+            raise UsageError(f"--metric {name!r} was not measured in this run; it has: {', '.join(shown)}")
+
+
 def render(
     stored: StoredRun, form: Format = "text", metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES
 ) -> str:
@@ -70,4 +82,5 @@ def render(
     if form == "csv":
         return tidy(view).csv()
     run = msgspec.to_builtins(stored.run)
-    return pretty_json({"run": run, "warnings": warnings(view), "rows": tidy(view).as_dicts()})
+    later = {"extensions": msgspec.to_builtins(stored.extensions)} if stored.extensions else {}
+    return pretty_json({"run": run, **later, "warnings": warnings(view), "rows": tidy(view).as_dicts()})

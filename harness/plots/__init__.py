@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness import frames
+from harness.arguments import Source
 from harness.plots.accuracy import agreement, error_against_groups, sqnr_against_bits, worst_channels
 from harness.plots.error_shape import error_shape
 from harness.plots.history import history
@@ -21,6 +22,7 @@ from harness.plots.roofline import roofline
 from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup
 from harness.plots.tradeoff import tradeoff
+from harness.spelling import choices
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
@@ -66,11 +68,14 @@ PLOTS: dict[str, Plot] = {
 }
 
 
-def draw(name: str, runs: Sequence[frames.Source]) -> Figure:
-    """The figure `name` of PLOTS, of stored runs or of paths to them.
+def draw(name: str, runs: Source | Sequence[Source] = ()) -> Figure:
+    """The figure `name` of PLOTS, of stored runs or of paths to them; one run may stand by itself.
 
-    Raises KeyError for another name, StoreError for what cannot be read, and NothingMeasuredError where the runs do not
-    have what the figure needs.
+    Raises ValueError for another name and for what is no run, StoreError for what cannot be read, and
+    NothingMeasuredError where the runs do not have what the figure needs.
     """
+    if not isinstance(name, str) or name not in PLOTS:
+        raise ValueError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
     plot = PLOTS[name]
-    return plot.draw(*(FRAMES[frame](*runs) for frame in plot.frames))
+    views = frames.views_of(runs)
+    return plot.draw(*(FRAMES[frame](*views) for frame in plot.frames))

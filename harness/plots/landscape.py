@@ -35,7 +35,8 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     cases = require(wide(summary, "latency"), "latency")
     baseline = baseline_of(cases, baseline)
     column = f"speedup_{baseline}"
-    cases = cases[cases[column] > 0] if column in cases else cases.iloc[:0]
+    cases = require(cases if column in cases else cases.iloc[:0], f"the speed-up over {baseline}")
+    cases = cases[cases[column] > 0]
     cases = cases[cases["n"].notna() & cases["k"].notna()]
     cases = cases.assign(gain=np.log2(cases[column].astype(float)), lo=cases[f"{column}_lo"], hi=cases[f"{column}_hi"])
     implementation = implementation or _fastest(cases)

@@ -5,6 +5,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from harness.arguments import require_frame
 from harness.errors import NothingMeasuredError
 
 INK = "#1b1d21"
@@ -72,15 +74,25 @@ RC: dict[str, Any] = {
     "lines.linewidth": 1.6,
 }
 
+_FRAMES = {"summary": "summary", "samples": "samples", "histograms": "samples", "ceilings": "ceilings"}
+"""Which function of `harness.frames` makes the frame that a parameter is for."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def themed(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run `draw` under this theme, leaving the caller's matplotlib settings as they were."""
+    """Run `draw` under this theme, leaving the caller's matplotlib settings as they were.
+
+    Raises ValueError for what is not the frame that a parameter is named after.
+    """
+    parameters = signature(draw)
 
     @wraps(draw)
     def under_theme(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in parameters.bind(*args, **kwargs).arguments.items():
+            if name in _FRAMES and value is not None:
+                require_frame(value, _FRAMES[name])
         with matplotlib.rc_context(RC):  # type: ignore[arg-type]  # the stubs want literal keys
             return draw(*args, **kwargs)
 

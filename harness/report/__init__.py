@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
 from harness import frames, whole_file
+from harness.arguments import Source
 from harness.errors import NothingMeasuredError, StoreError
 from harness.leading import led
 from harness.plots import FRAMES, PLOTS, Plot
@@ -26,7 +27,6 @@ from harness.report.sections import Figure
 from harness.report.sentences import Usage
 from harness.result_table import View
 from harness.rules import Rules
-from harness.store import StoredRun
 
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""
@@ -36,9 +36,9 @@ _TOO_LARGE = "left out to keep the page small; `bitbench report --figures DIR` s
 
 
 def write(
-    runs: Sequence[StoredRun],
-    output: Path,
-    figures: Path | None = None,
+    runs: Source | Sequence[Source],
+    output: Path | str,
+    figures: Path | str | None = None,
     rules: Rules | None = None,
     usage: Usage = lambda *_: "",
 ) -> None:
@@ -47,10 +47,13 @@ def write(
     Runs that are the two sides of a gate are judged by `rules`. `usage` is the line of code that uses an implementation
     at a case's params, empty where there is none.
 
-    Raises StoreError when a file cannot be written, and UsageError when a run is given twice.
+    Raises ValueError for what is no run, StoreError when a file cannot be written, and UsageError when a run is given
+    twice.
     """
+    output, figures = Path(output), Path(figures) if figures else None
     views = led(frames.views_of(runs))
-    gates, changes = gates_of(runs, rules or Rules()), changes_of(runs, rules)
+    stored = [view.stored for view in views]
+    gates, changes = gates_of(stored, rules or Rules()), changes_of(stored, rules)
     summary = frames.summary(*views)
     tasks = [*_of_runs(views, summary), *_of_changes(gates, changes)]
     with drawn(tasks, files=figures is not None) as drawings:

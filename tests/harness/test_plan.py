@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from harness import keyword
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Aim, Budget, Case, Request, Value
-from harness.plan import Contest, make_plan
+from harness.plan import Contest, make_plan, require_devices
 from harness.protocol import Description
 from harness.stats import LOOKS
 from harness.suite import Axis, Registry, Suite
@@ -90,6 +90,13 @@ def test_options_change_values_implementations_rounds_and_metrics() -> None:
     ]
 
 
+def test_a_device_that_cannot_be_used_is_no_plan_and_beside_one_that_can_a_skipped_row() -> None:
+    with pytest.raises(UsageError, match="no GPU"):
+        require_devices(plan(device="cuda"), SEEN)
+    require_devices(plan(axes={"device": ("cuda", "cpu")}), SEEN)
+    require_devices(plan(), SEEN)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -99,6 +106,7 @@ def test_options_change_values_implementations_rounds_and_metrics() -> None:
         ({"axes": {"m": (3,)}}, "suite toy, axis m: 3 is not even"),
         ({"device": "tpu"}, "unknown device 'tpu'; choose from: auto, cuda, cpu"),
         ({"keyword": "a and"}, "-k 'a and' is not well formed"),
+        ({"device": "cpu", "axes": {"device": ("cuda",)}}, "--device cpu and --axis device=...: give one of them"),
     ],
 )
 def test_what_does_not_exist_is_answered_with_what_does(options: dict[str, object], message: str) -> None:

@@ -447,3 +447,41 @@ def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
     assert {r.outcome for r in records} == {"failed"}
     assert all(r.reason.startswith("faster than the machine allows") for r in records)
     assert not any(r.values("latency") for r in records)
+
+
+def test_an_extended_contest_goes_on_in_new_rounds_in_which_every_rival_has_its_baseline() -> None:
+    latency = noisy({"a": 0.0, "b": 0.01, "c": 0.2})
+    declared, extended = Aim("a", 0.03, 6), Aim("a", 0.0005, 9, extended=True)
+    first = Scene(aim=declared, latency=latency).records()
+    assert (rounds_of(first, "b"), rounds_of(first, "c")) == (list(range(4)), list(range(6)))
+    scene = Scene(aim=extended, latency=lambda case, number: latency(case, number + 6))
+    scene.controller = Controller(
+        scene.contests, Request(suites=("s",)), scene.hire, scene.clock, begun={scene.contests[0].cases[0].contest: 6}
+    )
+    scene.controller.continue_from(first)
+    planned = scene.controller.left(scene.contests[0])
+    added = scene.records()
+    assert {name: rounds_of(added, name) for name in "abc"} == {key: [6, 7, 8] for key in "abc"}
+    assert planned == {key: list(scene.contests[0].cases) for key in (6, 7, 8)}
+
+
+def test_what_is_left_of_a_new_run_is_all_of_it_and_of_a_finished_one_nothing() -> None:
+    aim = Aim("a", 0.02, 20)
+    scene = Scene(aim=aim, latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}))
+    (contest,) = scene.contests
+    assert scene.controller.left(contest) == {key: list(contest.cases) for key in range(20)}, "no look has ended it yet"
+    scene.records()
+    assert scene.controller.left(contest) == {}
+
+
+def test_cases_that_there_was_no_time_for_are_measured_when_the_run_goes_on() -> None:
+    short = Scene(budget=0.1, contests=2).records()
+    scene = Scene(contests=2)
+    scene.controller.continue_from(short)
+    made = scene.records()
+    assert {(r.case, r.round) for r in made if r.outcome == "measured"} >= {
+        (case, number) for case in scene.contests[1].cases for number in range(3)
+    }
+    short_again = Scene(budget=0.1, contests=2)
+    short_again.controller.continue_from(short)
+    assert not [record for record in short_again.records() if record.outcome != "measured"], "it was said before"

@@ -167,7 +167,12 @@ def test_nothing_measured_is_shown_with_its_reasons_and_exit_code_5(
 
 
 def test_bad_input_is_one_line(quick: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([str(tmp_path / "x")], [quick, "--metric", "speed"], [quick, "--baseline", "cublas"]):
+    for arguments in (
+        [str(tmp_path / "x")],
+        [quick, "--metric", "speed"],
+        [quick, "--metric", "examples"],
+        [quick, "--baseline", "x"],
+    ):
         assert cli.main(["show", *arguments]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 

@@ -143,6 +143,12 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
         store.create(tmp_path / "other" / "thesis.tex" / "run", make_run())
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nothing can be made")
+def test_where_nothing_can_be_made_the_cure_is_no_spelling() -> None:
+    with pytest.raises(StoreError, match="nothing can be made there: choose another directory"):
+        store.create(Path("/proc/bitbench/run"), make_run())
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EIO])
 def test_a_refusal_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(*_: object) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.errors import UsageError
-from suites import latency
+from harness.model import normalise_value
+from suites import axes, latency
 
 HERE = {"shape": ("64x32",), "m": (1,), "device": ("cpu",), "threads": (1,)}
 
@@ -13,6 +14,34 @@ def test_graphs_are_named_only_where_they_are_asked_for() -> None:
     (captured,) = latency.SUITE.points({**HERE, "graph": (1,)})
     assert "graph" not in plain
     assert captured == {**plain, "graph": 1}
+
+
+@pytest.mark.parametrize("axis", [axis.name for axis in latency.SUITE.axes])
+@pytest.mark.parametrize(
+    "text", ["", "9" * 20, "-1", "nan", "inf", "1.5", "٣", "1_0", "64 x 64", "\N{SUPERSCRIPT TWO}"]
+)
+def test_every_axis_has_its_limits_and_says_them(axis: str, text: str) -> None:
+    with pytest.raises(UsageError, match=r"whole number from|shape; write|not a scheme|choose from|divisor"):
+        latency.SUITE.points({**HERE, axis: (normalise_value(text),)})
+
+
+@pytest.mark.parametrize("scheme", ["w١a8", "w1.58a8g" + "9" * 20, "w1a8g-1", "W1A8"])
+def test_schemes_are_written_in_ascii(scheme: str) -> None:
+    with pytest.raises(UsageError, match=r"not a scheme|divisor"):
+        latency.SUITE.points({**HERE, "scheme": (scheme,)})
+
+
+def test_sizes_end_where_bytes_can_no_longer_be_counted() -> None:
+    (largest,) = latency.SUITE.points({**HERE, "shape": (f"{axes.LARGEST}x{axes.LARGEST}",), "m": (axes.LARGEST,)})
+    assert max(map(int, (axes.facts(largest)["ideal_bytes"], axes.facts(largest)["activation_bytes"]))) < 2**63
+    for shape in (f"{axes.LARGEST + 1}x1", f"1x{axes.LARGEST + 1}", "0x1", "1x", "x", "1x1x1"):
+        with pytest.raises(UsageError, match="is not a shape"):
+            latency.SUITE.points({**HERE, "shape": (shape,)})
+
+
+def test_equal_numbers_name_one_case() -> None:
+    (graph,) = latency.SUITE.points({**HERE, "graph": (1.0,)})
+    assert str(graph["graph"]) == "1"
 
 
 def test_a_graph_is_there_or_not() -> None:

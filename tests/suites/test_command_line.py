@@ -12,7 +12,7 @@ import pytest
 
 from harness import store
 from harness.environment import usable_cores
-from harness.model import Record
+from harness.model import Case, Record
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
 OWN = "tests.suites.contestants:"
@@ -206,6 +206,46 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path: Path) -> 
     assert {(r.case.implementation, r.round) for r in records} == {
         (name, number) for name in ("linear-fp32", "eager") for number in range(3)
     }
+
+
+def test_a_dry_run_names_every_case_and_measures_nothing_without_torch_in_the_controller(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from harness.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ("run", "quick", *TINY, "--impl", "linear-fp32", "--impl", "int8", "--dry-run", "--out", tmp_path / "run")
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    *cases, summary, seconds = done.stdout.splitlines()
+    assert [Case.parse(line).implementation for line in cases] == ["linear-fp32", "int8"]
+    assert summary == "quick: 2 cases in 1 contest, at most 4 rounds each, fewer where 5 % is reached before"
+    assert seconds.startswith("time: 5 s of timing and 10 s of building and checking at most")
+    assert not (tmp_path / "run").exists()
+    assert [line for line in cases if "implementation=int8" in line] == [
+        line for line in bitbench(*words[:-3], "-k", "int8", "--dry-run").stdout.splitlines() if "/" in line
+    ]
+
+
+def test_what_leaves_no_case_names_the_command_that_lists_them() -> None:
+    done = bitbench("run", "quick", *TINY, "--impl", "int8", "-k", "nosuch")
+    assert done.returncode == 5
+    assert "no case is left by -k 'nosuch'; `bitbench run quick --dry-run` lists the cases" in done.stderr
+
+
+def test_a_finished_run_is_extended_from_what_is_there(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("quick", *TINY, "--impl", "linear-fp32,int8", "--metric", "latency")
+    assert bitbench("run", *words, "--rounds", "1", "--out", out).returncode == 0
+    before = (out / store.FILE_NAME).read_bytes()
+    planned = bitbench("run", "--resume", "--out", out, "--precision", "2%", "--rounds", "3", "--dry-run")
+    assert "2 cases in 1 contest, at most 2 rounds each, fewer where 2 % is reached" in planned.stdout
+    assert (out / store.FILE_NAME).read_bytes() == before
+    extended = bitbench("run", "--resume", *words, "--out", out, "--precision", "2%", "--rounds", "3")
+    assert extended.returncode == 0, extended.stderr
+    assert "(at most 3, fewer where known to 2 %)" in extended.stdout
+    stored = store.load(out)
+    assert (out / store.FILE_NAME).read_bytes().startswith(before)
+    assert sorted(record.round for record in stored.records) == [0, 0, 1, 1, 2, 2]
+    (extension,) = stored.extensions
+    assert extension.aims["quick"].precision == 0.02
+    assert "extended" in bitbench("show", out).stdout
 
 
 def test_every_suite_runs(tmp_path: Path) -> None:
