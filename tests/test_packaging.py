@@ -20,7 +20,7 @@ def python(*arguments: str, cwd: Path, environment: Mapping[str, str] | None = N
     done = subprocess.run(
         (sys.executable, *arguments),
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | dict(environment or {}),
         capture_output=True,
         text=True,
         check=False,
