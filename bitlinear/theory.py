@@ -61,7 +61,7 @@ DISTRIBUTIONS = {"gaussian": _GAUSSIAN, "uniform": _UNIFORM, "laplace": _LAPLACE
 """By name: the distribution of input and weights. "outliers" multiplies input channel 0 by OUTLIER."""
 
 
-def predict_sqnr(scheme: Scheme, distribution: str, in_features: int) -> float:
+def predict_sqnr(scheme: Scheme | str, distribution: str, in_features: int) -> float:
     """The output SQNR in dB to expect of `scheme` when input and weights are drawn from `distribution`.
 
     For a large number of tokens and output features: `prediction_tolerance` says how far a sample may be off. Below 8
@@ -73,6 +73,7 @@ def predict_sqnr(scheme: Scheme, distribution: str, in_features: int) -> float:
     """
     if distribution not in DISTRIBUTIONS:
         raise ValueError(f"unknown distribution {distribution!r}; choose from: {', '.join(DISTRIBUTIONS)}")
+    scheme = Scheme.of(scheme)
     size = scheme.group_size(in_features)
     if scheme.norm and size == 1:
         return math.nan

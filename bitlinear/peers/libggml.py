@@ -116,7 +116,7 @@ class Weights:
             if self._multiplies():
                 break
         self.memory = torch.frombuffer((c_uint8 * size).from_address(base), dtype=torch.uint8)
-        plain = torch.empty(library.ggml_nbytes(self.tensor), dtype=torch.uint8)
+        plain = torch.empty(library.ggml_nbytes(self.tensor), dtype=torch.uint8, device="cpu")
         library.ggml_quantize_chunk(kind, weight.data_ptr(), plain.data_ptr(), 0, rows, columns, None)
         library.ggml_backend_tensor_set(self.tensor, plain.data_ptr(), 0, plain.numel())
 
@@ -137,7 +137,8 @@ class Product:
         self.weights = weights
         self._library = library = weights.library
         rows, columns = weights.shape
-        self.x, self.y = torch.zeros(tokens, columns), torch.empty(tokens, rows)
+        self.x = torch.zeros(tokens, columns, dtype=torch.float32, device="cpu")
+        self.y = torch.empty(tokens, rows, dtype=torch.float32, device="cpu")
         context = _context(library)
         weakref.finalize(self, library.ggml_free, context)
         x = library.ggml_new_tensor_2d(context, F32, columns, tokens)

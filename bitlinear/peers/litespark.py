@@ -56,7 +56,7 @@ def _call(packed: Tensor, scale: float, padding: int, bias: Tensor | None) -> Ca
 
     def call(x: Tensor) -> Tensor:
         a = F.pad(x.detach(), (0, padding)).contiguous().numpy()
-        y = torch.empty(len(a), len(weight))
+        y = torch.empty(len(a), len(weight), dtype=torch.float32, device="cpu")
         set_threads(torch.get_num_threads())
         _product(a, weight, scale, y.numpy())
         return y if bias is None else y.add_(bias)

@@ -64,7 +64,7 @@ class TransformersAutoBitLinear(Transformers, DequantisedPeer):
         codes, scale = _codes(layer)
         op = _auto(layer, scale, online=False)
         op.weight = nn.Parameter(codes, requires_grad=False)
-        op.weight_scale = nn.Buffer(torch.tensor([scale], dtype=torch.float32))
+        op.weight_scale = nn.Buffer(torch.tensor([scale], dtype=torch.float32, device="cpu"))
         return PeerOp(op, plain_tensors(op))
 
 

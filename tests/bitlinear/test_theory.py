@@ -38,7 +38,7 @@ def test_eight_bit_weights_by_size(in_features, expected):
     ],
 )
 def test_the_table_of_the_contract(scheme, distribution, expected):
-    assert predict_sqnr(Scheme.parse(scheme), distribution, K) == pytest.approx(expected, abs=0.22)
+    assert predict_sqnr(scheme, distribution, K) == pytest.approx(expected, abs=0.22)
 
 
 def test_a_bit_is_worth_six_decibels():
