@@ -92,7 +92,7 @@ class NativeLinear(FrozenLinear):
         """`(..., K)` to `(..., N)`. Raises what `FrozenLinear` raises, and ValueError for buffers that do not fit."""
         if self._has_kernel and is_unobserved(x) and x.dtype in TYPES and x.shape[-1:] == (self.in_features,):
             buffers: Any = self._buffers  # an attribute of a module takes a third of a microsecond
-            if buffers.keys() >= _BUFFERS and not self._parameters:
+            if buffers.keys() >= _BUFFERS:
                 return _forward(self._layer, x, buffers["codes"], buffers["scale"], buffers["bias"])
         return super().forward(x)
 
