@@ -93,7 +93,8 @@ class PackedLinear(QuantisedLinear):
         """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`, by blocks of rows."""
         a = a.to(self._sum_dtype(a))
         rows = _block_rows(self.in_features, a.element_size())
-        y = a_scale.new_zeros(a.shape[0], self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
+        zero = a_scale.new_zeros(()) + self.scale.new_zeros(())  # under vmap many, where one of the two is
+        y = zero.new_zeros(a.shape[0], self.out_features)
         scales = self.scale.expand(self.out_features, -1)
         read, a, surplus = self._reading(a)
         blocks = (torch.split(y, rows, dim=1), torch.split(self.codes, rows), torch.split(scales, rows))

@@ -165,8 +165,28 @@ def test_gradients_pass_a_compiled_graph(one):
     graph = op if one.name == "compiled" else torch.compile(op, fullgraph=True, backend="aot_eager")
     right, leaf = X.clone().requires_grad_(), X.clone().requires_grad_()
     layer(right).sum().backward()
-    graph(leaf).sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = graph(leaf)
+    y.sum().backward()
+    assert y.dtype == torch.float32
     assert close(one, leaf.grad, right.grad)
+
+
+def test_compiled_says_what_is_wrong_with_an_input_as_the_layer_does():
+    op = compiled.Compiled().build(layer_of())
+    for wrong, kind, words in ((X.long(), TypeError, "torch.int64"), (X[:, :5], ValueError, "in_features=16")):
+        with pytest.raises(kind, match=words):
+            op(wrong)
+    torch.testing.assert_close(op(X), layer_of()(X))
+
+
+@every
+def test_an_ensemble_is_computed_at_once(one):
+    ops = [one.build(layer_of(seed)) for seed in range(3)]
+    shell = copy.deepcopy(ops[0]).to("meta")
+    y = vmap(lambda *tensors: functional_call(shell, tensors, (X,)))(*torch.func.stack_module_state(ops))
+    for op, its_own in zip(ops, y, strict=True):
+        assert close(one, its_own, op(X))
 
 
 def test_compiled_never_raises_for_want_of_room(monkeypatch, caplog):
