@@ -39,7 +39,8 @@ class BitLinear(SavesScheme):
     `weight_scale`, a buffer `(1 or N, G)` or None, is the scale of a weight that was quantised before: while it is set,
     the codes are taken by it, and not by a scale of the contract's own (`use_weight_scale`).
 
-    Raises ValueError for sizes below 1, for `in_features` that `groups` does not divide, and for what `Scheme` refuses.
+    Raises ValueError for sizes below 1, for `in_features` that `groups` does not divide, and for what `Scheme` refuses,
+    TypeError for another `dtype`.
     """
 
     bias: nn.Parameter | None
@@ -60,6 +61,8 @@ class BitLinear(SavesScheme):
     ) -> None:
         super().__init__()
         require_sizes(in_features, out_features)
+        if (dtype or torch.get_default_dtype()) not in INPUT_DTYPES:
+            raise TypeError(f"dtype={dtype}; give torch.float32, bfloat16, float16 or float64")
         self.scheme = Scheme(weight_bits, activation_bits, groups, norm)
         self.scheme.group_size(in_features)
         self.in_features = in_features

@@ -20,8 +20,8 @@ Enough for the largest code of 4 bits in bfloat16, and of 7 bits in float16.
 def quantised_scale(weight: Tensor, scheme: Scheme) -> Tensor | None:
     """The scale `(1 or N, G)` by which `weight` `(N, K)` is made of whole numbers of the scheme's bits, or None.
 
-    None also where quantising by the contract gives the weight back anyway, at one bit where a group is zero throughout,
-    and for a weight on the meta device. A scale belongs to all rows at one bit and ternary, to one from two bits on.
+    None also where quantising by the contract gives the weight back anyway, at one bit where a group is all zeros, and
+    for a weight on the meta device. A scale belongs to all rows at one bit and ternary, to one row from two bits on.
     """
     if scheme.weight_bits == FULL_PRECISION or weight.is_meta or not _has_few_values(weight, scheme):
         return None
