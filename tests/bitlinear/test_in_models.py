@@ -319,7 +319,8 @@ def test_the_dequantised_weight_is_codes_times_scale(one):
 def test_the_scheme_travels_in_the_state(one, tmp_path):
     saved, other = one.build(layer_of()), one.build(layer_of(weight_bits=2))
     before = other(X)
-    with pytest.raises(RuntimeError, match=r"the state is of a layer of scheme w1\.58a8g2, and this layer has w2a8g2"):
+    words = r"the state is of a layer of scheme w1\.58a8g2( in Base3.*)?, and this layer has w2a8g2"
+    with pytest.raises(RuntimeError, match=words):
         other.load_state_dict(saved.state_dict())
     assert torch.equal(other(X), before)
     old = {name: tensor for name, tensor in saved.state_dict().items() if not name.endswith("_extra_state")}
