@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
+from bitlinear.frozen import FrozenLinear
 from bitlinear.implementation import Implementation
 from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.layer import BitLinear
@@ -75,7 +76,9 @@ def convert(
     names = found.bitlinear + (found.linear if scheme else [])
     if not names:
         cure = "" if scheme else f"; give a scheme for nn.Linear: convert(model, {chosen.name!r}, 'w8a8-nonorm')"
-        raise ValueError(f"the model has no {'layer' if scheme else 'BitLinear'} to convert{cure}. It has:\n{found}")
+        before = sum(isinstance(module, FrozenLinear) for module in model.modules())
+        has = f"{found}\n{before} converted already".lstrip()
+        raise ValueError(f"the model has no {'layer' if scheme else 'BitLinear'} to convert{cure}. It has:\n{has}")
     if scheme:
         _require_divisible(model, found.linear, scheme)
     _require_possible(chosen, model, names, scheme)
@@ -84,7 +87,7 @@ def convert(
         layer = module if isinstance(module, BitLinear) else BitLinear.around(_linear(module), scheme or Scheme())
         return chosen.build(layer).train(module.training)
 
-    weights = {name: id(model.get_parameter(_join(name, "weight"))) for name in names}
+    weights = {name: id(model.get_submodule(name).weight) for name in names}
     converted = _replace(model, names, build)
     _log(chosen.name, names, found)
     remaining = {id(parameter) for parameter in converted.parameters()}
@@ -167,7 +170,3 @@ def _log(what: str, names: list[str], found: Survey) -> None:
 def _linear(module: nn.Module) -> nn.Linear:
     assert isinstance(module, nn.Linear)
     return module
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name

@@ -49,7 +49,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        with full_precision(gradient.device.type):
+        with full_precision(gradient.device.type, always=torch.compiler.is_compiling()):
             w = ctx.weight()
             return (gradient.to(w.dtype) @ w).to(ctx.dtypes[0]), None, None
 

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from bitlinear.autocast import full_precision
 from bitlinear.nested import over_nested
-from bitlinear.quantize import activation_codes, normalise, require_fit, require_sizes, scale_shape, weight_codes, widen
+from bitlinear.quantize import (
+    INPUT_DTYPES,
+    activation_codes,
+    normalise,
+    require_fit,
+    require_sizes,
+    scale_shape,
+    weight_codes,
+    widen,
+)
 from bitlinear.recognise import quantised_scale
 from bitlinear.saved_scheme import SavesScheme
 from bitlinear.scheme import FULL_PRECISION, Scheme
@@ -30,7 +39,8 @@ class BitLinear(SavesScheme):
     `weight_scale`, a buffer `(1 or N, G)` or None, is the scale of a weight that was quantised before: while it is set,
     the codes are taken by it, and not by a scale of the contract's own (`use_weight_scale`).
 
-    Raises ValueError for sizes below 1, for `in_features` that `groups` does not divide, and for what `Scheme` refuses.
+    Raises ValueError for sizes below 1, for `in_features` that `groups` does not divide, and for what `Scheme` refuses,
+    TypeError for another `dtype`.
     """
 
     bias: nn.Parameter | None
@@ -51,6 +61,8 @@ class BitLinear(SavesScheme):
     ) -> None:
         super().__init__()
         require_sizes(in_features, out_features)
+        if (dtype or torch.get_default_dtype()) not in INPUT_DTYPES:
+            raise TypeError(f"dtype={dtype}; give torch.float32, bfloat16, float16 or float64")
         self.scheme = Scheme(weight_bits, activation_bits, groups, norm)
         self.scheme.group_size(in_features)
         self.in_features = in_features
@@ -73,7 +85,8 @@ class BitLinear(SavesScheme):
         its `weight_scale`, of a shape that broadcasts to `(1 or N, G)`.
 
         Raises ValueError when `scheme.groups` does not divide `linear.in_features` or for a scale that is not positive,
-        TypeError when the weight of `linear` is not a parameter of its own (pruned or reparametrised).
+        TypeError when the weight or bias of `linear` is not a parameter of its own (pruned or reparametrised), or of
+        another dtype than a layer takes.
         """
         layer = cls.around(linear, scheme, weight_scale=weight_scale)
         if weight_scale is None and layer.weight_scale is not None:
@@ -85,10 +98,9 @@ class BitLinear(SavesScheme):
     @classmethod
     def around(cls, linear: nn.Linear, scheme: Scheme | str, *, weight_scale: Tensor | float | None = None) -> Self:
         """`from_linear` without a word in the log, for callers that report themselves."""
-        if not isinstance(linear.weight, nn.Parameter) or getattr(linear, "parametrizations", None):
-            raise TypeError(
-                "the weight of this linear layer is computed by a hook; remove pruning or weight norm first"
-            )
+        if reason := why_not_taken_over(linear):
+            raise TypeError(f"a BitLinear cannot take over this linear layer: {reason}")
+        assert isinstance(linear.weight, nn.Parameter)
         scheme = Scheme.of(scheme)
         layer = cls(
             linear.in_features,
@@ -189,6 +201,21 @@ class BitLinear(SavesScheme):
             self.weight_scale = None
         elif self.weight_scale is None:
             self.weight_scale = torch.ones_like(saved, device=self.weight.device)
+
+
+def why_not_taken_over(linear: nn.Linear) -> str:
+    """Why the parameters of `linear` cannot be those of a BitLinear, and what to do; nothing if they can."""
+    for name in ("weight", "bias"):
+        parameter = getattr(linear, name)
+        if parameter is None and name == "bias":
+            continue
+        if not isinstance(parameter, nn.Parameter):
+            return f"the {name} is computed by a hook: remove pruning or weight norm first"
+        if parameter.dtype not in INPUT_DTYPES:
+            return f"the {name} is {parameter.dtype}: convert it to float32, bfloat16, float16 or float64 first"
+    if getattr(linear, "parametrizations", None):
+        return "the weight is computed by a parametrisation: remove it first"
+    return "there are no features" if 0 in linear.weight.shape else ""
 
 
 def _keep_off_the_fused_path(layer: nn.Module, args: tuple[object, ...]) -> None:

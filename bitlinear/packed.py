@@ -35,7 +35,7 @@ class PackedLinear(QuantisedLinear):
     activations that are not quantised, float32 rounding stays within the contract's 1e-6.
 
     `packing` is how codes lie in bytes, by default as many whole bits as the scheme has; `bitlinear.pack.BASE3` takes
-    1.6 bits for ternary codes. It is not part of the state: load into a layer of the packing that was saved.
+    1.6 bits for ternary codes. A state is loaded into a layer of the packing that was saved.
 
     Raises what `FrozenLinear` raises, and ValueError for a packing that does not have the scheme's codes.
     """
@@ -93,7 +93,8 @@ class PackedLinear(QuantisedLinear):
         """The rescaled sums `(M, N)` of activation codes `(M, G, Kg)` with scale `(M, G, 1)`, by blocks of rows."""
         a = a.to(self._sum_dtype(a))
         rows = _block_rows(self.in_features, a.element_size())
-        y = a_scale.new_zeros(a.shape[0], self.out_features, dtype=torch.promote_types(a_scale.dtype, self.scale.dtype))
+        zero = a_scale.new_zeros(()) + self.scale.new_zeros(())  # under vmap many, where one of the two is
+        y = zero.new_zeros(a.shape[0], self.out_features)
         scales = self.scale.expand(self.out_features, -1)
         read, a, surplus = self._reading(a)
         blocks = (torch.split(y, rows, dim=1), torch.split(self.codes, rows), torch.split(scales, rows))
@@ -103,6 +104,11 @@ class PackedLinear(QuantisedLinear):
                 out += (product_by_tiles(a[:, g], w[:, g]) - surplus[:, g]) * (scale[:, g] / a_scale[:, g])
             del w  # before the next block is unpacked
         return y
+
+    def saved_as(self) -> str:
+        """The scheme, and the packing where it is not the usual one."""
+        usual = self.packing == usual_packing(self.scheme)
+        return super().saved_as() + ("" if usual else f" in {self.packing!r}")
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows between the parentheses; the whole is a call that makes such a layer."""

@@ -23,7 +23,11 @@ class SavesScheme(nn.Module):
 
     def get_extra_state(self) -> Tensor:
         """The scheme's text in ASCII, uint8, on the CPU."""
-        return torch.tensor(list(str(self.scheme).encode("ascii")), dtype=torch.uint8, device="cpu")
+        return torch.tensor(list(self.saved_as().encode("ascii")), dtype=torch.uint8, device="cpu")
+
+    def saved_as(self) -> str:
+        """The text that tells the layer's codes from those of others: its scheme, and what else they depend on."""
+        return str(self.scheme)
 
     def set_extra_state(self, state: Tensor) -> None:
         """There is nothing left to do: a layer has its scheme from the start, and `state` was compared with it."""
@@ -32,10 +36,10 @@ class SavesScheme(nn.Module):
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ) -> None:
         saved = _text(state_dict.get(prefix + _KEY))
-        if saved and saved != str(self.scheme):
+        if saved and saved != self.saved_as():
             error_msgs.append(
                 f"{prefix.rstrip('.') or type(self).__name__}: the state is of a layer of scheme {saved}, "
-                f"and this layer has {self.scheme}; make the layer with scheme {saved}"
+                f"and this layer has {self.saved_as()}; make the layer with scheme {saved}"
             )
             return
         self._before_loading(state_dict, prefix)
@@ -53,4 +57,4 @@ def _text(state: Any) -> str:
     """The scheme that a state tells of, or nothing: it has none, or lies on the meta device."""
     if not isinstance(state, Tensor) or state.is_meta:
         return ""
-    return bytes(state.tolist()).decode("ascii")
+    return bytes(state.to(torch.uint8).tolist()).decode("ascii", "replace")

@@ -36,6 +36,8 @@ class Scheme:
         _require_whole("groups", self.groups)
         if self.groups < 1:
             raise ValueError(f"groups={self.groups}; give 1 or more")
+        if not isinstance(self.norm, bool):
+            raise ValueError(f"norm={self.norm!r}; give True or False")
         if self.weight_bits != 1.58:
             object.__setattr__(self, "weight_bits", int(self.weight_bits))  # 4.0 and 4 are one scheme, written "w4"
 

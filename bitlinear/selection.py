@@ -8,7 +8,7 @@ from typing import TypeAlias
 from torch import nn
 
 from bitlinear.frozen import FrozenLinear
-from bitlinear.layer import BitLinear
+from bitlinear.layer import BitLinear, why_not_taken_over
 from bitlinear.readers import read_children
 
 Skip: TypeAlias = str | Iterable[str] | Callable[[str, nn.Module], bool]
@@ -42,8 +42,11 @@ class Survey:
 def survey(model: nn.Module, skip: Skip = (), *, only_called: bool = True) -> Survey:
     """What `replace_linear` and `convert` find in `model`; changes nothing.
 
-    `skip` and `only_called` are theirs. Raises ValueError when a name in `skip` matches no linear layer.
+    `skip` and `only_called` are theirs. Raises ValueError when a name in `skip` matches no linear layer, TypeError
+    for a `model` that is no module and a `skip` that is neither names nor a function.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model={model!r} is a {type(model).__name__}; give a torch.nn.Module")
     named = list(model.named_modules(remove_duplicate=False))
     layers = [(name, module) for name, module in named if is_layer(module)]
     is_skipped = _predicate(skip, [name for name, _ in layers])
@@ -80,6 +83,8 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 def _predicate(skip: Skip, layers: list[str]) -> Callable[[str, nn.Module], bool]:
     if callable(skip):
         return skip
+    if not isinstance(skip, Iterable):
+        raise TypeError(f"skip={skip!r} is a {type(skip).__name__}; give names, or a function of (name, layer)")
     wanted = dict.fromkeys((skip,) if isinstance(skip, str) else skip)  # read once: it may be a generator
     parts = {name: wanted.keys() & _whole_parts(name) for name in layers} if wanted else {}
     for unmatched in wanted.keys() - set().union(*parts.values()):
@@ -109,8 +114,9 @@ def _read_by_parents(named: list[tuple[str, nn.Module]]) -> dict[str, str]:
 def _why_left(module: nn.Module, reader: str | None) -> str:
     if isinstance(module, BitLinear):
         return ""
-    if not isinstance(module.weight, nn.Parameter):
-        return "their weight is computed by a hook: remove pruning or weight norm first"
+    assert isinstance(module, nn.Linear)
+    if reason := why_not_taken_over(module):
+        return reason
     return f"{reader} reads their weight instead of calling them (only_called=False converts them)" if reader else ""
 
 
@@ -118,7 +124,9 @@ def _why_no_layer(module: nn.Module) -> str:
     kind = type(module).__name__
     if isinstance(module, nn.Linear):
         if hasattr(module, "parametrizations"):
-            return "their weight is computed by a parametrisation: remove it first"
+            return "the weight is computed by a parametrisation: remove it first"
+        if isinstance(module, nn.LazyLinear):
+            return f"{kind} has no weight before its first input: call the model first"
         return f"{kind} is a subclass of nn.Linear, which its parent may use in a way of its own"
     if isinstance(module, _NO_PRODUCTS):
         return ""

@@ -113,9 +113,9 @@ class _Bounded:
     """
 
     def __init__(self, op: nn.Module, compiled: Callable[..., Tensor]) -> None:
-        from torch._dynamo.exc import FailOnRecompileLimitHit  # takes a second, and whoever compiles imports it anyway
+        from torch._dynamo import exc  # takes a second, and whoever compiles imports it anyway
 
-        self._no_room = FailOnRecompileLimitHit
+        self._no_room, self._refused = exc.FailOnRecompileLimitHit, exc.Unsupported
         self._op = op
         self._compiled = compiled
         self._is_full = False
@@ -133,6 +133,10 @@ class _Bounded:
                 )
             self._is_full = True
             return self._uncompiled(*args, **kwargs)
+        except self._refused as error:
+            y = self._uncompiled(*args, **kwargs)  # an input that does not fit is an error in plain words here
+            LOG.warning("compiled: runs uncompiled, because %s", str(error).partition("\n")[0])
+            return y
 
     def _uncompiled(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
         op: Any = self._op

@@ -151,10 +151,17 @@ def _fake(x: Tensor, _codes: Tensor, _scale: Tensor, _bias: Tensor | None, _sche
 
 
 @native_linear.register_vmap
-def _vmap(_info: Any, in_dims: Any, x: Tensor, *weight: Any) -> tuple[Tensor, int]:
-    if any(dim is not None for dim in in_dims[1:]):
-        raise ValueError("native_linear takes many inputs and one weight; loop over the weights")
-    return native_linear(x.movedim(in_dims[0], 0), *weight), 0
+def _vmap(info: Any, in_dims: Any, x: Tensor, *weight: Any) -> tuple[Tensor, int]:
+    """Many inputs of one weight are one call; many weights, those of an ensemble, are a call each."""
+    if all(dim is None for dim in in_dims[1:]):
+        return native_linear(x.movedim(in_dims[0], 0), *weight), 0
+    calls = []
+    for i in range(info.batch_size):
+        chosen = [
+            t if dim is None else t.select(dim, i).contiguous() for t, dim in zip((x, *weight), in_dims, strict=True)
+        ]
+        calls.append(native_linear(*chosen))
+    return torch.stack(calls), 0
 
 
 @register_flop_formula(torch.ops.bitlinear.native_linear)

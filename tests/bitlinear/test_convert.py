@@ -211,8 +211,8 @@ def test_what_is_no_linear_layer_is_said(caplog):
     assert message.startswith("0 layers are BitLinear w1.58a8 now; the model has:")
     for line in (
         "because Conv1D is no nn.Linear and holds weight itself: conv",
-        "because their weight is computed by a hook: remove pruning or weight norm first: pruned",
-        "because their weight is computed by a parametrisation: remove it first: normed",
+        "because the weight is computed by a hook: remove pruning or weight norm first: pruned",
+        "because the weight is computed by a parametrisation: remove it first: normed",
     ):
         assert line in message
     assert "embed" not in message
@@ -264,3 +264,78 @@ def test_nothing_is_converted_when_something_cannot_be():
         with pytest.raises(ValueError, match=words):
             convert(model, *arguments)
     assert kinds(model) == before
+
+
+class Indirect(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.named, self.asked, self.called = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.looped = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.listed, self.paired = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.by_key = nn.ModuleDict({"key": nn.Linear(4, 4)})
+
+    def forward(self, x):
+        named, _ = self.named, None
+        layers = self.looped
+        x = x @ named.weight + x @ getattr(self.asked, "weight")  # noqa: B009 - the way that is tested
+        for _, layer in enumerate(layers):
+            x = x @ layer.weight
+        for layer in self.by_key.values():
+            x = x @ layer.weight
+        return self.called(x) @ torch.cat([layer.weight for layer in (self.listed, self.paired)], 1)[:, :4]
+
+
+def test_a_weight_that_is_read_in_a_roundabout_way_is_found():
+    assert survey(Indirect()).linear == ["called"]
+
+
+def test_a_class_without_source_is_told_by_its_names():
+    scope = {"nn": nn}
+    text = "class Typed(nn.Module):\n def forward(self, x):\n  return self.called(x) @ self.used.weight"
+    exec(text, scope)
+    model = scope["Typed"]()
+    model.used, model.other = nn.Linear(4, 4), nn.Linear(4, 4)
+    assert survey(model).linear == ["other"]
+
+
+@pytest.mark.parametrize("spoil", ["bias", "float8", "empty", "lazy"])
+def test_a_layer_that_cannot_be_taken_over_is_left_and_said(spoil):
+    odd = {"empty": nn.Linear(0, 4), "lazy": nn.LazyLinear(4)}.get(spoil) or nn.Linear(4, 4)
+    if spoil == "bias":
+        prune.l1_unstructured(odd, "bias", 0.5)
+    if spoil == "float8":
+        odd.weight.data = odd.weight.data.to(torch.float8_e4m3fn)
+    words = {
+        "bias": "the bias is computed by a hook",
+        "float8": "float8_e4m3fn",
+        "empty": "no features",
+        "lazy": "call",
+    }
+    model = nn.Sequential(nn.Linear(4, 4), odd)
+    assert words[spoil] in survey(model).left["1"]
+    replace_linear(model, "w1.58a8")
+    assert kinds(model) == {"0": "BitLinear", "1": type(odd).__name__}
+
+
+def test_a_reparametrised_bitlinear_is_converted_as_it_computes():
+    pruned, normed = BitLinear(8, 8), nn.utils.parametrizations.weight_norm(BitLinear(8, 8))
+    prune.l1_unstructured(pruned, "weight", 0.5)
+    model, x = nn.Sequential(pruned, normed), torch.randn(3, 8)
+    right = model(x)
+    torch.testing.assert_close(convert(model, "packed")(x), right)
+
+
+def test_a_model_on_the_meta_device_is_converted():
+    with torch.device("meta"):
+        model = convert(nn.Sequential(nn.Linear(8, 4)), "packed", "w4a8-nonorm")
+        assert model(torch.empty(2, 8)).shape == (2, 4)
+
+
+def test_arguments_of_another_kind_are_named():
+    with pytest.raises(TypeError, match="is a list; give a"):
+        replace_linear([nn.Linear(4, 4)], "w4a8")
+    with pytest.raises(TypeError, match="skip=None is a NoneType; give names, or a function"):
+        replace_linear(nn.Sequential(nn.Linear(4, 4)), "w4a8", None)
+    model = convert(nn.Sequential(nn.Linear(4, 4)), "packed", "w4a8-nonorm")
+    with pytest.raises(ValueError, match="has:\n1 converted already"):
+        convert(model, "packed", "w4a8")

@@ -142,6 +142,10 @@ def test_bad_arguments_are_named():
         BitLinear(10, 20, groups=3)
     with pytest.raises(ValueError, match="in_features=0, out_features=20; both must be 1 or more"):
         BitLinear(0, 20)
+    with pytest.raises(TypeError, match=r"dtype=torch\.float8_e5m2; give torch\.float32, bfloat16"):
+        BitLinear(10, 20, dtype=torch.float8_e5m2)
+    with pytest.raises(ValueError, match="norm='no'; give True or False"):
+        BitLinear(10, 20, norm="no")
     with pytest.raises(ValueError, match=r"weight_bits=1\.5"):
         BitLinear(10, 20, weight_bits=1.5)
 

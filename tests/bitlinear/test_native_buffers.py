@@ -62,8 +62,8 @@ def test_the_operator_refuses_what_the_layer_refuses():
         call(X, op.codes, op.scale, op.bias, "w4a16", 16)
     with pytest.raises(TypeError, match="float8"):
         call(X.to(torch.float8_e5m2), op.codes, op.scale, op.bias, "w4a8", 16)
-    with pytest.raises(ValueError, match="one weight; loop over the weights"):
-        torch.vmap(lambda scale: call(X, op.codes, scale, op.bias, "w4a8", 16))(op.scale.expand(2, 1, 16))
+    y = torch.vmap(lambda scale: call(X, op.codes, scale, op.bias, "w4a8", 16))(op.scale.expand(2, 1, 16))
+    assert torch.equal(y, op(X).expand(2, 3, 16))
 
 
 def test_codes_need_not_be_aligned():

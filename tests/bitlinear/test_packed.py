@@ -149,3 +149,14 @@ def test_bad_arguments_and_input_are_named():
         packed(torch.randn(4, 20))
     with pytest.raises(TypeError, match=r"dtype torch\.int64; give a floating-point tensor"):
         packed(torch.ones(4, 10, dtype=torch.int64))
+
+
+def test_codes_of_another_packing_are_not_read():
+    layer = BitLinear(16, 6, weight_bits=1.58)
+    dense, usual = PackedLinear.from_layer(layer, BASE3), PackedLinear.from_layer(layer)
+    assert dense.codes.shape == usual.codes.shape  # so that nothing else tells them apart
+    with pytest.raises(RuntimeError, match=r"scheme w1\.58a8 in Base3Packing\(.*\), and this layer has w1\.58a8;"):
+        usual.load_state_dict(dense.state_dict())
+    fresh, x = PackedLinear(16, 6, "w1.58a8", packing=BASE3), torch.randn(2, 16)
+    fresh.load_state_dict(dense.state_dict())
+    assert torch.equal(fresh(x), dense(x))

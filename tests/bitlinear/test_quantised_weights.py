@@ -60,6 +60,22 @@ def test_halves_are_told_too_and_so_are_halves_that_were_widened(bits, dtype):
             assert torch.equal(kept, codes.reshape(12, 1, 64))
 
 
+@pytest.mark.parametrize(("bits", "dtype"), [(4, torch.bfloat16), (7, torch.float16), (8, torch.float32)])
+def test_rows_whose_largest_codes_differ_are_told(bits, dtype):
+    codes = torch.arange(1, largest_code(bits) + 1).float()
+    codes = torch.stack([codes * (codes <= codes[-1] - i) for i in range(3)])
+    weight = (codes * 0.013).to(dtype)
+    kept, scale = BitLinear.from_linear(linear_of(weight), Scheme(bits)).quantised_weight()
+    torch.testing.assert_close((kept * scale).flatten(1), weight.float(), rtol=torch.finfo(dtype).eps, atol=0)
+
+
+def test_a_group_of_zeros_does_not_keep_the_others_from_being_told():
+    weight = torch.tensor([[0.1, -0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    for bits in (1.58, 2, 4):
+        kept, scale = BitLinear.from_linear(linear_of(weight), Scheme(bits, groups=2)).quantised_weight()
+        torch.testing.assert_close((kept * scale).flatten(1), weight)
+
+
 def test_a_dequantised_bitnet_layer_loses_nothing_in_any_implementation():
     weight, codes = grid(1.58)
     scheme = Scheme(1.58, norm=False)
