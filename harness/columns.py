@@ -16,7 +16,7 @@ _SPEEDUP = "speedup_"
 _TRUTH = ("voided",)
 _WORDS = (
     "run", "suite", "case", "implementation", "scheme", "dtype", "device", "metric", "unit", "outcome", "reason",
-    "kind", "warnings", "ceiling", "state", "started", "commit", "contest", "title",
+    "kind", "warnings", "ceiling", "state", "started", "commit", "contest", "title", "machine",
 )  # fmt: skip
 """Ours, and their types, where a frame has no value of them; the rest is told from its values."""
 _SPECIAL = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
