@@ -52,7 +52,7 @@ class Sentence:
     change: str
     """What would change the answer, as far as this run knows, in a few words."""
     code: str
-    """The line that puts the advice to use; empty where there is none."""
+    """The lines that put the advice to use; empty where there are none."""
 
     @property
     def answer(self) -> str:
