@@ -16,10 +16,10 @@ from harness import process
 from harness.errors import InvalidEnvironmentError
 from harness.line import decode, encode
 from harness.model import Record, Request
+from harness.plain_text import of_error
 from harness.plan import make_plan
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Look
-from harness.reply import one_line
 from harness.run import Controller
 from harness.scout import Worker
 from harness.suite import Registry
@@ -231,4 +231,4 @@ def test_a_worker_dies_with_its_controller(tmp_path: Path) -> None:
 
 def test_the_frames_of_cpp_are_no_part_of_a_reason() -> None:
     error = TypeError("Overflow when unpacking long long\nException raised from unpack at numbers.h:79\nframe #0")
-    assert one_line(error) == "TypeError: Overflow when unpacking long long"
+    assert of_error(error) == "TypeError: Overflow when unpacking long long"
