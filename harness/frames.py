@@ -94,6 +94,8 @@ def summary(*runs: Source) -> pd.DataFrame:
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
     (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the
+    operations a second, the operations a byte, and which share of which ceiling that is. Raises StoreError for what
+    cannot be read.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []

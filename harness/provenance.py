@@ -28,6 +28,8 @@ class Provenance:
     loaded: dict[Side, Loaded] = field(default_factory=dict)
     _waiting: set[tuple[Side, str]] = field(default_factory=set)
     """Sides and those of their implementations that nobody has been seen to build."""
+    _named: list[str] = field(default_factory=list)
+    """Contestants that are given as `package.module:object`."""
 
     def __post_init__(self) -> None:
         self.changed = self.checkouts.changed
@@ -36,6 +38,7 @@ class Provenance:
     def expect(self, duels: Iterable[Duel]) -> None:
         """What is going to be measured."""
         self._waiting = {(side, duel.case.implementation) for duel in duels for side in duel.contests}
+        self._named = sorted({name for _, name in self._waiting if ":" in name})
 
     def after_duel(self, _: int, duel: Duel, side: Side, worker: Paired) -> None:
         """Ask the worker, if it has built somebody new. Raises as `conclude`."""
@@ -65,11 +68,17 @@ class Provenance:
         self._require_own()
 
     def _require_own(self) -> None:
-        if not any(one.mine for one in self.loaded.values()):
+        if any(one.mine for one in self.loaded.values()):
+            return
+        if self._named:  # had it been loaded from elsewhere, `_take_in` would have refused it
             raise NothingMeasuredError(
-                f"nothing of {self.checkouts.repository} was measured, only what is installed, which is the same for"
-                " both sides: name its contestants, as in --impl package.module:object"
+                f"nothing of {self.checkouts.repository} was measured: {', '.join(self._named)} could not be loaded on"
+                " either side; gate from the folder that holds the package or its src"
             )
+        raise NothingMeasuredError(
+            f"nothing of {self.checkouts.repository} was measured, only what is installed, which is the same for"
+            " both sides: name its contestants, as in --impl package.module:object"
+        )
 
     def _ask(self, side: Side, duel: Duel, worker: WorkerProcess) -> None:
         name = duel.case.implementation
@@ -132,7 +141,8 @@ def _files(base: Mapping[str, str], head: Mapping[str, str]) -> str:
     if base == head:
         return f"both sides loaded the same {len(base)} files, binaries included: nothing that ran differs"
     differing = sorted(name for name in {**base, **head} if base.get(name) != head.get(name))
-    return f"of what ran {len(differing)} files differ: {_few(differing)}"
+    count = f"{len(differing)} files differ" if len(differing) > 1 else "1 file differs"
+    return f"of what ran {count}: {_few(differing)}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -115,7 +115,8 @@ def change(ratio: Comparison, metric: Metric) -> str:
         return ""
     if metric.unit == "dB" or not math.isfinite(ratio.ratio):
         return f"{after - before:+.3g} {metric.unit}".removesuffix(" 1")
-    return f"{100 * (ratio.ratio - 1):+.2g} %"
+    percent = 100 * (ratio.ratio - 1)
+    return f"{'-' if percent < 0 else '+'}{figure(abs(percent), 2)} %"
 
 
 def _decibels(value: float, digits: int) -> str:

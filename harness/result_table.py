@@ -73,8 +73,10 @@ class View:
         return f"<View of {describe_run(self.stored.run)}: {_count(len(self.results), 'case')}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the usual metrics."""
-        return html(page(View.of(self.stored)))
+        """What a notebook shows: what `bitbench show` prints."""
+        from harness.leading import led  # late: it imports this module
+
+        return html(page(*led([View.of(self.stored)])))
 
 
 def describe_run(run: Run) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from bitlinear.conformance import INFORMATIVE
-from harness.cli import bitbench
+from harness.cli import bitbench, main
 from suites.conformance import SENTENCES
 
 ROOT = Path(__file__).parent.parent
@@ -91,3 +91,12 @@ def test_a_command_line_is_understood(line: str) -> None:
     command = bitbench.get_command(click.Context(bitbench), name)
     assert command is not None
     command.make_context(name, words)
+
+
+def test_the_tables_of_the_readme_are_what_show_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text()
+    (command,) = re.findall(r"`(bitbench show [^`]*--metric[^`]*)`", text)
+    (shown,) = re.findall(r"^```\n(run .*?)^```", text, re.MULTILINE | re.DOTALL)
+    cases = [str(ROOT / word) if word.startswith("results/") else word for word in shlex.split(command)[1:]]
+    assert main(cases) == 0
+    assert capsys.readouterr().out.startswith(shown)

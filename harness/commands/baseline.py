@@ -15,7 +15,7 @@ from harness.store import load
 from harness.table import Block, Column, Format, Table, pretty_json, render
 
 
-@click.group("baseline")
+@click.group("baseline", cls=options.Group)
 def command() -> None:
     """Keep the run that changes are gated against, with the reason why it was accepted."""
 

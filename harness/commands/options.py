@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from harness.commands.values import Place, Whole, Words
 from harness.errors import UsageError
 from harness.rules import Rules, read
-from harness.spelling import parse_share
+from harness.spelling import choices, parse_share
 from harness.table import FORMATS
 
 PLACES = ("--out", "--rules")
@@ -32,6 +32,19 @@ class Command(click.Command):
             if isinstance(parameter, click.Option) and times > 1 and not (parameter.multiple or parameter.is_flag):
                 raise click.UsageError(f"{parameter.opts[0]} is given {times} times; give it once", ctx)
         return super().parse_args(ctx, args)
+
+
+class Group(click.Group):
+    """A group that answers an unknown command with those that exist."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does. Raises click.UsageError."""
+        names = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in names:
+            raise click.UsageError(f"unknown command {args[0]!r}; {choices(args[0], names)}")
+        return super().resolve_command(ctx, args)
 
 
 def given(ctx: click.Context) -> list[click.Option]:

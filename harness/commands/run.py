@@ -28,6 +28,8 @@ from harness.voiding import RULE
 
 RUNS = Path("results", "runs")
 """Where runs lie that are given no directory."""
+LEAST_MEMORY = 2.0**20
+"""Bytes; a worker takes hundreds of times as much."""
 
 
 def available_memory() -> float:
@@ -116,9 +118,19 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         precision=parse_share(str(options["precision"])) if options["precision"] else 0.0,
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
         case_limit=parse_duration(str(options["case_limit"])),
-        memory_limit=parse_size(str(options["memory_limit"])) if options["memory_limit"] else available_memory(),
+        memory_limit=_memory_limit(str(options["memory_limit"])) if options["memory_limit"] else available_memory(),
         seed=int(str(options["seed"])),
     )
+
+
+def _memory_limit(text: str) -> float:
+    """Bytes. Raises UsageError for so few that nothing could be measured, as of a number without its unit."""
+    size = parse_size(text)
+    if 0 < size < LEAST_MEMORY:
+        raise UsageError(
+            f"--memory-limit {text!r} is {size:.0f} B, and no case can do with it; write 4GiB, 500MB or none"
+        )
+    return size
 
 
 def _now() -> str:

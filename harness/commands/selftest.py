@@ -29,7 +29,7 @@ OF_INJECTIONS = frozenset(("times", "kind", "everywhere"))
 WORDS = {0: "every metric is right", 1: "a metric is wrong", 4: "the machine is too noisy to tell: end what else runs"}
 
 
-@click.group("selftest")
+@click.group("selftest", cls=options.Group)
 def command() -> None:
     """Let the harness prove on this machine that what it reports is so."""
 

@@ -10,6 +10,7 @@ from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
+from harness.leading import led
 from harness.metric import METRICS, select_metrics
 from harness.result_table import BASELINES, View, page, tidy, warnings
 from harness.store import StoredRun, load
@@ -25,10 +26,8 @@ from harness.table import render as render_blocks
     "baselines",
     type=Words(),
     multiple=True,
-    default=BASELINES,
-    show_default=True,
     metavar="IMPL",
-    help="Show the speed-up over this implementation; may be given several times.",
+    help=f"Show the speed-up over this; may be given several times; default {' and '.join(BASELINES)}, faster first.",
 )
 @click.option("--failures", "failed", is_flag=True, help="Only what failed: why, and where in whose code.")
 @options.table_format
@@ -73,12 +72,18 @@ def _require_measured(metrics: Sequence[str], stored: StoredRun) -> None:
 
 
 def render(
-    stored: StoredRun, form: Format = "text", metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES
+    stored: StoredRun, form: Format = "text", metrics: Collection[str] = (), baselines: Sequence[str] = ()
 ) -> str:
-    """The result table of a run in any format. No `metrics` means the usual ones for people, all for machines."""
+    """The result table of a run in any format. No `metrics` means the usual ones for people, all for machines.
+
+    Without `baselines` they are BASELINES, and the one that everything is held against comes first, as in the report.
+    """
+    for_people = form == "text" or form == "markdown"
+    view = View.of(stored, metrics or (() if for_people else METRICS), baselines or BASELINES)
+    if not baselines:
+        (view,) = led([view])
     if form == "text" or form == "markdown":
-        return render_blocks(page(View.of(stored, metrics, baselines), bars=form == "text"), form)
-    view = View.of(stored, metrics or METRICS, baselines)
+        return render_blocks(page(view, bars=form == "text"), form)
     if form == "csv":
         return tidy(view).csv()
     run = msgspec.to_builtins(stored.run)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.model import Comparison
-from harness.quantity import figure
+from harness.quantity import NOT_KNOWN, figure, is_known
 from harness.report.answers import Answer
 from harness.report.data import attribute
 from harness.report.rivals import LATENCY
@@ -186,6 +186,8 @@ def _gain(ratio: Comparison | None, *, own: bool) -> Gain:
         return Gain("1×")
     if ratio is None or not ratio.ratio > 0:
         return Gain()
+    if not is_known(ratio.ratio, ratio.hi):
+        return Gain(NOT_KNOWN)
     lo, hi = (1 / value if value > 0 else float("nan") for value in (ratio.hi, ratio.lo))
     bounds = f"[{figure(lo, 3)}, {figure(hi, 3)}]" if lo == lo and hi == hi else "no interval"
     return Gain(f"{figure(1 / ratio.ratio, 3)}×", bounds)

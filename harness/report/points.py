@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from harness.compare import in_one_run
 from harness.model import Comparison
-from harness.quantity import figure
+from harness.quantity import figure, is_known
 from harness.report import rivals
 from harness.report.answers import Answer
 from harness.result_table import View
@@ -93,6 +93,15 @@ def pace(ratio: float, than: str = "") -> str:
     if factor < SAME:
         return f"as fast{f' as {than}' if than else ''}"
     return f"{times(factor)} {'slower' if ratio > 1 else 'faster'}{f' than {than}' if than else ''}"
+
+
+def measured_pace(over: Comparison, than: str = "") -> str:
+    """`pace`, without the factor where its interval says nothing (`quantity.is_known`)."""
+    if is_known(over.ratio, over.hi):
+        return pace(over.ratio, than)
+    word = "faster" if over.hi < 1 else "slower" if over.lo > 1 else ""
+    beside = f" than {than}" if than else ""
+    return f"{word}{beside} by an unknown factor" if word else f"not known to be faster or slower{beside}"
 
 
 def times(factor: float) -> str:

@@ -9,7 +9,7 @@ from harness.fastest import fastest
 from harness.metric import METRICS, Metric
 from harness.model import Comparison
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
-from harness.quantity import figure
+from harness.quantity import figure, is_known
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.result_table import BASELINES
 from harness.results import Result
@@ -63,8 +63,12 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
     best = ahead[0]
     close = {_name(result): in_one_run(best, result) for result in ahead[1:]}
     over = {base: ratios[best.name, base] for base in baselines if (best.name, base) in ratios and base != _name(best)}
-    gains = {base: ratio for base, ratio in over.items() if ratio.ratio > 0}
-    reasons = [f"{name} takes {_times(ratio.ratio, ratio.lo, ratio.hi)} as long." for name, ratio in close.items()]
+    gains = {base: ratio for base, ratio in over.items() if ratio.ratio > 0 and is_known(ratio.ratio, ratio.hi)}
+    reasons = [
+        f"{name} takes {_times(ratio.ratio, ratio.lo, ratio.hi)} as long."
+        for name, ratio in close.items()
+        if is_known(ratio.ratio, ratio.hi)
+    ]
     factors = [
         f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
     ]

@@ -9,9 +9,10 @@ from typing import NamedTuple, TypeAlias
 
 from harness.model import Comparison, Params
 from harness.prediction import PREDICTION_TOLERANCE, off_prediction
+from harness.quantity import NOT_KNOWN, is_known
 from harness.report import rivals
 from harness.report.answers import Answer
-from harness.report.points import NAMES, NEAR, SAME, Advice, Point, pace, point, times
+from harness.report.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
 from harness.result_table import View
 from harness.results import Result, contests
 from harness.wording import full_precision, interval_of_times, listed, titles, typeset
@@ -51,7 +52,7 @@ class Sentence:
     change: str
     """What would change the answer, as far as this run knows, in a few words."""
     code: str
-    """The line that puts the advice to use; empty where there is none."""
+    """The lines that put the advice to use; empty where there are none."""
 
     @property
     def answer(self) -> str:
@@ -132,14 +133,12 @@ _LEADS: dict[Advice, str] = {"use": "Use {}", "perhaps": "Perhaps {}", "keep": "
 
 def _gains(points: Sequence[Point], told: bool) -> str:
     """How fast under each circumstance, or where least and where most; circumstances are said where they are `told`."""
-    if len(points) > _TOLD:
-        points = sorted(points, key=lambda one: one.over.ratio)
-        points = [points[-1], points[0]]
-    first, *others = points
-    parts = [pace(first.over.ratio, first.baseline) + _where(first, told)]
+    first, *others = _ends(points)[::-1] if len(points) > _TOLD else points
+    parts = [measured_pace(first.over, first.baseline) + _where(first, told)]
     for one in others:
         alike = (one.over.ratio > 1) == (first.over.ratio > 1) and min(_factor(one), _factor(first)) >= SAME
-        parts.append((times(_factor(one)) if alike else pace(one.over.ratio)) + _where(one, told))
+        alike = alike and _is_known(one.over) and _is_known(first.over)
+        parts.append((times(_factor(one)) if alike else measured_pace(one.over)) + _where(one, told))
     doubts = [one for one in points if one.advice == "perhaps"]
     near = all(one.over_plain.ratio > 1 / NEAR for one in doubts)
     doubt = (", within noise" if near else ", not certain: more rounds decide") if doubts else ""
@@ -153,10 +152,10 @@ def _losses(points: Sequence[Point], told: bool) -> str:
         points = [points[0], points[-1]]
     parts = []
     for one in points:
-        slower = pace(one.over_plain.ratio, one.plain)
+        slower = measured_pace(one.over_plain, one.plain)
         parts.append(f"{one.name} is {slower}{_where(one, told)}")
     same = {(one.name, one.plain) for one in points}
-    if len(same) == 1 and all(_slower(one) for one in points):
+    if len(same) == 1 and all(_slower(one) and _is_known(one.over_plain) for one in points):
         parts[1:] = [f"{times(one.over_plain.ratio)}{_where(one, told)}" for one in points[1:]]
     return ", ".join(parts)
 
@@ -176,6 +175,17 @@ _ADVICE: dict[Advice, Callable[[Sequence[Point], bool], str]] = {
 
 def _where(one: Point, told: bool) -> str:
     return f" {one.circumstance}" if one.circumstance and told else ""
+
+
+def _ends(points: Sequence[Point]) -> list[Point]:
+    """Where the gain is largest and where it is least, of the gains that are known."""
+    known = [one for one in points if _is_known(one.over)] or points
+    ordered = sorted(known, key=lambda one: one.over.ratio)
+    return [ordered[0], ordered[-1]]
+
+
+def _is_known(ratio: Comparison) -> bool:
+    return is_known(ratio.ratio, ratio.hi)
 
 
 def _factor(one: Point) -> float:
@@ -230,13 +240,14 @@ def _decibels(value: float) -> str:
 
 
 def _speed_chip(points: Sequence[Point]) -> Chip:
-    shown = list(points)
-    if len(points) > _TOLD:
-        ordered = sorted(points, key=lambda one: one.over.ratio)
-        shown = [ordered[0], ordered[-1]]
+    shown = _ends(points) if len(points) > _TOLD else points
     several = len({one.name for one in points}) > 1
     entries = [
-        Entry(pace(one.over.ratio), _bounds(one.over), f"{one.name * several} {one.circumstance}".strip())
+        Entry(
+            pace(one.over.ratio) if _is_known(one.over) else NOT_KNOWN,
+            _bounds(one.over),
+            f"{one.name * several} {one.circumstance}".strip(),
+        )
         for one in shown
     ]
     return Chip("Speed", entries)

@@ -195,7 +195,7 @@ def test_each_side_is_its_own_code(
     commit(repository, {"own/layer.py": bigger})
     assert gate(repository, monkeypatch, "--metric", "weight_bytes", "--metric", "resident_bytes", out="") == 1
     out = capsys.readouterr().out
-    assert "of what ran 1 files differ: own/layer.py" in out
+    assert "of what ran 1 file differs: own/layer.py" in out
     (left,) = (repository / "results" / "gates").glob("*/verdict.json")
     assert str(left.parent.relative_to(repository)) in out
     assert git(repository, "status", "--porcelain") == ""

@@ -274,6 +274,7 @@ def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) ->
             "lib.py",
         ),
         ({}, {"b.py": ""}, "native", 5, "was measured, only what is installed"),
+        ({}, {"b.py": ""}, "absent.layer:build", 5, "absent.layer:build could not be loaded on either side"),
     ],
 )
 def test_a_gate_of_anything_but_its_checkouts_is_not_green(

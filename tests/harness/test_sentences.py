@@ -1,5 +1,6 @@
 """The answer in a sentence: what to use, by how much, at what cost, and what would change it."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from harness.leading import leading, led
 from harness.metric import METRICS
+from harness.model import Comparison, Summary
 from harness.report.answers import Answer
-from harness.report.points import pace
+from harness.report.points import measured_pace, pace
 from harness.report.rivals import answers
 from harness.report.sentences import sentences
 from harness.result_table import View
@@ -209,3 +211,36 @@ def test_the_baseline_is_the_fastest_plain_layer_over_all_contests_of_the_page()
     assert [view.baselines[0] for view in led([slow, fast])] == ["linear-fp32"] * 2
     untimed = replace(slow, results=[])
     assert len(led([untimed])[0].baselines) == 2
+
+
+def test_a_factor_whose_interval_says_nothing_is_not_told():
+    """linear-bf16 leads over both sizes; at one token its own latency scatters and that of small does not."""
+    one, many = {"m": 1}, {"m": 128}
+    wild = [
+        make_record(make_case("linear-bf16", **one), turn, {"latency": 4.0 * factor})
+        for turn, factor in enumerate((1.0, 0.3, 3.0))
+    ]
+    records = [
+        *timed("linear-fp32", 4.0, one), *wild, *timed("small", 0.5, one),
+        *timed("linear-fp32", 40.0, many), *timed("linear-bf16", 4.0, many), *timed("small", 2.0, many),
+    ]  # fmt: skip
+    ((_, answer, _),) = said(records)
+    assert answer == (
+        "Perhaps small for one token: not known to be faster or slower than linear-bf16, not certain: more rounds"
+        " decide; use small for 128 tokens (2× faster)."
+    )
+    (speed, *_) = found(records)[0].chips
+    assert [entry.value for entry in speed.entries] == ["not known", "2× faster"]
+
+
+def test_a_pace_is_told_as_far_as_its_interval_goes():
+    once = Summary("latency", 1.0, 1.0, 1.0, 0.95, 3)
+
+    def over(ratio, lo, hi):
+        return Comparison("latency", once, once, ratio, lo, hi, True)
+
+    assert measured_pace(over(0.1, 0.02, 0.5), "base") == "faster than base by an unknown factor"
+    assert measured_pace(over(10.0, 2.0, 50.0)) == "slower by an unknown factor"
+    assert measured_pace(over(1.0, 0.3, 3.0), "base") == "not known to be faster or slower than base"
+    assert measured_pace(over(0.5, 0.3, 0.9), "base") == "2× faster than base"
+    assert measured_pace(over(0.5, math.nan, math.nan), "base") == "2× faster than base", "one round"

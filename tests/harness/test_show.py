@@ -89,6 +89,19 @@ def test_show_of_chosen_metrics_and_baselines(quick: str, capsys: pytest.Capture
     ]
 
 
+def test_the_baseline_that_leads_is_first_unless_baselines_are_named(
+    quick: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the report: linear-bf16 is the faster of the two here."""
+
+    def order(*arguments: str) -> list[str]:
+        rows = csv.DictReader(io.StringIO(printed(capsys, quick, "--format", "csv", *arguments)))
+        return list(dict.fromkeys(row["metric"] for row in rows if row["metric"].startswith("speedup_")))
+
+    assert order() == ["speedup_linear-bf16", "speedup_linear-fp32"]
+    assert order("--baseline", "linear-fp32", "--baseline", "linear-bf16") == [*reversed(order())]
+
+
 def test_case_params_are_columns_where_there_is_one_contestant(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,6 +287,8 @@ def test_ratios_in_words() -> None:
     assert speedup(ratio(math.nan, math.nan, math.nan)) == "?"
     assert change(ratio(1.12, 1.098, 1.141), latency) == "+12.0 % [+9.8, +14.1]"
     assert change(ratio(1.12, 1.0, 1.2), METRICS["weight_bytes"]) == "+12 %"
+    assert change(ratio(2.221, 1.0, 1.2), METRICS["weight_bytes"]) == "+122 %"
+    assert change(ratio(0.999, 1.0, 1.2), METRICS["weight_bytes"]) == "-0.10 %"
     assert change(ratio(1.12, 1.0, 1.2), METRICS["error_sqnr"]) == "+0.12 dB"
     assert change(ratio(1.0, 1.0, 1.0), METRICS["weight_bytes"]) == ""
 
