@@ -146,10 +146,17 @@ def require_buffers(layer: Layer, codes: Tensor, scale: Tensor, bias: Tensor | N
 
     Asked at every call, because anybody may cast, assign or replace a buffer in between.
     """
-    shapes = layer.shapes
-    if not (
-        _is_readable(codes, torch.uint8, shapes[0])
-        and _is_readable(scale, torch.float32, shapes[1])
+    codes_shape, scale_shape = layer.shapes
+    if not (  # written out: a call for each would take as long again
+        codes.dtype == torch.uint8
+        and codes.shape == codes_shape
+        and codes.is_contiguous()
+        and codes.is_cpu
+        and scale.dtype == torch.float32
+        and scale.shape == scale_shape
+        and scale.is_contiguous()
+        and scale.is_cpu
+        and not scale.is_neg()
         and (bias is None or _is_readable(bias, torch.float32, (layer.out_features,)))
     ):
         _name_unreadable(layer, codes, scale, bias)

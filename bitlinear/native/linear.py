@@ -92,8 +92,11 @@ class NativeLinear(FrozenLinear):
         """`(..., K)` to `(..., N)`. Raises what `FrozenLinear` raises, and ValueError for buffers that do not fit."""
         if self._has_kernel and is_unobserved(x) and x.dtype in TYPES and x.shape[-1:] == (self.in_features,):
             buffers: Any = self._buffers  # an attribute of a module takes a third of a microsecond
-            if buffers.keys() >= _BUFFERS:
-                return _forward(self._layer, x, buffers["codes"], buffers["scale"], buffers["bias"])
+            try:
+                codes, scale, bias = buffers["codes"], buffers["scale"], buffers["bias"]
+            except KeyError:  # one of them is a parameter or an attribute by now
+                return super().forward(x)
+            return _forward(self._layer, x, codes, scale, bias)
         return super().forward(x)
 
     def compute(self, x: Tensor) -> Tensor:
