@@ -111,7 +111,7 @@ def advice(found: Iterable[Convergence], aim: Aim) -> str:
     wild = sum(one.state == "unstable" for one in short)
     needed = max((one.needed for one in short if one.state == "budget"), default=0)
     command = f"`bitbench run --resume --out DIR --precision {100 * aim.precision:g}% --rounds {needed}`"
-    cures = [f"{command} goes on from here for {len(short) - wild}"] if needed else []
+    cures = [f"{command} goes on from here for {len(short) - wild} of them"] if needed else []
     cures += [f"quieten the machine for {wild}, see `bitbench env --check`"] if wild else []
     return f"{told}: {cures[0]}"
 

@@ -159,7 +159,11 @@ def interleave(
     clock: Clock | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Timings[str]:
-    """Time several calls against each other in this process, for about `seconds` in all."""
+    """Time several calls against each other in this process, for about `seconds` in all.
+
+    Raises ValueError for what is no name to call mapping, and for times that are not above 0.
+    """
+    _require_calls(calls, seconds, sample)
     chosen = clock or WallClock()
 
     def take(name: str, iterations: int, samples: int) -> Sequence[float]:
@@ -179,6 +183,7 @@ def interleave_builds(
     now: Callable[[], float] = time.perf_counter,
 ) -> Timings[str]:
     """As `interleave`, of calls that are built anew now and then, so that where they lie in memory averages out."""
+    _require_calls(builds, seconds, sample)
     chosen = clock or WallClock()
     calls: dict[str, Call] = {}
     layouts: dict[str, Layout] = {}
@@ -201,3 +206,10 @@ def interleave_builds(
         layouts[name] = Layout(now() - start)
     counts = {name: calibrate(take, name, sample) for name in builds}
     return take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now)
+
+
+def _require_calls(calls: object, seconds: float, sample: float) -> None:
+    if not isinstance(calls, Mapping) or not calls or not all(map(callable, calls.values())):
+        raise ValueError(f"{calls!r} is no mapping of names to calls; give {{'mine': lambda: mine(x), ...}}")
+    if not (0 < seconds < math.inf and 0 < sample < math.inf):
+        raise ValueError(f"{seconds=}, {sample=}; give seconds above 0")

@@ -198,3 +198,19 @@ def test_a_build_that_is_dear_is_kept() -> None:
     assert layout.is_due
     assert layout.rebuild(lambda: "new", iter([0.0, 3.0]).__next__) == "new"
     assert (layout.cost, layout.timed, layout.builds) == (3.0, 0.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("calls", "options", "words"),
+    [
+        ([1], {}, "no mapping of names to calls"),
+        ({}, {}, "no mapping of names to calls"),
+        ({"a": 3}, {}, "no mapping of names to calls"),
+        ({"a": int}, {"seconds": -1.0}, "give seconds above 0"),
+        ({"a": int}, {"sample": float("nan")}, "give seconds above 0"),
+    ],
+)
+def test_what_cannot_be_timed_is_said(calls, options, words):
+    for time_them in (interleave, interleave_builds):
+        with pytest.raises(ValueError, match=words):
+            time_them(calls, **options)
