@@ -8,7 +8,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.commands.values import Place, Whole, Words
+from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
 from harness.rules import Rules, read
 from harness.spelling import choices, parse_share
@@ -82,10 +82,10 @@ device = click.option(
 )
 threads = click.option(
     "--threads",
-    type=Whole(1, MOST_THREADS),
+    type=Threads(1, MOST_THREADS),
     default=None,
     metavar="N",
-    help="Threads that compute; default all cores.",
+    help="Threads that compute; default `all` cores.",
 )
 case_limit = click.option(
     "--case-limit",

@@ -25,6 +25,16 @@ class Whole(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Threads(Whole):
+    """A number of threads; `all`, or 0 as the axis has it, is every core that may be used."""
+
+    name = "threads"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, 0 for all. Fails with the bounds."""
+        return 0 if str(value).strip() in ("all", "0") else super().convert(value, param, ctx)
+
+
 class Words(click.ParamType[str]):
     """Text that says something, and that can be stored."""
 

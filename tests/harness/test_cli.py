@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from harness import cli, whole_file
 from harness.commands import options
 from harness.commands.options import as_recorded
-from harness.commands.values import NewFile, Place, Whole, Words
+from harness.commands.values import NewFile, Place, Threads, Whole, Words
 from harness.errors import BitbenchError, UsageError
 from harness.model import normalise_value
 from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size, parse_whole
@@ -120,7 +120,12 @@ def test_every_option_that_takes_a_value_refuses_an_empty_one_and_a_second_one()
                 assert type(option.type) not in lax, f"{command.name} {option.opts[0]}: an empty value passes"
 
 
-@pytest.mark.parametrize("kind", [Words(), Place(), Whole(1, 9), NewFile()])
+@pytest.mark.parametrize(("text", "threads"), [("all", 0), ("0", 0), (" 2 ", 2)])
+def test_threads_are_a_number_or_all(text: str, threads: int) -> None:
+    assert Threads(1, 9).convert(text, None, None) == threads
+
+
+@pytest.mark.parametrize("kind", [Words(), Place(), Whole(1, 9), NewFile(), Threads(1, 9)])
 @pytest.mark.parametrize("text", ["", " ", "\t\n"])
 def test_an_empty_value_is_no_value(kind: click.ParamType[object], text: str) -> None:
     with pytest.raises(click.BadParameter):
