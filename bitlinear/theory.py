@@ -90,7 +90,8 @@ def predict_sqnr(scheme: Scheme | str, distribution: str, in_features: int) -> f
 def prediction_tolerance(scheme: Scheme, distribution: str, in_features: int, out_features: int, tokens: int) -> float:
     """How far, in dB, a measured SQNR may be from `predict_sqnr` before one of the two is wrong. At least 0.3.
 
-    The prediction itself is good to 0.15 dB from 64 features a group on and to 0.5 dB from 8. To that come two and a
+    The prediction itself is good to 0.2 dB from 64 features a group on (of which 0.15 are granted here, since the least
+    of 0.3 covers the rest in large samples) and to 0.5 dB from 8. To that come two and a
     half standard deviations in dB of a sample of `M` tokens and `N` outputs, measured to be about
 
         sqrt((c + 20 p^2) (1 / M + 1 / N)),    c = 1, of Laplace samples 2.5
