@@ -7,9 +7,9 @@ from typing import TypeAlias
 import pandas as pd
 
 from harness.metric import METRICS
-from harness.result_table import View
-from harness.spelling import choices
-from harness.store import StoredRun
+from harness.model import StoredRun
+from harness.units import choices
+from harness.view import View
 
 Source: TypeAlias = str | Path | StoredRun | View
 """A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""

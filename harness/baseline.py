@@ -10,11 +10,10 @@ from harness.errors import NothingMeasuredError, StoreError, UsageError
 from harness.gate import judge_runs
 from harness.line import LineError, decode, encode
 from harness.metric import KINDS, METRICS
-from harness.model import Revision
-from harness.store import FILE_NAME, StoredRun, load
+from harness.model import Revision, StoredRun
+from harness.places import BASELINES
+from harness.store import FILE_NAME, load
 
-BASELINES = Path("results", "baselines")
-"""Where baselines lie that are given no directory."""
 LOG = "accepted.jsonl"
 """Beside the baseline's run, one line a time that one was accepted."""
 

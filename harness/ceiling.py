@@ -5,19 +5,16 @@ docs/ceilings.md says what counts as bytes and operations.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from harness.metric import METRICS
-from harness.model import Case, Ceilings, Params
+from harness.model import Ceilings, Params
+from harness.model.ceilings import SEVERAL, matching
 from harness.results import Result
 
 ALLOWED = 1.05
 """A share above this is no measurement but a sign that the call does not do its work."""
-SEVERAL = 4
-"""What is this many times as large as a cache is read from behind it: the set that memory is measured with."""
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 """A contestant may multiply in any of them, so the fastest is the ceiling of all."""
 
@@ -80,12 +77,6 @@ def _centre(result: Result, metric: str) -> float | None:
     return summary.centre if summary else None
 
 
-def matching(case: Case, everywhere: Sequence[Ceilings]) -> Ceilings | None:
-    """The ceilings of the device and the threads of `case`, or None."""
-    device, threads = case.params.get("device", "cpu"), case.params.get("threads")
-    return next((one for one in everywhere if one.device == device and threads in (None, one.threads)), None)
-
-
 def too_fast(work: Work, latency: float, ceilings: Ceilings) -> str:
     """Why a call cannot have taken `latency` seconds on this machine, or nothing.
 
@@ -97,26 +88,6 @@ def too_fast(work: Work, latency: float, ceilings: Ceilings) -> str:
         return ""
     cure = "check that every call reads all its weights and computes its whole output"
     return f"faster than the machine allows: {', and '.join(claims)}; {cure}"
-
-
-def from_answer(device: str, values: Mapping[str, tuple[float, ...]]) -> Ceilings:
-    """What a worker answers to `protocol.Ceilings`. Raises msgspec.ValidationError for anything else."""
-    singles = {name: int(value) if value.is_integer() else value for name, (value,) in values.items()}
-    return msgspec.convert({**singles, "device": device}, Ceilings)
-
-
-def merge(one: Ceilings, other: Ceilings) -> Ceilings:
-    """The higher of each: noise only lowers what a machine is seen to do. Both must be of one device and its threads.
-
-    Raises ValueError if they are not.
-    """
-    if (one.device, one.threads) != (other.device, other.threads):
-        raise ValueError(
-            f"ceilings of {one.device} with {one.threads} threads and of {other.device} with {other.threads} do not mix"
-        )
-    here, there = msgspec.structs.asdict(one), msgspec.structs.asdict(other)
-    higher = {name: max(value, there[name]) for name, value in here.items() if name != "device"}
-    return Ceilings(device=one.device, **higher)
 
 
 def _claim(name: str, work: Work, latency: float, least: float) -> str:
@@ -152,3 +123,22 @@ def _reading(work: Work, ceilings: Ceilings) -> dict[str, float]:
         if held:
             seconds, furthest = seconds + held * work.bytes / bandwidth, name
     return {furthest: seconds}
+
+
+def rates(result: Result, ceilings: Sequence[Ceilings]) -> list[tuple[str, str, float, float, float, float, int]]:
+    """Name, unit, centre, lower and upper bound, confidence and rounds of all that follows from a latency.
+
+    All but the intensity have the latency's interval, upside down. Nothing where it is not known.
+    """
+    found, latency = standing(result, ceilings), result.summary(METRICS["latency"])
+    if found is None or latency is None:
+        return []
+    low, high = latency.centre / latency.hi, latency.centre / latency.lo
+    rows = (
+        ("bandwidth", "B/s", found.bandwidth, low, high),
+        ("throughput", "1/s", found.throughput, low, high),
+        ("intensity", "1/B", found.intensity, 1.0, 1.0),
+        ("ceiling_share", "1", found.share, low, high),
+    )
+    end = latency.confidence, latency.n
+    return [(name, unit, centre, centre * lo, centre * hi, *end) for name, unit, centre, lo, hi in rows]

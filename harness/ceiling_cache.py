@@ -4,8 +4,8 @@ A noisy first measurement heals, because the higher of what is known and what is
 """
 
 from harness import machine_cache
-from harness.ceiling import merge
 from harness.model import Ceilings, Environment
+from harness.model.ceilings import merge
 
 KIND = "ceilings-2"
 """The number is raised when they are measured in another way: what was measured before is then not known any more."""

@@ -4,19 +4,22 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
-from harness import git
-from harness.claimed import abandoned, claim
+from harness import git, whole_file
 from harness.errors import UsageError
 from harness.model import Revision
 from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES
 from harness.pointers import require_contents
 from harness.snapshot import snapshot
-from harness.start import folders
+from harness.user_folders import folders
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""
@@ -188,3 +191,38 @@ def _build(side: Checkout, command: str) -> None:
         said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
         last = said[-1][:300] if said else "it says nothing"
         raise UsageError(f"--build {command!r} fails in {side.name} with status {done.returncode}: {last}")
+
+
+LOCK = "held"
+UNHELD = "new-"
+"""How a folder is called until its lock is held, so that nobody takes it for abandoned."""
+
+
+def claim(prefix: str) -> tuple[Path, FileIO]:
+    """A new folder, and the file that holds it for as long as it is open. It gets its name when it is held."""
+    made = Path(tempfile.mkdtemp(prefix=f"{UNHELD}{prefix}"))
+    file = FileIO(made / LOCK, "w")
+    _is_free(file)
+    return made.rename(made.with_name(made.name.removeprefix(UNHELD))), file
+
+
+def abandoned(prefix: str) -> Iterator[Path]:
+    """The folders of that prefix whose processes are gone. Other people's cannot be opened and are left out."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError), FileIO(folder / LOCK, "r+") as file:
+            if _is_free(file):
+                yield folder
+
+
+def _is_free(file: FileIO) -> bool:
+    """Whether nobody else holds it; it is held from now on.
+
+    Where there are no locks nothing can be told, and nothing is called abandoned.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        whole_file.lock(file)
+    except OSError:
+        return False
+    return True

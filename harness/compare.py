@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.metric import METRICS, Metric
-from harness.model import Case, Comparison
+from harness.model import Case
 from harness.results import Result, contests
-from harness.stats import exact_ratio, paired_ratio, unpaired_ratio
+from harness.stats import Comparison, exact_ratio, paired_ratio, unpaired_ratio
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.compare import in_one_run
+from harness.looks import CONFIDENCE, LOOKED_AT, looks
 from harness.metric import METRICS
 from harness.model import Aim, Case
 from harness.results import Result
-from harness.stats import CONFIDENCE, LOOKED_AT, LOOKS, rounds_needed
+from harness.stats import rounds_needed
 
 HOPELESS = 60
 """More rounds than anybody would wait for."""
@@ -30,11 +31,6 @@ class Convergence:
     """Half width of the interval of the log ratio to the baseline, of the latency itself where it has no other."""
     needed: int
     """Rounds that would bring it down to what was asked for, if the noise stays as it is."""
-
-
-def looks(most: int) -> tuple[int, ...]:
-    """The planned looks at a contest of at most `most` rounds; the last one is at its end."""
-    return (*(look for look in LOOKS if look < most), most)
 
 
 def baseline_of(members: Iterable[Result]) -> Result | None:

@@ -7,10 +7,10 @@ from typing import TypeVar
 import torch
 
 from harness.cuda import ColdClock, EventClock, GraphClock, SteadyClock, launch_overhead, trace_cuda
-from harness.measure import Call, Clock, WallClock
 from harness.memory import Allocation, trace_cpu, trace_mps
 from harness.model import Params
 from harness.throttle import Watch
+from harness.visit import Call, Clock, WallClock
 
 Result = TypeVar("Result")
 

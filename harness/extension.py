@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
-from harness.model import Aim, Count, Record, Request, Revision, Run
-from harness.quantity import amount
+from harness.model.record import Count, Record
+from harness.model.run import Aim, Request, Revision, Run
+from harness.units import amount
 
 MAY_CHANGE = ("rounds", "precision", "budget")
 """Fields of a request that decide how long is measured, and not what."""

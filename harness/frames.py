@@ -13,12 +13,12 @@ from harness.ceiling import DTYPES, standing
 from harness.columns import typed
 from harness.errors import UsageError
 from harness.metric import METRICS
-from harness.model import Comparison, Measurement, Record
-from harness.result_table import BASELINES, View, machine_name
+from harness.model import Measurement, Record, StoredRun
+from harness.model.environment import machine_name
 from harness.results import Result, valid
-from harness.stats import round_value, summarise
-from harness.store import StoredRun
+from harness.stats import Comparison, round_value, summarise
 from harness.store import load as load_run
+from harness.view import BASELINES, View
 from harness.wording import titles
 
 CASE = ("run", "suite", "case", "implementation")

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from harness.compare import Pair, match
-from harness.environment import differences
+from harness.fastest import full_precision
 from harness.metric import KINDS, Metric
-from harness.model import Comparison
-from harness.quantity import amount, change, distinct_amounts
+from harness.model import StoredRun, differences
+from harness.quantity import change
 from harness.results import Result, results
 from harness.rules import Rules
-from harness.stats import within_tolerance
-from harness.store import StoredRun
+from harness.stats import Comparison, within_tolerance
 from harness.timing_verdict import judge_mean, judge_timings, moved
+from harness.units import amount, distinct_amounts
 from harness.verdict import Verdict, Word
-from harness.wording import full_precision
 
 Policy: TypeAlias = Literal["pr", "release"]
 """Under `release` an inconclusive row fails the gate; under `pr` it is shown."""

@@ -1,16 +1,19 @@
 """Where the two runs of a gate lie: a directory that holds `base` and `head`."""
 
-from contextlib import suppress
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import TracebackType
 
 import msgspec
 
-from harness import machine_cache
-from harness.errors import NothingMeasuredError, UsageError
-from harness.gate_session import GATES
-from harness.model import Environment
-from harness.paired_run import SIDES
-from harness.store import FILE_NAME, StoredRun, load
+from harness import machine_cache, store
+from harness.errors import IncomparableError, NothingMeasuredError, UsageError
+from harness.model import Environment, Record, Run, StoredRun, differences
+from harness.paired_run import SIDES, Side
+from harness.places import GATES
+from harness.store import FILE_NAME, load
 
 ANY, KIND = Environment(), "last-gate"
 """Which gate was the last is no fact about any kind of machine."""
@@ -82,3 +85,70 @@ def load_sides(directory: Path) -> tuple[StoredRun, StoredRun]:
     """The runs of base and head. Raises UsageError when this is no gate, StoreError for what cannot be read."""
     base, head = sides(directory)
     return load(base), load(head)
+
+
+def place_of(directory: Path | None, name: str) -> Path:
+    """The directory of a gate: the given one, or one that bears its name, with a number where that is taken."""
+    if directory is not None:
+        return directory
+    store.make_unseen(GATES)
+    number = 1
+    while (GATES / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return GATES / (name if number == 1 else f"{name}-{number}")
+
+
+class TwoRuns:
+    """Both, in `base` and `head` of a directory, open to be written. A context manager, which closes them."""
+
+    def __init__(self, place: Path, runs: Mapping[Side, Run], resume: bool = False) -> None:
+        """Begin `runs`, or go on with those that are there if they are of the same gate.
+
+        Raises StoreError when the disk refuses it or there is no gate, UsageError for one of another command, other
+        rules or other code, IncomparableError for one of another machine.
+        """
+        self.earlier: dict[Side, list[Record]] = {side: [] for side in SIDES}
+        """What was there already."""
+        self._writers: dict[Side, store.Writer] = {}
+        with ExitStack() as opened:
+            for side in SIDES:
+                self._writers[side] = (
+                    self._resumed(place, side, runs[side]) if resume else store.create(place / side, runs[side])
+                )
+                opened.push(self._writers[side])
+            self._opened = opened.pop_all()
+
+    def _resumed(self, place: Path, side: Side, run: Run) -> store.Writer:
+        begun, self.earlier[side], writer = store.resume(place / side)
+        with ExitStack() as on_failure:
+            on_failure.push(writer)
+            _require_same(f"the gate in {place}", side, begun, run)
+            on_failure.pop_all()
+        return writer
+
+    def keep(self, records: Mapping[Side, Record]) -> None:
+        """Write what is known of one case in one round."""
+        for side, record in records.items():
+            self._writers[side].append(record)
+
+    def __enter__(self) -> "TwoRuns":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+
+def _require_same(gate: str, side: Side, begun: Run, now: Run) -> None:
+    if begun.argv != now.argv:
+        raise UsageError(f"{gate} was begun by `{shlex.join(begun.argv)}`: repeat that with --resume")
+    if begun.rules != now.rules:
+        raise UsageError(f"{gate} was begun by other rules: restore them, or choose another --out")
+    if begun.revision.dirty or now.revision.dirty:
+        raise UsageError(f"{side} of {gate} had changes that were not committed: commit them and choose another --out")
+    if begun.revision != now.revision:
+        then, today = begun.revision.commit[:7], now.revision.commit[:7]
+        raise UsageError(f"{side} of {gate} was {then} and is {today} now: choose another --out")
+    if changed := differences(begun.environment, now.environment):
+        raise IncomparableError(f"{gate} was begun on another machine: {'; '.join(changed)}")

@@ -12,21 +12,18 @@ from harness.checkout import Checkout, Checkouts
 from harness.environment import combine, machine
 from harness.errors import InvalidEnvironmentError
 from harness.gate import Judgement
+from harness.gate_directory import TwoRuns, place_of
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
-from harness.measure import ORDER
-from harness.model import Aim, Budget, Request, Revision, Run
+from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
 from harness.paired_run import SIDES, PairedController, Side
+from harness.protocol import Sources
 from harness.provenance import Provenance
 from harness.rules import Rules
+from harness.schedule import ORDER
 from harness.staff import Staff
-from harness.start import Sources
-from harness.store import StoredRun
 from harness.suite import Registry
-from harness.two_runs import TwoRuns
 from harness.voiding import RULE
 
-GATES = Path("results", "gates")
-"""Where gates lie that are given no directory."""
 BUDGET = Budget(rounds=0, seconds=1.0)
 """Seconds that both sides of a case are timed in one round, and the length of a sample."""
 
@@ -114,7 +111,7 @@ class Session:
         if provenance:
             provenance.expect(duels)
         runs = self._headers(staffs, revisions)
-        place = _place(directory, runs["head"].pair)
+        place = place_of(directory, runs["head"].pair)
         with TwoRuns(place, runs, self.resume) as both:
             budget = self.request.budget
             deadline = self.began + budget if budget else math.inf
@@ -158,14 +155,3 @@ class Session:
             )
             for side in SIDES
         }
-
-
-def _place(directory: Path | None, name: str) -> Path:
-    """The directory of a gate: the given one, or one that bears its name, with a number where that is taken."""
-    if directory is not None:
-        return directory
-    store.make_unseen(GATES)
-    number = 1
-    while (GATES / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return GATES / (name if number == 1 else f"{name}-{number}")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.environment import revision
 from harness.gate import exit_code
 from harness.gate_session import BUDGET, Outcome, Session
 from harness.injection import VARIABLE, Injection
@@ -18,9 +17,10 @@ from harness.metric import METRICS
 from harness.model import Budget, Count, Request
 from harness.paired_run import SIDES, Side
 from harness.plan import make_plan
+from harness.revision import revision
 from harness.rules import Rules
 from harness.staff import Staff
-from harness.stats import CONFIDENCE
+from harness.stats import Share
 from harness.suite import Registry
 from harness.verdict import Verdict, Word
 
@@ -159,35 +159,6 @@ def _row(verdict: Verdict) -> Row:
     return Row(verdict.word, tuple(verdict.log_ratios[number] for number in sorted(verdict.log_ratios)), seconds)
 
 
-class Share(msgspec.Struct, frozen=True):
-    """How many of how many, with the exact interval of Clopper and Pearson (1934)."""
-
-    hits: Count
-    of: Count
-    lo: float
-    hi: float
-
-    @classmethod
-    def count(cls, hits: int, of: int) -> "Share":
-        """The interval is 0 to 1 where there is nothing to count."""
-        if not of:
-            return cls(0, 0, 0.0, 1.0)
-        from scipy.stats import binomtest  # late: a third of a second
-
-        interval = binomtest(hits, of).proportion_ci(CONFIDENCE, method="exact")
-        return cls(hits, of, float(interval.low), float(interval.high))
-
-    def __str__(self) -> str:
-        part = f"{100 * self.hits / self.of:.0f} %" if self.of else "?"
-        return f"{self.hits} of {self.of}, {part} [{100 * self.lo:.1f}, {100 * self.hi:.1f}]"
-
-
-def share(trials: Iterable[Trial], is_hit: Callable[[Trial], bool]) -> Share:
-    """Of how many trials something is so."""
-    hits = [is_hit(trial) for trial in trials]
-    return Share.count(sum(hits), len(hits))
-
-
 def round_noise(rows: Iterable[Row]) -> float:
     """The standard deviation of a round's log ratio about the mean of its gate, pooled; NaN without two rounds."""
     squares, freedom = 0.0, 0
@@ -202,3 +173,9 @@ def by_case(trials: Sequence[Trial]) -> dict[str, list[Row]]:
     """The rows of each case over all trials, in the order of the first."""
     names = dict.fromkeys(name for trial in trials for name in trial.cases)
     return {name: [trial.cases[name] for trial in trials if name in trial.cases] for name in names}
+
+
+def share(trials: Iterable[Trial], is_hit: Callable[[Trial], bool]) -> Share:
+    """Of how many trials something is so."""
+    hits = [is_hit(trial) for trial in trials]
+    return Share.count(sum(hits), len(hits))

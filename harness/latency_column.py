@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from harness.bar import bar
 from harness.fastest import fastest, has_known_latency, latency
 from harness.metric import METRICS
-from harness.quantity import in_size, suited
+from harness.quantity import in_size
 from harness.results import Result
-from harness.table import Column
+from harness.table import Column, bar
+from harness.units import suited
 
 Shown: TypeAlias = tuple[Column, Callable[[Result], str]]
 """A column, and what it says of a case."""

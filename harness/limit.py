@@ -1,4 +1,4 @@
-"""How much memory a worker may take for one case, and how it is told when that was too much.
+"""How much memory a worker may take for one case.
 
 Linux only, and of the CPU's memory only: CUDA maps more than it uses. The limit is one on private writable memory
 (RLIMIT_DATA), because the address space as a whole (RLIMIT_AS) also holds libraries, files and what the allocator
@@ -9,17 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-import msgspec
-
-from harness.protocol import Answer, Memory, Prepare, Probe, Question, Release
-from harness.quantity import amount
-
-_SIGNS = (
-    "MemoryError",  # Python, and NumPy with a name of its own
-    "DefaultCPUAllocator",
-    "bad_alloc",
-    "annot allocate memory",  # whatever asked the system itself; ENOMEM
-)
+from harness.protocol import Memory, Prepare, Probe, Question, Release
 
 
 class MemoryLimit:
@@ -37,19 +27,6 @@ class MemoryLimit:
                 _limit_data(_held() + self.limit)
             case Prepare() | Release():
                 _limit_data(resource.RLIM_INFINITY)
-
-    def after(self, answer: Answer) -> Answer:
-        """`answer`, which says so if the contestant met the limit."""
-        if answer.outcome != "failed" or not (why := met(self.limit, answer.reason)):
-            return answer
-        return msgspec.structs.replace(answer, reason=why)
-
-
-def met(limit: float, words: str) -> str:
-    """The sentence for a contestant that ended with these words for want of memory; empty for any other end."""
-    if not limit or not any(sign in words for sign in _SIGNS):
-        return ""
-    return f"it took more than its memory limit of {amount(limit, 'B')}; raise --memory-limit"
 
 
 def _held() -> int:

@@ -11,8 +11,10 @@ from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
+from harness import HOME
 from harness.protocol import Loaded, Whence
-from harness.start import INSTALLED, MISSED, OWN, within
+from harness.start import MISSED
+from harness.user_folders import INSTALLED, within
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
@@ -38,7 +40,7 @@ def loaded(question: Whence) -> Loaded:
     modules = {name: file for name, module in list(sys.modules.items()) if (file := _file(module))}
     libraries = dict.fromkeys(_libraries())
     files = {**dict.fromkeys(modules.values()), **libraries}
-    own = {str(path) for name in ("harness", "suites") for path in (OWN / name,)}
+    own = {str(path) for name in ("harness", "suites") for path in (HOME / name,)}
     ours = {file for file in files if any(file.startswith(folder + "/") for folder in own)}
     mine = {file: Path(file).resolve().relative_to(Path(root).resolve()) for file in files if within(file, root)}
     strays = sorted(file for file in files if file not in ours and file not in mine and within(file, instead_of))

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness.decision import FRESH, ONCE, Course
+from harness.looks import CONFIDENCE, LOOKED_AT
 from harness.rules import Rules
 from harness.shift import Shift
-from harness.stats import CONFIDENCE, LOOKED_AT
 from harness.table import Column, Table
 from harness.verdict import Look, Verdict
 

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from harness.errors import UsageError
-from harness.spelling import choices
+from harness.units import choices
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -165,3 +165,8 @@ def select_metrics(names: Collection[str]) -> frozenset[str]:
             raise UsageError(f"unknown metric {name!r}; {choices(name, (*KINDS, *METRICS))}")
         chosen |= KINDS.get(name, {name})
     return frozenset(chosen or METRICS)
+
+
+MEMORY_METRICS = frozenset(
+    {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
+)

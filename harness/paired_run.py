@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from harness.draft import CaseEndedError, Draft, Witness
-from harness.measure import calibrate, take_turns
+from harness.metric import MEMORY_METRICS
 from harness.model import Budget, Case, Record
 from harness.plan import Contest
-from harness.process import WorkerLostError
+from harness.process import Worker, WorkerLostError
 from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
-from harness.run import MEMORY_METRICS
-from harness.scout import Worker
+from harness.schedule import calibrate, take_turns
 
 
 class Paired(Worker, Protocol):

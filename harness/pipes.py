@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 from harness.limit import MemoryLimit
 from harness.line import decode, encode
-from harness.protocol import Answer, Question, Reply
+from harness.protocol import Question, Reply
 
 Respond: TypeAlias = Callable[[Question], Reply]
 
@@ -19,8 +19,8 @@ def serve(respond: Respond, requests: BinaryIO, replies: BinaryIO, memory: Memor
         number, _, asked = line.partition(b" ")
         question: Question = decode(asked, Question)  # type: ignore[arg-type]  # a union is no type to mypy
         memory.before(question)
-        answer = respond(question)
-        replies.write(b"%s %s\n" % (number, encode(memory.after(answer) if isinstance(answer, Answer) else answer)))
+        reply = respond(question)
+        replies.write(b"%s %s\n" % (number, encode(reply)))
         replies.flush()
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from harness import keyword
 from harness.environment import usable_cores
 from harness.errors import NothingMeasuredError, UsageError
+from harness.looks import LOOKS
 from harness.metric import METRICS
 from harness.model import Aim, Case, Params, Request, Value
 from harness.protocol import Description
 from harness.reference import meant
-from harness.start import folders
-from harness.stats import LOOKS
 from harness.suite import Registry, Suite
+from harness.user_folders import folders
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from harness import git
+from harness import HOME, git
 from harness.errors import InvalidEnvironmentError
-from harness.limit import met
 from harness.line import LineError, decode, encode
 from harness.model import Outcome
 from harness.plain_text import one_line
-from harness.protocol import Answer, Describe, Description, Loaded, Question, Whence
-from harness.start import BEGIN, OWN, Sources, folders
+from harness.protocol import Answer, Describe, Description, Loaded, Question, Sources, Whence
+from harness.units import amount
+from harness.user_folders import folders
 
 START_LIMIT = 120.0
 """Seconds that a worker may take to import torch and describe itself."""
@@ -41,10 +41,20 @@ LAST_WORDS = 2000
 SUSPENSION = 0.5
 """Seconds, well above the difference of two readings of two clocks and below any real suspension."""
 
+BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.start import main; main()"
+"""What the interpreter is told: nothing is imported from the current folder before this has run."""
 WORKER = "harness.worker"
 
 STOP, CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
 """None where processes cannot be stopped."""
+
+SIGNS_OF_NO_MEMORY = (
+    "MemoryError",  # Python, and NumPy with a name of its own
+    "DefaultCPUAllocator",
+    "bad_alloc",
+    "annot allocate memory",  # whatever asked the system itself; ENOMEM
+)
+"""Words with which a contestant ends for want of memory."""
 
 Reply = TypeVar("Reply")
 
@@ -73,7 +83,7 @@ class WorkerProcess:
         program: str = WORKER,
         sources: Sources | None = None,
     ) -> None:
-        self._memory_limit = memory_limit
+        self._memory_limit = memory_limit if sys.platform == "linux" else 0.0  # elsewhere nothing limits a worker
         self._asked = 0
         self._suspended = 0.0
         self._reply = b""
@@ -85,7 +95,7 @@ class WorkerProcess:
         places = json.dumps(msgspec.to_builtins(sources))  # exact for any path
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", BEGIN, str(OWN), places, program, module, str(int(memory_limit))],
+                [sys.executable, "-P", "-c", BEGIN, str(HOME), places, program, module, str(int(memory_limit))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -134,6 +144,8 @@ class WorkerProcess:
     def reply(self, limit: float) -> Answer:
         """The answer to what was put, as of `ask`. The limit counts from here."""
         answer = self._receive(Answer, limit)
+        if answer.outcome == "failed" and (why := self._short_of_memory(answer.reason)):
+            answer = msgspec.structs.replace(answer, reason=why)
         if (asleep := suspended() - self._suspended) < SUSPENSION:
             return answer
         doubt = f"the machine was suspended for {asleep:.0f} s meanwhile: measure this case again"
@@ -214,8 +226,14 @@ class WorkerProcess:
         self._listen(0)
         code = self._process.returncode
         ending = "closed its pipe and went on" if code is None else _ending(code)
-        memory = met(self._memory_limit, self._said.decode(errors="replace"))
+        memory = self._short_of_memory(self._said.decode(errors="replace"))
         return self._ended("crashed", f"the worker {ending}{self._last_words()}{memory and f'; {memory}'}")
+
+    def _short_of_memory(self, words: str) -> str:
+        """The sentence for a contestant that ended with these words for want of memory; empty for any other end."""
+        if not self._memory_limit or not any(sign in words for sign in SIGNS_OF_NO_MEMORY):
+            return ""
+        return f"it took more than its memory limit of {amount(self._memory_limit, 'B')}; raise --memory-limit"
 
     def _ended(self, outcome: Outcome, reason: str) -> WorkerLostError:
         self.close()
@@ -264,3 +282,13 @@ def describe_torch(module: str = "suites") -> dict[str, str | int | float]:
         return worker.describe().environment
     finally:
         worker.close()
+
+
+class Worker(Protocol):
+    """Something that answers questions: a process, or a fake."""
+
+    def ask(self, question: Question, limit: float) -> Answer:
+        """The answer. Raises WorkerLostError when there is none within `limit` seconds."""
+
+    def close(self) -> None:
+        """End it."""

@@ -13,8 +13,8 @@ import click
 
 from harness.model import Case, Record
 from harness.plan import Contest
-from harness.quantity import amount
-from harness.trace import innermost
+from harness.raised import innermost
+from harness.units import amount
 
 Values = dict[str, tuple[float, ...]]
 

@@ -140,3 +140,14 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 Reply: TypeAlias = Answer | Description | Loaded
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where a worker's contestants come from."""
+
+    folders: tuple[str, ...]
+    """The first places that are searched for anything but the referee's own packages."""
+    instead_of: str = ""
+    """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
+    current: str = ""
+    """The current folder, which relative paths begin at; by default that of the controller."""

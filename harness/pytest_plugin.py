@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection
 import pytest
 
 from harness.device import DEVICES
-from harness.measure import collector_paused
 from harness.model import Case, Request
 from harness.plan import Contest, make_plan
 from harness.protocol import Description
 from harness.reference import follow
 from harness.suite import Catalogue, Registry
+from harness.visit import collector_paused
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:

@@ -3,46 +3,12 @@
 import math
 
 from harness.metric import Metric
-from harness.model import Comparison, Summary
+from harness.stats import Comparison, Summary
+from harness.units import amount, figure
 
 WIDEST = 1.0
 """Half width of an interval, relative, beyond which a number is not known."""
 NOT_KNOWN = "not known"
-
-_STEPS = {
-    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
-    "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
-}
-
-
-def figure(value: float, digits: int) -> str:
-    """`value` with `digits` significant digits, without exponent; whole numbers are never rounded."""
-    if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, decimals)}f}"
-
-
-def amount(value: float, unit: str, digits: int = 3) -> str:
-    """`value`, in base units, with the unit that suits its size: `458 us`, `6.25 MiB`, `8.06 dB`, `0.997`."""
-    if unit in _STEPS and math.isfinite(value):
-        size, name = suited(value, unit)
-        return f"{value:g} B" if name == "B" else f"{figure(value / size, digits)} {name}"
-    if unit == "dB":
-        return f"{_decibels(value, digits)} dB"
-    return f"{value:.{digits + 1}g}"
-
-
-def suited(value: float, unit: str) -> tuple[float, str]:
-    """Size, in base units, and name of the unit that suits `value`: `(1e-6, "us")`; the base unit where it is alone."""
-    steps = _STEPS.get(unit, ((1.0, unit),))
-    return next((step for step in steps if abs(value) >= step[0]), steps[-1])
-
-
-def distinct_amounts(before: float, after: float, unit: str) -> tuple[str, str]:
-    """Both amounts, with as many digits as it takes to tell them apart."""
-    texts = ((amount(before, unit, digits), amount(after, unit, digits)) for digits in range(3, 17))
-    return next(((one, other) for one, other in texts if one != other), (repr(before), repr(after)))
 
 
 def is_known(centre: float, hi: float) -> bool:
@@ -117,14 +83,6 @@ def change(ratio: Comparison, metric: Metric) -> str:
         return f"{after - before:+.3g} {metric.unit}".removesuffix(" 1")
     percent = 100 * (ratio.ratio - 1)
     return f"{'-' if percent < 0 else '+'}{figure(abs(percent), 2)} %"
-
-
-def _decibels(value: float, digits: int) -> str:
-    """Never more than `digits` - 1 decimals, as the step from 0.04 to 0.05 dB is as small as that from 8.04 to 8.05."""
-    if not math.isfinite(value):
-        return f"{value:g}"
-    whole = len(str(int(abs(value))))
-    return f"{value:.{max(0, digits - whole)}f}"
 
 
 def _bounds(ratio: Comparison) -> str:

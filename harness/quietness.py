@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from harness.environment import governor, usable_cores
 from harness.observation import Observation, clock_step, loop_durations, observe, throttles
-from harness.quantity import amount
+from harness.units import amount
 
 Severity: TypeAlias = Literal["meaningless", "noisy", "unknown", "quiet"]
 """The worst first."""

@@ -4,19 +4,21 @@ import linecache
 import os
 import sys
 import sysconfig
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import CodeType
 
+from harness import HOME
 from harness.plain_text import of_error, one_line
-from harness.start import INSTALLED, OWN
-from harness.trace import BEHIND
+from harness.user_folders import INSTALLED
 
 MOST = 5
 """Frames that are kept of one error: the last ones."""
 LINE = 200
 """Characters of a line of code that are kept."""
-REFEREE = tuple(f"{OWN / name}{os.sep}" for name in ("harness", "suites"))
-HOUSE = f"{OWN / 'bitlinear'}{os.sep}"
+REFEREE = tuple(f"{HOME / name}{os.sep}" for name in ("harness", "suites"))
+HOUSE = f"{HOME / 'bitlinear'}{os.sep}"
 STANDARD = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
 
 
@@ -73,3 +75,13 @@ def _named(file: str) -> str:
     """The file from the innermost place on the path that holds it, or its bare name."""
     places = [place for place in sys.path if place and file.startswith(place.rstrip(os.sep) + os.sep)]
     return one_line(os.path.relpath(file, max(places, key=len)) if places else Path(file).name or file, LINE)
+
+
+BEHIND = ("because of ", "while handling ")
+"""How the line begins that names the error behind the first."""
+
+
+def innermost(trace: Sequence[str]) -> str:
+    """File, line and function where the error was raised, as in `mine.py:12 in forward`."""
+    first = list(takewhile(lambda line: not line.startswith(BEHIND), trace)) or trace
+    return first[-1].partition(": ")[0] if first else ""

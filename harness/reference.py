@@ -13,8 +13,7 @@ from typing import Any
 from harness import beside
 from harness.errors import UsageError
 from harness.plain_text import message, of_error
-from harness.raised import own_frames
-from harness.trace import innermost
+from harness.raised import innermost, own_frames
 
 FORM = "give it as package.module:object"
 SHOWN = 5

@@ -8,8 +8,8 @@ import msgspec
 
 from harness import machine_cache
 from harness.model import Count, Environment
-from harness.resolving_power import resolvable
 from harness.rules import Rules
+from harness.shift import resolvable
 
 KIND = "gate-noise"
 

@@ -2,25 +2,26 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import ceiling_display, convergence, extension, latency_column
-from harness.compare import speedups
+from harness import convergence, extension, latency_column
+from harness.ceiling import rates, standing
 from harness.ended import ended_early
 from harness.latency_column import Shown
 from harness.metric import METRICS, Metric
-from harness.model import Case, Comparison, Environment, Params, Run
+from harness.model import Params
 from harness.origin import origins
-from harness.prediction import OFF_PREDICTION, against_prediction, is_off
+from harness.prediction import is_off
+from harness.prediction_table import OFF_PREDICTION, against_prediction
 from harness.quantity import speedup, with_spread
-from harness.results import Result, contests, results, varying
-from harness.store import StoredRun
-from harness.table import Block, Cell, Column, Table, html
+from harness.results import Result, contests, varying
+from harness.run_header import describe_machine, describe_run
+from harness.table import Block, Cell, Column, Table, html, render
+from harness.units import figure
+from harness.view import View
 from harness.voiding import told
-
-BASELINES = ("linear-fp32", "linear-bf16")
 
 _HEADINGS = {
     "latency": "latency",
@@ -35,8 +36,8 @@ _HEADINGS = {
     "weight_gradient_cosine": "weight\ngradient",
     "input_gradient_cosine": "input\ngradient",
 }
-"""Metrics that are shown unless others are asked for."""
 
+_OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
 _LEGENDS = {
     "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
     "error_sqnr": "error SQNR: the scheme against full precision",
@@ -46,64 +47,16 @@ _LEGENDS = {
 
 
 @dataclass(frozen=True, repr=False)
-class View:
-    """What is shown of a run: results, the chosen metrics that were measured, latencies over baselines, precision."""
+class Page:
+    """A view for notebooks: what `bitbench show` prints, as HTML or as text."""
 
-    stored: StoredRun
-    results: Sequence[Result]
-    metrics: Sequence[Metric]
-    baselines: Sequence[str]
-    ratios: dict[tuple[str, str], Comparison]
-    reached: Mapping[Case, convergence.Convergence]
-
-    @classmethod
-    def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
-        """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured."""
-        gathered = list(results(stored.records, stored.run.aims).values())
-        measured = {metric.name for result in gathered for metric in result.metrics}
-        wanted = set(metrics) or measured & _HEADINGS.keys() or measured
-        chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
-        ratios = speedups(gathered, baselines) if METRICS["latency"] in chosen else {}
-        reached: dict[Case, convergence.Convergence] = {}
-        for members in contests(gathered).values() if METRICS["latency"] in chosen else ():
-            reached |= convergence.convergence(members)
-        return cls(stored, gathered, chosen, baselines, ratios, reached)
+    view: View
 
     def __repr__(self) -> str:
-        return f"<View of {describe_run(self.stored.run)}: {_count(len(self.results), 'case')}>"
+        return render(page(self.view), "text")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: what `bitbench show` prints."""
-        from harness.leading import led  # late: it imports this module
-
-        return html(page(*led([View.of(self.stored)])))
-
-
-def describe_run(run: Run) -> str:
-    """Which run of which code this is, in one line."""
-    revision = run.revision
-    code = f"commit {revision.commit[:7]}{' with changes' * revision.dirty}" if revision.commit else "commit unknown"
-    return f"run {run.id}, started {run.started}, {code}"
-
-
-def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it, and how busy it was."""
-    return f"{machine_name(at)}; load {at.load_average:.2f}"
-
-
-def machine_name(at: Environment) -> str:
-    """The same of every run on it: what it is, and with what software."""
-    parts = [
-        at.cpu_model,
-        f"{at.affinity or at.cores_logical} of {at.cores_logical} cores",
-        f"governor {at.governor}",
-        f"GPU {at.gpu}",
-        at.operating_system,
-        f"Python {at.python}",
-        f"torch {at.torch}",
-        at.blas,
-    ]
-    return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
+        return html(page(self.view))
 
 
 def page(view: View, *, bars: bool = True) -> list[Block]:
@@ -115,7 +68,7 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
     if METRICS["latency"] in view.metrics:
         legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
-    legend += [ceiling_display.LEGEND] * bool(view.stored.run.ceilings)
+    legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
     blocks += [table for table in (origins(view.results), ended_early(view.results)) if table.rows]
@@ -230,7 +183,9 @@ def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars:
 
 
 def _of_ceiling(view: View, result: Result) -> str:
-    return ceiling_display.words(result, view.stored.run.ceilings)
+    """`71% memory`, or nothing where it is not known."""
+    found = standing(result, view.stored.run.ceilings)
+    return f"{figure(100 * found.share, 2)}% {found.ceiling}" if found and found.ceiling else ""
 
 
 def _cell(metric: Metric, result: Result) -> str:
@@ -259,7 +214,7 @@ def _numbers(view: View, result: Result) -> list[list[Cell]]:
         if s
     ]
     if METRICS["latency"] in view.metrics:
-        derived = ceiling_display.rates(result, view.stored.run.ceilings)
+        derived = rates(result, view.stored.run.ceilings)
         rows += [[*rate, *[None] * 3] for rate in derived]
     for base, r in ratios:
         if r:

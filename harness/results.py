@@ -3,17 +3,26 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
+from harness.looks import LOOKS
 from harness.metric import METRICS, Metric
-from harness.model import Aim, Case, Measurement, Params, Record, Summary
-from harness.stats import LOOKS, summarise
-from harness.verdict import Verdict
+from harness.model import Aim, Case, Measurement, Params, Record
+from harness.stats import Summary, summarise
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
 """Shape first, then what is computed, then where; other params follow by name."""
 
 FIXED = Aim()
 """No precision was to be reached: the rounds were fixed beforehand."""
+
+
+class HasCase(Protocol):
+    """Something about one case: a result, a verdict."""
+
+    @property
+    def case(self) -> Case:
+        """The case that it is about."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def contests(everything: Iterable[Result]) -> dict[str, list[Result]]:
     return by_contest
 
 
-def varying(everything: Iterable[Result | Verdict]) -> tuple[Params, list[str]]:
+def varying(everything: Iterable[HasCase]) -> tuple[Params, list[str]]:
     """Params that all the cases share, and the names of those that differ or are missing somewhere."""
     params = [result.case.params for result in everything]
     names = sorted({name for point in params for name in point}, key=_reading_order)

@@ -11,10 +11,10 @@ import msgspec
 
 from harness import keyword
 from harness.errors import UsageError
+from harness.looks import LOOKS, looks
 from harness.metric import METRICS, Metric
 from harness.model import Case
-from harness.spelling import parse_share
-from harness.stats import LOOKS
+from harness.units import parse_share
 
 FILE = Path("gate.toml")
 """Read where the gate is run, if it is there and no other is named."""
@@ -169,15 +169,10 @@ def _seconds(name: str, value: Any) -> float:
     return float(match[1]) * {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}[match[2]]
 
 
-def looks_up_to(rounds: int) -> tuple[int, ...]:
-    """The planned looks of a gate of at most `rounds` rounds."""
-    return (*(look for look in LOOKS if look < rounds), rounds)
-
-
 def _looks(name: str, value: Any) -> tuple[int, ...]:
     if type(value) is not int or not LOOKS[0] <= value <= 100:
         raise ValueError(f"{name} = {value!r}; give a whole number from {LOOKS[0]} to 100")
-    return looks_up_to(value)
+    return looks(value)
 
 
 def _tolerances(name: str, value: Any) -> dict[str, float]:

@@ -6,22 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from harness.ceiling import from_answer, matching, merge
-from harness.convergence import looks, undecided
+from harness.convergence import undecided
 from harness.draft import CaseEndedError, Draft, Witness
-from harness.late import is_late, late
-from harness.measure import calibrate, take_turns
+from harness.looks import looks
+from harness.metric import MEMORY_METRICS
 from harness.model import Case, Ceilings, Record, Request
+from harness.model.ceilings import from_answer, matching, merge
+from harness.model.record import is_late, late
 from harness.plan import Contest
-from harness.process import WorkerLostError
+from harness.process import Worker, WorkerLostError
 from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
 from harness.protocol import Ceilings as MeasureCeilings
 from harness.results import results
-from harness.scout import Scout, Worker
+from harness.schedule import calibrate, take_turns
+from harness.scout import Scout
 
-MEMORY_METRICS = frozenset(
-    {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
-)
 CONFIRMATIONS = 5
 """How often ceilings and the case are measured in turns before a call is too fast for the machine."""
 AGAIN = 10

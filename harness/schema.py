@@ -13,10 +13,10 @@ import msgspec
 
 from harness.errors import StoreError
 from harness.extension import MARK, Extension, applied
-from harness.late import is_late
 from harness.line import Lift, LineError, decode
 from harness.metric import METRICS
 from harness.model import SCHEMA_VERSION, Record, Run
+from harness.model.record import is_late
 from harness.plain_text import unicode
 
 Line = TypeVar("Line", Run, Record, Extension)

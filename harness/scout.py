@@ -1,21 +1,10 @@
 """Trials: every contestant is judged once on other shapes than those measured, in a process of its own."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from harness.draft import CaseEndedError, Draft
-from harness.process import WorkerLostError
-from harness.protocol import Answer, Probe, Question
-
-
-class Worker(Protocol):
-    """Something that answers questions: a process, or a fake."""
-
-    def ask(self, question: Question, limit: float) -> Answer:
-        """The answer. Raises WorkerLostError when there is none within `limit` seconds."""
-
-    def close(self) -> None:
-        """End it."""
+from harness.process import Worker, WorkerLostError
+from harness.protocol import Answer, Probe
 
 
 class Scout:

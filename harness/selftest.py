@@ -12,8 +12,9 @@ import msgspec
 from harness.ceiling import Standing, Work
 from harness.compare import in_one_run
 from harness.metric import METRICS, Metric
-from harness.model import Ceilings, Comparison, Summary
+from harness.model import Ceilings
 from harness.results import Result, contests
+from harness.stats import Comparison, Summary
 
 ONCE, TWICE = "once", "twice"
 ALLOWED = 0.02

@@ -4,8 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from harness.stats import student, variance, welch
+from functools import cache
 
 POWER = 0.9
 """How often an effect that is called detectable is to be detected."""
@@ -71,3 +70,37 @@ def _tail(distance: float, error: float, freedom: float) -> float:
     from scipy.special import stdtr  # late: a quarter of a second, and not needed for exact metrics
 
     return float(stdtr(freedom, -distance / error))
+
+
+def variance(values: Sequence[float]) -> float:
+    """Of a sample of two or more. `statistics.variance` computes in fractions, which takes a hundred times as long."""
+    mean = statistics.fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def welch(base: Sequence[float], head: Sequence[float]) -> tuple[float, float]:
+    """Standard error of the difference of means, and its degrees of freedom (Satterthwaite)."""
+    parts = [variance(side) / len(side) for side in (base, head)]
+    weight = sum(part**2 / (len(side) - 1) for part, side in zip(parts, (base, head), strict=True))
+    freedom = sum(parts) ** 2 / weight if weight else len(base) + len(head) - 2.0
+    return math.sqrt(sum(parts)), freedom
+
+
+@cache
+def student(freedom: float, confidence: float) -> float:
+    """Student's quantile of a two-sided interval: how many standard errors it reaches to either side."""
+    from scipy.special import stdtrit  # late: a quarter of a second, and not needed for exact metrics
+
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def resolvable(noise: float, level: float, rounds: int) -> float:
+    """The least margin with which unchanged code is found to be ok in nine of ten gates of so many rounds."""
+    quantiles = student(rounds - 1, 1 - 2 * level) + student(rounds - 1, 2 * POWER - 1)
+    return math.expm1(quantiles * noise / math.sqrt(rounds))
+
+
+def detectable(noise: float, margin: float, level: float, rounds: int) -> float:
+    """The least slowdown that nine of ten gates find to be above `margin` at `level`, at the look after `rounds`."""
+    quantiles = student(rounds - 1, 1 - 2 * level) + student(rounds - 1, 2 * POWER - 1)
+    return math.expm1(math.log1p(margin) + quantiles * noise / math.sqrt(rounds))

@@ -5,17 +5,16 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from harness import ceiling_cache
-from harness.ceiling import from_answer
 from harness.errors import InvalidEnvironmentError, UsageError
 from harness.model import Ceilings, Environment
+from harness.model.ceilings import from_answer
 from harness.placement import bound
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Answer, Find
+from harness.protocol import Answer, Find, Sources
 from harness.protocol import Ceilings as MeasureCeilings
-from harness.start import Sources
+from harness.raised import innermost
 from harness.suite import Registry
-from harness.trace import innermost
 
 CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""

@@ -11,30 +11,14 @@ import runpy
 import sys
 import types
 from collections.abc import Sequence
-from functools import cache
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import msgspec
 
-from harness import beside
-
-OWN = Path(__file__).parent.parent
-"""The folder that this package lies in: a checkout, or where it was installed."""
-BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.start import main; main()"
-"""What the interpreter is told: nothing is imported from the current folder before this has run."""
-INSTALLED = frozenset({"site-packages", "dist-packages"})
-
-
-class Sources(msgspec.Struct, frozen=True):
-    """Where a worker's contestants come from."""
-
-    folders: tuple[str, ...]
-    """The first places that are searched for anything but the referee's own packages."""
-    instead_of: str = ""
-    """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
-    current: str = ""
-    """The current folder, which relative paths begin at; by default that of the controller."""
+from harness import HOME, beside
+from harness.protocol import Sources
+from harness.user_folders import within
 
 
 class Own(MetaPathFinder):
@@ -49,12 +33,7 @@ class Own(MetaPathFinder):
         """The package, if it is the referee's and is there."""
         if path is not None or fullname not in self.packages:
             return None
-        return importlib.machinery.PathFinder.find_spec(fullname, [str(OWN)], target)
-
-
-def folders(here: Path) -> tuple[str, ...]:
-    """Where packages are searched for that belong to a command given in `here`: in `src` there, then in `here`."""
-    return tuple(str(place) for place in (here / "src", here) if place.is_dir())
+        return importlib.machinery.PathFinder.find_spec(fullname, [str(HOME)], target)
 
 
 class Missed(MetaPathFinder):
@@ -71,23 +50,9 @@ class Missed(MetaPathFinder):
 MISSED = Missed()
 
 
-def within(path: str, folder: str) -> bool:
-    """Whether `path` belongs to the checkout in `folder`, and not to a virtual environment in it."""
-    if not folder or not Path(path).is_absolute():
-        return False
-    resolved = _resolved(path)
-    return resolved.is_relative_to(_resolved(folder)) and not INSTALLED & set(resolved.parts)
-
-
-@cache
-def _resolved(path: str) -> Path:
-    """Thousands of modules are asked for again whenever a worker has built a contestant."""
-    return Path(path).resolve()
-
-
 def _is_of(sources: Sources, file: str) -> bool:
     """Whether a file lies in the folders of the contestants, and is none of the referee's own there."""
-    is_own = any(Path(file).is_relative_to(OWN / name) for name in beside.MARKS)
+    is_own = any(Path(file).is_relative_to(HOME / name) for name in beside.MARKS)
     return not is_own and any(within(file, folder) for folder in sources.folders)
 
 

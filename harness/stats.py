@@ -7,25 +7,65 @@ treating them as independent makes intervals several times too short. Logs, beca
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Protocol, TypeAlias
 
+import msgspec
+
+from harness.looks import CONFIDENCE, LOOKED_AT
 from harness.metric import Metric
-from harness.model import Comparison, Measurement, Summary
+from harness.model import Count, Measurement
+from harness.shift import student, variance, welch
 
-CONFIDENCE = 0.95
 
-LOOKS = (4, 6, 9, 14, 20)
-"""Numbers of rounds after which a contest that is to reach a precision is looked at."""
+class Summary(msgspec.Struct, frozen=True):
+    """One metric of one case over its rounds: centre and a confidence interval."""
 
-LOOKED_AT = 0.97
-"""Student's confidence of every look at a contest that ends once its interval is narrow enough.
+    metric: str
+    centre: float
+    lo: float
+    hi: float
+    confidence: float
+    n: int
+    """Independent values behind the interval: rounds."""
+    warnings: tuple[str, ...] = ()
 
-One level for all planned looks is Pocock's design (Biometrika 64, 1977), and ending on the width of the interval that
-of Chow and Robbins (Ann. Math. Stat. 36, 1965). For independent Gaussian rounds the mean says nothing of the width, so
-that the coverage at the end depends only on noise over precision: with this level it is 94.5 to 97.0 % whatever that
-is, where 0.95 would give 91.6 to 95.0 % (docs/experiments/looks.py).
-"""
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Candidate over baseline for one metric. A `ratio` of 1.1 means the candidate's value is 10 % larger."""
+
+    metric: str
+    baseline: Summary
+    candidate: Summary
+    ratio: float
+    lo: float
+    hi: float
+    paired: bool
+    """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
+    warnings: tuple[str, ...] = ()
+
+
+class Share(msgspec.Struct, frozen=True):
+    """How many of how many, with the exact interval of Clopper and Pearson (1934)."""
+
+    hits: Count
+    of: Count
+    lo: float
+    hi: float
+
+    @classmethod
+    def count(cls, hits: int, of: int) -> "Share":
+        """The interval is 0 to 1 where there is nothing to count."""
+        if not of:
+            return cls(0, 0, 0.0, 1.0)
+        from scipy.stats import binomtest  # late: a third of a second
+
+        interval = binomtest(hits, of).proportion_ci(CONFIDENCE, method="exact")
+        return cls(hits, of, float(interval.low), float(interval.high))
+
+    def __str__(self) -> str:
+        part = f"{100 * self.hits / self.of:.0f} %" if self.of else "?"
+        return f"{self.hits} of {self.of}, {part} [{100 * self.lo:.1f}, {100 * self.hi:.1f}]"
+
 
 FEW = 3
 """Blocks, of which the one in the middle can be told."""
@@ -221,31 +261,9 @@ def _interval(logs: Sequence[float], confidence: float) -> tuple[float, float, f
     return _around(statistics.fmean(logs), error, len(logs) - 1, confidence)
 
 
-def variance(values: Sequence[float]) -> float:
-    """Of a sample of two or more. `statistics.variance` computes in fractions, which takes a hundred times as long."""
-    mean = statistics.fmean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
-
-
-def welch(base: Sequence[float], head: Sequence[float]) -> tuple[float, float]:
-    """Standard error of the difference of means, and its degrees of freedom (Satterthwaite)."""
-    parts = [variance(side) / len(side) for side in (base, head)]
-    weight = sum(part**2 / (len(side) - 1) for part, side in zip(parts, (base, head), strict=True))
-    freedom = sum(parts) ** 2 / weight if weight else len(base) + len(head) - 2.0
-    return math.sqrt(sum(parts)), freedom
-
-
 def _around(centre: float, error: float, freedom: float, confidence: float) -> tuple[float, float, float]:
     half = student(freedom, confidence) * error
     return _exp(centre), _exp(centre - half), _exp(centre + half)
-
-
-@cache
-def student(freedom: float, confidence: float) -> float:
-    """Student's quantile of a two-sided interval: how many standard errors it reaches to either side."""
-    from scipy.special import stdtrit  # late: a quarter of a second, and not needed for exact metrics
-
-    return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def _exp(exponent: float) -> float:

@@ -11,21 +11,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
+from harness import whole_file
 from harness.errors import StoreError
 from harness.extension import Extension
 from harness.line import encode
-from harness.model import SCHEMA_VERSION, Record, Run
+from harness.model import SCHEMA_VERSION, Record, Run, StoredRun
 from harness.schema import parse
-
-if sys.platform != "win32":
-    import fcntl
 
 FILE_NAME = "run.jsonl"
 
@@ -47,20 +44,6 @@ _CURES_OF_WRITING = {
     errno.EINVAL: "nothing can be made there: choose another directory",
 }
 """Whose cause is another where something is to be made."""
-
-
-@dataclass(frozen=True, repr=False)
-class StoredRun:
-    """A run as read back. `records` holds at most one record for a case and round, in the order written."""
-
-    run: Run
-    records: tuple[Record, ...]
-    warnings: tuple[str, ...] = ()
-    extensions: tuple[Extension, ...] = ()
-    """What the run went by later; `run` reads as after the last of them."""
-
-    def __repr__(self) -> str:
-        return f"<StoredRun {self.run.id}: {len(self.records)} records>"
 
 
 class Writer:
@@ -211,10 +194,8 @@ def _open_locked(path: Path, mode: str) -> FileIO:
 
 
 def _lock(file: FileIO, path: Path) -> None:
-    if sys.platform == "win32":
-        return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        whole_file.lock(file)
     except BlockingIOError as error:
         raise StoreError(f"another run is writing {path}: wait for it to end, or choose another --out") from error
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
 from harness.reference import follow
-from harness.spelling import choices
+from harness.units import choices
 
 DEFAULT_MODULE = "suites"
 """The package of suites that the command line uses."""

@@ -11,9 +11,9 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from harness.ceiling import SEVERAL, merge
 from harness.device import DEVICES, Device
 from harness.model import Ceilings
+from harness.model.ceilings import SEVERAL, merge
 from harness.processor_caches import Caches, caches
 
 MATRICES = (512, 1024, 2048, 4096, 8192)
@@ -28,8 +28,6 @@ SWEEPS = 2
 """How often everything is measured: what disturbs comes in bursts, so repetitions are spread over the time."""
 READ = 1 << 27
 """Bytes that one timed reading of a cache comes to, by going over it again: a launch is short beside that."""
-CANARY = 192
-"""Size of the canary's matrices, which the caches of one core hold."""
 LEAST = 1 << 26
 """Bytes of the smallest set that is taken to lie in memory."""
 PIECES = 256
@@ -125,24 +123,6 @@ def _product(device: Device, dtype: torch.dtype, size: int) -> Callable[[], Tens
     if dtype is torch.int8:
         return lambda: torch._int_mm(a, b.T)
     return lambda: torch.mm(a, b.T)
-
-
-def canary() -> Callable[[], float]:
-    """A fixed loop on all of torch's threads, a third of a millisecond on two cores; a call says how long it took now.
-
-    It keeps its own clock and product: a contestant may replace those of the modules.
-    """
-    clock, product = time.perf_counter, torch.mm
-    a, out = torch.ones(CANARY, CANARY), torch.empty(CANARY, CANARY)
-
-    def sing() -> float:
-        product(a, a, out=out)  # wakes the threads
-        start = clock()
-        for _ in range(4):
-            product(a, a, out=out)
-        return clock() - start
-
-    return sing
 
 
 def _fastest(device: Device, call: Callable[[], object]) -> float:

@@ -12,11 +12,12 @@ import msgspec
 
 from harness.compare import Pair
 from harness.decision import ONCE, Course, Rounds, deliberate, improved, judged_once, mean_of
+from harness.looks import LOOKED_AT
 from harness.model import Measurement
 from harness.quantity import change, slower
 from harness.rules import Rules
 from harness.shift import Shift
-from harness.stats import LOOKED_AT, ONE_ROUND, log_ratio, round_logs
+from harness.stats import ONE_ROUND, log_ratio, round_logs
 from harness.verdict import EVERYTHING, Verdict, Word
 
 HOPELESS = 60

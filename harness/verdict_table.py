@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from harness.compare import Pair
 from harness.gate import Judgement, Policy, detectable, exit_code, is_sentinel
-from harness.model import Case, Summary
+from harness.model import Case, StoredRun
 from harness.quantity import change, with_spread
-from harness.result_table import describe_run
 from harness.results import Result, varying
-from harness.store import StoredRun
+from harness.run_header import describe_run
+from harness.stats import Summary
 from harness.table import Block, Cell, Column, Table
 from harness.verdict import EVERYTHING, Verdict, Word
 

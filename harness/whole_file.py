@@ -1,7 +1,12 @@
-"""Files that are replaced as a whole: a reader finds the previous content or the new one, never a part."""
+"""Files that are replaced as a whole (a reader finds the old content or the new one), and locks on files."""
 
 import os
+import sys
+from io import FileIO
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -21,3 +26,12 @@ def replace(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def lock(file: FileIO) -> None:
+    """Hold `file` until it is closed; does nothing on Windows.
+
+    Raises BlockingIOError where another process holds it, OSError where the file system has no locks.
+    """
+    if sys.platform != "win32":
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,18 +1,11 @@
 """Contests and quantities in words: one spelling for frames, figures and the report."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from harness.model import Case, Params
-from harness.quantity import amount, figure
 from harness.results import Result, contests, varying
 
 _ALWAYS = ("n", "k", "m", "scheme")
-
-
-def full_precision(implementation: str) -> bool:
-    """Whether the name is one of the plain linear layers: they run beside the BitLinears and quantise nothing."""
-    return implementation.startswith("linear-")
 
 
 def titles(everything: Iterable[Result]) -> dict[str, str]:
@@ -29,31 +22,6 @@ def titles(everything: Iterable[Result]) -> dict[str, str]:
         for contest, group in contests(members).items():
             words[contest] = _title(group[0].case, differing, several=len(by_suite) > 1)
     return words
-
-
-def typeset(value: float, unit: str) -> str:
-    """`harness.quantity.amount` with typographic signs, and a space that does not break: `458 µs`, `−3.01 dB`."""
-    return (
-        amount(value, unit).replace("us", "µs").replace("-", "−").replace("inf", "∞").replace(" ", "\N{NO-BREAK SPACE}")
-    )
-
-
-def interval(lo: float, hi: float, unit: str) -> str:
-    """`[230 µs, 238 µs]`, or nothing where there is no interval."""
-    return f"[{typeset(lo, unit)}, {typeset(hi, unit)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
-
-
-def interval_of_times(lo: float, hi: float) -> str:
-    """`[2.45, 2.58]`: the interval of a factor."""
-    return f"[{figure(lo, 3)}, {figure(hi, 3)}]"
-
-
-def listed(names: Sequence[str], most: int = 4) -> str:
-    """`a`, `a and b`, `a, b and c`; beyond `most` names the rest are counted. There is one name at least."""
-    if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1} others"]
-    *rest, last = names
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _title(case: Case, differing: Iterable[str], several: bool) -> str:

@@ -18,14 +18,13 @@ from typing import TypeVar
 import msgspec
 import torch
 
+from harness.canary import canary
 from harness.compilation import Compilation
 from harness.device import DEVICES, Device
-from harness.environment import torch_side
 from harness.guard import Guard
 from harness.layout import Layout
 from harness.limit import MemoryLimit
 from harness.loaded import loaded
-from harness.measure import Clock, visit
 from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
 from harness.noise import Lookout
@@ -53,7 +52,9 @@ from harness.raised import own_frames
 from harness.reference import follow
 from harness.reply import judged, of_whom, said, singles, with_findings
 from harness.suite import Catalogue, Registry, Workload
-from harness.throughput import canary, measure
+from harness.throughput import measure
+from harness.torch_build import torch_side
+from harness.visit import Clock, visit
 
 PR_SET_PDEATHSIG = 1
 BALLAST = "BITBENCH_BALLAST"

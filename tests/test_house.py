@@ -30,11 +30,41 @@ PROSE = sorted(
     + [path for package in PACKAGES for kind in ("html", "css", "js") for path in (ROOT / package).rglob(f"*.{kind}")]
 )
 
-ANALYSIS = ("model", "metric", "store", "stats", "compare", "gate", "frames", "plots", "report", "table", "cli")
-ANALYSIS_ROOTS = tuple(f"harness.{name}" for name in (*ANALYSIS, "commands", "run"))
-TORCH_IN_ANALYSIS = {
-    "harness.environment": "`torch_side` and what it calls run in the worker; the import is inside them",
+MAY = {
+    "errors": "",
+    "user_code": "errors",
+    "model": "errors user_code",
+    "store": "errors user_code model",
+    "analysis": "errors user_code model",
+    "machine": "errors model store",
+    "worker": "errors user_code model machine",
+    "runner": "errors user_code model store analysis machine",
+    "judge": "errors user_code model store analysis",
+    "gate": "errors user_code model store analysis machine runner judge",
+    "frames": "errors model store analysis",
+    "show": "errors user_code model store analysis machine judge frames",
+    "measure": "errors model analysis runner worker show",
+    "pytest_plugin": "errors user_code model runner worker",
+    "cli": "errors model commands",
+    "commands": "errors user_code model store analysis machine runner judge gate frames show",
 }
+"""Who may import whom within `harness`. Only `worker` may import torch, and only what times calls in this process may
+import `worker`: so no command can ever load a contestant."""
+
+PARTS = {
+    "user_code": "beside plain_text raised reference user_folders",
+    "model": "extension histogram injection keyword line metric protocol suite units",
+    "store": "places schema store whole_file",
+    "machine": "ceiling_cache environment git machine_cache noise observation placement processor_caches quietness revision shell",
+    "analysis": "arguments ceiling columns compare convergence fastest looks prediction quantity results shift stats view voiding wording",
+    "worker": "accuracy canary compilation cuda device guard layout limit loaded memory pipes reply settings start throttle throughput torch_build unrest visit worker",
+    "runner": "draft forecast plan process progress run schedule scout staff",
+    "judge": "baseline decision gate rules selftest timing_verdict verdict",
+    "gate": "checkout gate_directory gate_progress gate_session gate_trials live_gate named_files nested paired_run pointers provenance resolution snapshot",
+    "show": "ended explanation gate_output latency_column look_words origin plots prediction_table report result_table run_header table timings typography value_words verdict_table",
+}
+"""Which modules make up a part that is no folder yet."""
+
 SLOW_TO_IMPORT = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "rich")
 
 VAGUE_NAMES = {"utils", "util", "common", "base", "helpers", "helper", "misc"}
@@ -88,19 +118,6 @@ def where(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
 
 
-def analysis_half() -> dict[str, Path]:
-    """The modules of `harness` that the analysis half consists of, and what they import, transitively."""
-    modules = {module_name(path): path for path in SOURCES}
-    waiting = [name for name in modules if any(f"{name}.".startswith(f"{root}.") for root in ANALYSIS_ROOTS)]
-    found: dict[str, Path] = {}
-    while waiting:
-        name = waiting.pop()
-        if name not in found and name in modules:
-            found[name] = modules[name]
-            waiting += [other for other in imported(modules[name]) if other.startswith("harness.")]
-    return found
-
-
 def test_bitlinear_and_harness_are_strangers() -> None:
     for path in SOURCES:
         package = path.relative_to(ROOT).parts[0]
@@ -108,11 +125,19 @@ def test_bitlinear_and_harness_are_strangers() -> None:
         assert not top_level(imported(path)) & forbidden, where(path, 1)
 
 
-def test_the_analysis_half_never_imports_torch() -> None:
-    half = analysis_half()
-    assert {"harness.model", "harness.environment"} <= set(half)
-    importers = {name for name, path in half.items() if "torch" in top_level(imported(path))}
-    assert importers == set(TORCH_IN_ANALYSIS)
+def part_of(module: str) -> str:
+    """The part of `harness` that a module belongs to; empty for the package itself."""
+    first = module.split(".")[1] if "." in module else ""
+    return next((part for part, modules in PARTS.items() if first in modules.split()), first)
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.is_relative_to(ROOT / "harness")], ids=module_name)
+def test_imports_follow_the_map(path: Path) -> None:
+    here = part_of(module_name(path))
+    modules = {module_name(source) for source in SOURCES}
+    there = {part_of(name) for name in imported(path) & modules if name.startswith("harness.")} - {here}
+    assert there <= {*MAY.get(here, "").split()}, f"{here} may not import {sorted(there - {*MAY[here].split()})}"
+    assert "torch" not in top_level(imported(path)) or here == "worker"
 
 
 def test_the_command_line_starts_without_what_is_slow_to_import() -> None:

@@ -10,7 +10,7 @@ import click
 from harness.baseline import Accepted, accept, accepted, default_place
 from harness.commands import options
 from harness.commands.values import Place
-from harness.result_table import describe_run
+from harness.run_header import describe_run
 from harness.store import load
 from harness.table import Block, Column, Format, Table, pretty_json, render
 

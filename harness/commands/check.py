@@ -12,10 +12,10 @@ from harness.model import Record, Request, Value
 from harness.plan import check_names, make_plan, require_devices
 from harness.progress import watcher
 from harness.run import Controller
-from harness.spelling import parse_duration
 from harness.staff import Staff
 from harness.suite import Registry
 from harness.table import Block, Column, Table, pretty_json, render
+from harness.units import parse_duration
 
 MODULE = "suites.conformance"
 """The package of suites that declares the properties; each case is one property of one implementation."""

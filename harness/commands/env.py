@@ -7,12 +7,13 @@ import msgspec
 
 from harness import quietness
 from harness.commands import options
-from harness.environment import combine, machine, revision
+from harness.environment import combine, machine
 from harness.errors import InvalidEnvironmentError
 from harness.model import Environment, Revision
 from harness.process import describe_torch
-from harness.quantity import amount
+from harness.revision import revision
 from harness.table import Cell, Column, Format, Table, pretty_json
+from harness.units import amount
 
 SEVERITIES = get_args(quietness.Severity)
 

@@ -12,9 +12,10 @@ from harness.explanation import Explanation, Gate
 from harness.gate import judge_runs
 from harness.gate_directory import is_gate, last, load_sides
 from harness.metric import METRICS
-from harness.result_table import describe_run
+from harness.model import StoredRun
 from harness.rules import Rules
-from harness.store import StoredRun, load
+from harness.run_header import describe_run
+from harness.store import load
 from harness.table import Block, Table, pretty_json, render
 from harness.voiding import RULE
 

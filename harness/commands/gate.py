@@ -9,6 +9,7 @@ import click
 
 from harness.checkout import HERE, Checkouts
 from harness.commands import options
+from harness.commands.options import parse_axes
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
 from harness.gate import Policy, judge_runs
@@ -21,10 +22,10 @@ from harness.metric import METRICS, select_metrics
 from harness.model import Request
 from harness.plan import check_names
 from harness.rules import Rules
-from harness.spelling import parse_axes, parse_duration, parse_names
 from harness.store import load
 from harness.suite import DEFAULT_MODULE, Registry
 from harness.table import Format, pretty_json, render
+from harness.units import parse_duration, parse_names
 from harness.verdict_table import content, gate_page, tidy
 
 SUITE = "gate"
@@ -143,7 +144,7 @@ def _live(
 
 
 def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
-    from harness.commands.run import available_memory
+    from harness.environment import available_memory
 
     budget = str(live["budget"])
     return Request(

@@ -12,31 +12,22 @@ from harness import store
 from harness.commands import options as shared
 from harness.commands.carrying_out import carry_out, tell
 from harness.commands.going_on import go_on
+from harness.commands.options import parse_axes
 from harness.commands.values import Place, Whole, Words
 from harness.convergence import in_words
-from harness.environment import combine, machine, revision
+from harness.environment import LEAST_MEMORY, available_memory, combine, machine
 from harness.errors import UsageError
-from harness.measure import ORDER
 from harness.metric import select_metrics
 from harness.model import Environment, Request, Revision, Run
+from harness.places import RUNS
 from harness.plan import Contest, aims_of, check_names, make_plan, require_devices
+from harness.revision import revision
 from harness.run import Controller
-from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size
+from harness.schedule import ORDER
 from harness.staff import Staff
 from harness.suite import DEFAULT_MODULE, Registry
+from harness.units import parse_duration, parse_names, parse_share, parse_size
 from harness.voiding import RULE
-
-RUNS = Path("results", "runs")
-"""Where runs lie that are given no directory."""
-LEAST_MEMORY = 2.0**20
-"""Bytes; a worker takes hundreds of times as much."""
-
-
-def available_memory() -> float:
-    """Three quarters of the bytes that programs may take now: what remains keeps the machine alive."""
-    import psutil
-
-    return float(psutil.virtual_memory().available * 3 // 4)
 
 
 @click.command("run", cls=shared.Command)

@@ -7,20 +7,18 @@ from collections.abc import Sequence
 import click
 
 from harness import resolution
-from harness.commands.run import available_memory
-from harness.environment import combine, machine
+from harness.environment import available_memory, combine, machine
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
 from harness.injection import Injection, Kind
 from harness.model import Environment, Request
 from harness.process import describe_torch
-from harness.quantity import amount
 from harness.resolution import Resolution
-from harness.resolving_power import detectable
 from harness.rules import Rules
-from harness.spelling import parse_duration, parse_share
+from harness.shift import detectable
 from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
+from harness.units import amount, parse_duration, parse_share
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"
 """Six cases whose calls take 100 us and more."""
@@ -107,7 +105,9 @@ def _cases(trials: Sequence[Trial], rules: Rules) -> Table:
     for name, found in grouped.items():
         noise = round_noise(found)
         words = [row.word for row in found]
-        effects = [f"{100 * detectable(noise, rules, len(grouped), look):.1f} %" for look in shown]
+        effects = [
+            f"{100 * detectable(noise, rules.margin, rules.red_level / len(grouped), look):.1f} %" for look in shown
+        ]
         row: list[Cell] = [name.split("/", 1)[1], amount(found[0].seconds, "s"), f"{100 * noise:.2f} %", *effects]
         rows.append([*row, words.count("ok"), words.count("inconclusive")])
     return Table("the slowdown that is found in nine of ten gates, by rounds", columns, rows)

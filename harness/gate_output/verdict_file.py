@@ -11,9 +11,8 @@ import msgspec
 from harness.errors import StoreError
 from harness.gate import Judgement, Policy, detectable, exit_code
 from harness.line import LineError, decode
-from harness.model import Count, Revision, Run
+from harness.model import Count, Revision, Run, StoredRun
 from harness.rules import Rules
-from harness.store import StoredRun
 from harness.table import pretty_json
 from harness.verdict import Verdict
 from harness.verdict_table import headline, rules_line, warnings

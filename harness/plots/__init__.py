@@ -22,7 +22,7 @@ from harness.plots.roofline import roofline
 from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup
 from harness.plots.tradeoff import tradeoff
-from harness.spelling import choices
+from harness.units import choices
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""

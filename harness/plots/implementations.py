@@ -9,9 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.leading import leading
+from harness.fastest import full_precision, leading
 from harness.plots.theme import colours, markers
-from harness.wording import full_precision
 
 MOST = 10
 """Implementations of one figure: as many as there are colours."""

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from harness.frames import wide
 from harness.plots.theme import AMBER, BLUE, GREEN, INK, RED, VIOLET, facets, label, panels, require, themed
-from harness.quantity import suited
+from harness.units import suited
 
 _CONTESTS = 4
 _PARTS = {

@@ -15,7 +15,7 @@ from harness.plots.implementations import baseline_of, foremost
 from harness.plots.roofline import Roofs
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
 from harness.quantity import NOT_KNOWN, is_known, spread
-from harness.quantity import figure as digits
+from harness.units import figure as digits
 
 _CONTESTS = 6
 _FEW_TOKENS = 32

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from harness.errors import NothingMeasuredError
+from harness.fastest import full_precision
 from harness.frames import wide
 from harness.metric import METRICS
 from harness.plots.theme import (
@@ -26,7 +27,7 @@ from harness.plots.theme import (
     themed,
 )
 from harness.quantity import is_known
-from harness.wording import full_precision, typeset
+from harness.typography import typeset
 
 _CONTESTS = 4
 _AREAS = (14.0, 300.0)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure as Canvas
 from harness import frames, whole_file
 from harness.arguments import Source
 from harness.errors import NothingMeasuredError, StoreError
-from harness.leading import led
+from harness.fastest import led
 from harness.plots import FRAMES, PLOTS, Plot
 from harness.plots.forest import Change, forest
 from harness.report.changes import ChangePart, changes_of
@@ -25,8 +25,8 @@ from harness.report.gates import GatePart, gates_of
 from harness.report.page import render
 from harness.report.sections import Figure
 from harness.report.sentences import Usage
-from harness.result_table import View
 from harness.rules import Rules
+from harness.view import View
 
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""

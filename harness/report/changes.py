@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from harness.gate import Judgement, judge_runs
 from harness.metric import METRICS
+from harness.model import StoredRun
 from harness.plots.forest import Change
-from harness.quantity import distinct_amounts
 from harness.report.gates import Names, change_of, gravest, percent
 from harness.report.tables import Heading, Row, Sheet
 from harness.rules import Rules
-from harness.store import StoredRun
+from harness.typography import listed
+from harness.units import distinct_amounts
 from harness.verdict import Verdict
 from harness.verdict_table import WORDS
-from harness.wording import listed
 
 _SENTINELS = 12
 """Latencies of what is the same code that are drawn; the table has them all."""

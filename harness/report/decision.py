@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.model import Comparison
-from harness.quantity import NOT_KNOWN, figure, is_known
+from harness.quantity import NOT_KNOWN, is_known
 from harness.report.answers import Answer
 from harness.report.data import attribute
 from harness.report.rivals import LATENCY
-from harness.result_table import View
 from harness.results import Result, contests
-from harness.wording import titles, typeset
+from harness.stats import Comparison
+from harness.typography import typeset
+from harness.units import figure
+from harness.view import View
+from harness.wording import titles
 
 CELLS = 1000
 """Most cells that are shown: beyond them the page grows and is no longer read."""

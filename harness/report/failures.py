@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.results import Result
-from harness.wording import listed
+from harness.typography import listed
 
 _FAILED = ("failed", "crashed", "timed_out")
 """Outcomes of those that were tried; what is skipped could not run here anyway."""

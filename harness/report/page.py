@@ -24,8 +24,9 @@ from harness.report.sentences import Sentence, Usage, sentences
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.report.terms import explained, explanations
 from harness.report.verdict_sentence import Headline
-from harness.result_table import View, describe_run
 from harness.results import Result, contests
+from harness.run_header import describe_run
+from harness.view import View
 from harness.wording import titles
 
 SENTENCES, MOST_SENTENCES = 6, 48
@@ -82,7 +83,7 @@ def render(
 ) -> str:
     """The page for runs, for the gates and the changes between them, and the frame that becomes its data files.
 
-    `views` have the baseline of all of them as the first of their baselines (`harness.leading.led`). `figures`, which
+    `views` have the baseline of all of them as the first of their baselines (`harness.fastest.led`). `figures`, which
     is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name. `usage` is the
     line of code that uses an implementation.
     """

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from harness.compare import in_one_run
-from harness.model import Comparison
-from harness.quantity import figure, is_known
+from harness.fastest import full_precision
+from harness.quantity import is_known
 from harness.report import rivals
 from harness.report.answers import Answer
-from harness.result_table import View
 from harness.results import Result
-from harness.wording import full_precision
+from harness.stats import Comparison
+from harness.units import figure
+from harness.view import View
 
 NEAR = 1.5
 """A ratio up to which two are near each other: nothing that is further away is called within noise."""

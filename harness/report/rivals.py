@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from harness.compare import in_one_run
-from harness.fastest import fastest
+from harness.fastest import fastest, full_precision
 from harness.metric import METRICS, Metric
-from harness.model import Comparison
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
-from harness.quantity import figure, is_known
+from harness.quantity import is_known
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
-from harness.result_table import BASELINES
 from harness.results import Result
-from harness.stats import within_tolerance
-from harness.wording import full_precision, interval, listed, typeset
+from harness.stats import Comparison, within_tolerance
+from harness.typography import interval, listed, typeset
+from harness.units import figure
+from harness.view import BASELINES
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
 SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]

@@ -7,7 +7,7 @@ from harness.prediction import PREDICTION_TOLERANCE, is_off
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.report.rivals import SQNR, centre, prediction
 from harness.results import Result
-from harness.wording import typeset
+from harness.typography import typeset
 
 
 def points(measured: Iterable[Result]) -> dict[str, list[Result]]:

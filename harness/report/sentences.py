@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from harness.model import Comparison, Params
+from harness.fastest import full_precision
+from harness.model import Params
 from harness.prediction import PREDICTION_TOLERANCE, off_prediction
 from harness.quantity import NOT_KNOWN, is_known
 from harness.report import rivals
 from harness.report.answers import Answer
 from harness.report.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
-from harness.result_table import View
 from harness.results import Result, contests
-from harness.wording import full_precision, interval_of_times, listed, titles, typeset
+from harness.stats import Comparison
+from harness.typography import interval_of_times, listed, typeset
+from harness.view import View
+from harness.wording import titles
 
 _TOLD = 3
 """Circumstances that are told one by one; of more, the ones where the gain is least and largest."""

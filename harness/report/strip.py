@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.environment import differences
-from harness.model import Ceilings, Environment
-from harness.quantity import figure
-from harness.result_table import View, warnings
-from harness.wording import typeset
+from harness.model import Ceilings, Environment, differences
+from harness.result_table import warnings
+from harness.typography import typeset
+from harness.units import figure
+from harness.view import View
 
 
 class Chip(NamedTuple):

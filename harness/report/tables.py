@@ -13,11 +13,12 @@ from harness.ended import ended_early
 from harness.metric import METRICS, Metric
 from harness.origin import origins
 from harness.prediction import is_off, off_prediction
-from harness.quantity import figure, is_known, spread, suited
+from harness.quantity import is_known, spread
 from harness.report.answers import FASTEST, QUESTIONS, Card
-from harness.result_table import View
 from harness.results import Result, contests, varying
 from harness.table import Table
+from harness.units import figure, suited
+from harness.view import View
 
 _FURTHER = {
     "graphs", "graph_breaks", "code_bytes",

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from harness.gate import Judgement, Policy, exit_code
 from harness.metric import METRICS
-from harness.quantity import distinct_amounts, figure
+from harness.units import distinct_amounts, figure
 from harness.verdict import EVERYTHING, Verdict, Word
 
 Mood: TypeAlias = Literal["bad", "good", "doubt"]

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from harness import ceiling_cache, cli, frames
-from harness.ceiling import Standing, Work, from_answer, matching, merge, too_fast
+from harness.ceiling import Standing, Work, too_fast
 from harness.model import Ceilings
+from harness.model.ceilings import from_answer, matching, merge
 from tests.harness.factories import make_case, make_environment, make_record, make_run, write_run
 
 MIB = 2**20

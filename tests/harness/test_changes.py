@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from harness.model import StoredRun
 from harness.plots.forest import forest
 from harness.report.changes import changes_of
-from harness.store import StoredRun
 from tests.harness.factories import make_case, make_environment, make_record, make_run
 
 

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from harness import cli, whole_file
 from harness.commands import options
-from harness.commands.options import as_recorded
+from harness.commands.options import as_recorded, parse_axes
 from harness.commands.values import NewFile, Place, Threads, Whole, Words
 from harness.errors import BitbenchError, UsageError
 from harness.model import normalise_value
-from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size, parse_whole
+from harness.units import parse_duration, parse_names, parse_share, parse_size, parse_whole
 
 
 @pytest.mark.parametrize(

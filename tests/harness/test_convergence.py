@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from harness.convergence import Convergence, baseline_of, convergence, half_width, in_words, looks, undecided
+from harness.convergence import Convergence, baseline_of, convergence, half_width, in_words, undecided
+from harness.looks import looks
 from harness.model import Aim
 from harness.results import Result, results
 from tests.harness.factories import make_case, make_record

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.decision import CONFIRMING, ONCE, Course, Rounds, deliberate, improved, judged_once, looks_until, mean_of
-from harness.rules import Rules, looks_up_to
+from harness.looks import looks
+from harness.rules import Rules
 from harness.shift import POWER, Shift
 
 RULES = Rules()
@@ -101,7 +102,7 @@ def test_the_looks_are_those_planned_one_that_confirms_and_one_where_the_time_en
     assert looks_until(RULES, 19) == (4, 6, 9, 14, 19)
     assert looks_until(RULES, 23) == (4, 6, 9, 14, 20, 23)
     assert looks_until(RULES, 100) == (4, 6, 9, 14, 20, 25)
-    assert looks_until(Rules(looks=looks_up_to(4)), 100) == (4, 9)
+    assert looks_until(Rules(looks=looks(4)), 100) == (4, 9)
 
 
 @given(st.integers(0, LAST))

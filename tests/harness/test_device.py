@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from harness.device import DEVICES, Cpu, Device, Mps
-from harness.measure import Call
 from harness.memory import Allocation, peak_rss, tally, trace_mps
 from harness.model import Case
 from harness.protocol import Accuracy, Answer, Memory, Prepare, Time
 from harness.suite import Registry
+from harness.visit import Call
 from harness.worker import Worker
 
 

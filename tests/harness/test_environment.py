@@ -11,20 +11,10 @@ import pytest
 
 from harness.cli import main
 from harness.commands import env
-from harness.environment import (
-    COMPARABLE_FIELDS,
-    INSTRUCTION_SETS,
-    blas_words,
-    combine,
-    differences,
-    governor,
-    machine,
-    read_cpuinfo,
-    read_sysctl,
-    revision,
-    torch_side,
-)
-from harness.model import Environment, Revision
+from harness.environment import INSTRUCTION_SETS, combine, governor, machine, read_cpuinfo, read_sysctl
+from harness.model import COMPARABLE_FIELDS, Environment, Revision, differences
+from harness.revision import revision
+from harness.torch_build import blas_words, torch_side
 from tests.harness.factories import make_environment
 
 X86_CPUINFO = """\

@@ -11,13 +11,14 @@ from harness import store
 from harness.convergence import advice, convergence
 from harness.errors import StoreError, UsageError
 from harness.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
-from harness.late import late
 from harness.line import encode
+from harness.looks import LOOKED_AT
 from harness.model import Aim, Request, Revision
-from harness.result_table import View, page
+from harness.model.record import late
+from harness.result_table import page
 from harness.results import results
-from harness.stats import LOOKED_AT
 from harness.table import render
+from harness.view import View
 from tests.harness.factories import make_case, make_record, make_run, write_run
 from tests.harness.test_kill import finish, start, turns, wait_for
 

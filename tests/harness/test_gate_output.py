@@ -18,8 +18,9 @@ from harness.gate_output.pull_request import MARKER, escaped, page
 from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read, told
 from harness.line import encode
 from harness.metric import METRICS
-from harness.model import Case, Comparison, Summary
-from harness.store import StoredRun, load
+from harness.model import Case, StoredRun
+from harness.stats import Comparison, Summary
+from harness.store import load
 from harness.verdict import Verdict, Word
 from tests.harness import golden
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run

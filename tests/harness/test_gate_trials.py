@@ -4,10 +4,11 @@ import math
 
 import pytest
 
-from harness.gate_trials import Row, Share, Trial, by_case, round_noise, share
+from harness.gate_trials import Row, Trial, by_case, round_noise, share
 from harness.resolution import Resolution, doubt
-from harness.resolving_power import detectable, resolvable
 from harness.rules import Rules
+from harness.shift import detectable, resolvable
+from harness.stats import Share
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> Trial:

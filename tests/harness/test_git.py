@@ -10,11 +10,10 @@ import pytest
 
 from harness import git
 from harness.checkout import Checkouts
-from harness.environment import revision
 from harness.errors import UsageError
 from harness.process import WorkerProcess
-from harness.protocol import Loaded, Whence
-from harness.start import Sources
+from harness.protocol import Loaded, Sources, Whence
+from harness.revision import revision
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.layout import Layout
-from harness.measure import Call, WallClock, calibrate, interleave, interleave_builds, take_turns, visit
+from harness.measure import interleave, interleave_builds
+from harness.schedule import calibrate, take_turns
+from harness.visit import Call, WallClock, visit
 
 
 class FakeTime:

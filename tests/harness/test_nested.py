@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness import HOME
 from harness.checkout import Checkouts
 from harness.errors import UsageError
 from harness.line import encode
 from harness.named_files import missing
-from harness.protocol import Loaded
-from harness.start import BEGIN, OWN, Sources
+from harness.process import BEGIN
+from harness.protocol import Loaded, Sources
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
 
 
@@ -161,7 +162,7 @@ def started(
     (told / "says.py").write_text(SAYS.format(code=code, **words))
     places = encode(Sources((str(root), str(told)), str(repository), str(root))).decode()
     done = subprocess.run(
-        [sys.executable, "-P", "-c", BEGIN, str(OWN), places, "says", "suites", "0"],
+        [sys.executable, "-P", "-c", BEGIN, str(HOME), places, "says", "suites", "0"],
         env={**os.environ, "PYTHONPATH": path},
         cwd=root,
         capture_output=True,

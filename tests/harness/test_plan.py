@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from harness import keyword
 from harness.errors import NothingMeasuredError, UsageError
+from harness.looks import LOOKS
 from harness.model import Aim, Budget, Case, Request, Value
 from harness.plan import Contest, make_plan, require_devices
 from harness.protocol import Description
-from harness.stats import LOOKS
 from harness.suite import Axis, Registry, Suite
 
 

@@ -18,10 +18,9 @@ from harness.line import decode, encode
 from harness.model import Record, Request
 from harness.plain_text import of_error
 from harness.plan import make_plan
-from harness.process import WorkerLostError, WorkerProcess
+from harness.process import Worker, WorkerLostError, WorkerProcess
 from harness.protocol import Look
 from harness.run import Controller
-from harness.scout import Worker
 from harness.suite import Registry
 from tests.harness.test_run import Silent
 

@@ -10,8 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from harness.raised import MOST, own_frames
-from harness.trace import innermost
+from harness.raised import MOST, innermost, own_frames
 
 MINE = """
 import json

@@ -18,12 +18,13 @@ import pytest
 from harness import frames
 from harness.cli import main
 from harness.errors import StoreError
-from harness.leading import led
+from harness.fastest import led
 from harness.metric import METRICS
+from harness.model import StoredRun
 from harness.report import data, page, rivals, schemes
 from harness.report.terms import explained
-from harness.result_table import View
-from harness.store import FILE_NAME, StoredRun, load
+from harness.store import FILE_NAME, load
+from harness.view import View
 from tests.harness.factories import (
     make_case,
     make_environment,

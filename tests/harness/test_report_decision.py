@@ -3,10 +3,10 @@
 import json
 
 from harness.metric import METRICS
+from harness.model import StoredRun
 from harness.report import page
 from harness.report.decision import decision_table
-from harness.result_table import View
-from harness.store import StoredRun
+from harness.view import View
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run
 
 

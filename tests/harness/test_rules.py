@@ -8,9 +8,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.gate import Judgement, judge
+from harness.looks import LOOKS
 from harness.metric import METRICS
 from harness.rules import Allowance, Rules, read
-from harness.stats import LOOKS
 from tests.harness.factories import make_case, make_record
 from tests.harness.test_gate import pair_of
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.ceiling import from_answer
 from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
+from harness.model.ceilings import from_answer
 from harness.plan import Contest
 from harness.process import WorkerLostError
 from harness.protocol import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.leading import leading, led
+from harness.fastest import leading, led
 from harness.metric import METRICS
-from harness.model import Comparison, Summary
+from harness.model import StoredRun
 from harness.report.answers import Answer
 from harness.report.points import measured_pace, pace
 from harness.report.rivals import answers
 from harness.report.sentences import sentences
-from harness.result_table import View
 from harness.results import contests
-from harness.store import StoredRun
+from harness.stats import Comparison, Summary
+from harness.view import View
 from tests.harness.factories import make_case, make_error_records, make_record, make_run
 
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.looks import LOOKED_AT, LOOKS
 from harness.metric import METRICS, Metric
 from harness.model import Measurement
 from harness.stats import (
-    LOOKED_AT,
-    LOOKS,
     ONE_ROUND,
     Rounds,
     exact_ratio,

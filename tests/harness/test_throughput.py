@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.ceiling import DTYPES, from_answer
+from harness.ceiling import DTYPES
+from harness.model.ceilings import from_answer
 from harness.processor_caches import Caches, caches
 from harness.protocol import Answer, Ceilings, Look
 from harness.suite import Registry

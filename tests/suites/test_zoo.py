@@ -74,7 +74,7 @@ def worker() -> Iterator[Worker]:
         ("ReplacesWeights", "changed its weights in a timed call"),
         ("PatchesClock", "replaced time.perf_counter"),
         ("PatchesHarness", "replaced the clock of cpu.now"),
-        ("PatchesLoop", "replaced harness.measure.WallClock.elapsed"),
+        ("PatchesLoop", "replaced harness.visit.WallClock.elapsed"),
         ("PatchesTorch", "replaced torch.nn.functional.linear"),
         ("HidesMethod", "replaced torch.Tensor.isfinite"),
         ("SleepsInBaseline", "replaced bitlinear.plain.PlainLinear.forward"),

@@ -14,7 +14,7 @@ from bitlinear import BitLinear
 from bitlinear.coded import CodedLinear
 from bitlinear.plain import PlainLinear
 from harness.device import DEVICES
-from harness.measure import WallClock
+from harness.visit import WallClock
 
 CHECKED = 15
 """More calls than there are before timing: what behaves for so long has been checked and believed."""

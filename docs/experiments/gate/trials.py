@@ -17,14 +17,15 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
-from harness.commands.run import available_memory
 from harness.commands.selftest_gate import SIX
-from harness.environment import revision
+from harness.environment import available_memory
 from harness.gate_progress import Narrator
-from harness.gate_trials import SUITE, Share, Trial, by_case, cases_of, hold, round_noise, share
+from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
 from harness.injection import Injection
 from harness.model import Request
+from harness.revision import revision
 from harness.rules import Rules
+from harness.stats import Share
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""

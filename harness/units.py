@@ -1,7 +1,4 @@
-"""What people write on the command line for numbers, durations, sizes, shares, names and axes, and what it means.
-
-Digits are those from 0 to 9: Python would read those of every script, and `1_0` as 10.
-"""
+"""Numbers with units, as people write and read them."""
 
 import difflib
 import math
@@ -9,15 +6,57 @@ import re
 from collections.abc import Iterable
 
 from harness.errors import UsageError
-from harness.model import Value, normalise_value
+
+
+def figure(value: float, digits: int) -> str:
+    """`value` with `digits` significant digits, without exponent; whole numbers are never rounded."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, decimals)}f}"
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
+    """`value`, in base units, with the unit that suits its size: `458 us`, `6.25 MiB`, `8.06 dB`, `0.997`."""
+    if unit in _STEPS and math.isfinite(value):
+        size, name = suited(value, unit)
+        return f"{value:g} B" if name == "B" else f"{figure(value / size, digits)} {name}"
+    if unit == "dB":
+        return f"{_decibels(value, digits)} dB"
+    return f"{value:.{digits + 1}g}"
+
+
+def suited(value: float, unit: str) -> tuple[float, str]:
+    """Size, in base units, and name of the unit that suits `value`: `(1e-6, "us")`; the base unit where it is alone."""
+    steps = _STEPS.get(unit, ((1.0, unit),))
+    return next((step for step in steps if abs(value) >= step[0]), steps[-1])
+
+
+def distinct_amounts(before: float, after: float, unit: str) -> tuple[str, str]:
+    """Both amounts, with as many digits as it takes to tell them apart."""
+    texts = ((amount(before, unit, digits), amount(after, unit, digits)) for digits in range(3, 17))
+    return next(((one, other) for one, other in texts if one != other), (repr(before), repr(after)))
+
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
+
+
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)")
+
+
 _DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+
+
 LONGEST_VALUE = 100
 """Characters of an axis value."""
+
+
 LONGEST = 8760 * 3600
 """Seconds of a year: what is longer is a slip, and no timer takes every number."""
 
@@ -94,21 +133,15 @@ def parse_names(option: str, texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def parse_axes(texts: Iterable[str]) -> dict[str, tuple[Value, ...]]:
-    """Axis values by name, from "m=1,128"; an axis that is given several times has all those values, each once.
+_STEPS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
+}
 
-    Raises UsageError when a text is not of that form.
-    """
-    axes: dict[str, tuple[Value, ...]] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        written = [value.strip() for value in values.split(",")]
-        if not name.strip() or not all(written):
-            raise UsageError(f"--axis {text[:100]!r} is not of the form name=value,value, as in m=1,128")
-        if len(longest := max(written, key=len)) > LONGEST_VALUE:
-            raise UsageError(
-                f"--axis {name.strip()[:100]}: no value has {len(longest)} characters; it begins {longest[:20]!r}"
-            )
-        given = (*axes.get(name.strip(), ()), *map(normalise_value, written))
-        axes[name.strip()] = tuple(dict.fromkeys(given))
-    return axes
+
+def _decibels(value: float, digits: int) -> str:
+    """Never more than `digits` - 1 decimals, as the step from 0.04 to 0.05 dB is as small as that from 8.04 to 8.05."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, digits - whole)}f}"
