@@ -19,7 +19,7 @@ from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES
 from harness.pointers import require_contents
 from harness.snapshot import snapshot
-from harness.user_folders import folders
+from harness.user_code.folders import folders
 
 HERE = "."
 """Stands for the working tree as it is, with what is not committed and not ignored."""

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.model import Case, Record
-from harness.raised import innermost
 from harness.results import Result
 from harness.table import Block, Cell, Column, Table
+from harness.user_code.raised import innermost
 
 
 def ended_early(everything: Sequence[Result]) -> Table:

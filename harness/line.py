@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from harness.plain_text import unicode
+from harness.user_code.plain_text import unicode
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from harness import HOME
 from harness.protocol import Loaded, Whence
 from harness.start import MISSED
-from harness.user_folders import INSTALLED, within
+from harness.user_code.folders import INSTALLED, within
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")

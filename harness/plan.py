@@ -12,9 +12,9 @@ from harness.looks import LOOKS
 from harness.metric import METRICS
 from harness.model import Aim, Case, Params, Request, Value
 from harness.protocol import Description
-from harness.reference import meant
 from harness.suite import Registry, Suite
-from harness.user_folders import folders
+from harness.user_code.folders import folders
+from harness.user_code.reference import meant
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from harness import HOME, git
 from harness.errors import InvalidEnvironmentError
 from harness.line import LineError, decode, encode
 from harness.model import Outcome
-from harness.plain_text import one_line
 from harness.protocol import Answer, Describe, Description, Loaded, Question, Sources, Whence
 from harness.units import amount
-from harness.user_folders import folders
+from harness.user_code.folders import folders
+from harness.user_code.plain_text import one_line
 
 START_LIMIT = 120.0
 """Seconds that a worker may take to import torch and describe itself."""

@@ -13,8 +13,8 @@ import click
 
 from harness.model import Case, Record
 from harness.plan import Contest
-from harness.raised import innermost
 from harness.units import amount
+from harness.user_code.raised import innermost
 
 Values = dict[str, tuple[float, ...]]
 

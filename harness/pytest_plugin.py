@@ -13,8 +13,8 @@ from harness.device import DEVICES
 from harness.model import Case, Request
 from harness.plan import Contest, make_plan
 from harness.protocol import Description
-from harness.reference import follow
 from harness.suite import Catalogue, Registry
+from harness.user_code.reference import follow
 from harness.visit import collector_paused
 
 

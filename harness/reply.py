@@ -6,9 +6,9 @@ import msgspec
 
 from harness.guard import Findings
 from harness.model import Case
-from harness.plain_text import one_line
 from harness.protocol import Answer
 from harness.suite import Check, Measured
+from harness.user_code.plain_text import one_line
 
 WARNING = 2000
 """Characters that a warning may have: several refusals are one."""

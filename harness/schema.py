@@ -17,7 +17,7 @@ from harness.line import Lift, LineError, decode
 from harness.metric import METRICS
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.model.record import is_late
-from harness.plain_text import unicode
+from harness.user_code.plain_text import unicode
 
 Line = TypeVar("Line", Run, Record, Extension)
 

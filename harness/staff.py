@@ -13,8 +13,8 @@ from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
 from harness.protocol import Answer, Find, Sources
 from harness.protocol import Ceilings as MeasureCeilings
-from harness.raised import innermost
 from harness.suite import Registry
+from harness.user_code.raised import innermost
 
 CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""

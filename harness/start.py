@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import HOME, beside
+from harness import HOME
 from harness.protocol import Sources
-from harness.user_folders import within
+from harness.user_code import shadowing
+from harness.user_code.folders import within
 
 
 class Own(MetaPathFinder):
@@ -52,7 +53,7 @@ MISSED = Missed()
 
 def _is_of(sources: Sources, file: str) -> bool:
     """Whether a file lies in the folders of the contestants, and is none of the referee's own there."""
-    is_own = any(Path(file).is_relative_to(HOME / name) for name in beside.MARKS)
+    is_own = any(Path(file).is_relative_to(HOME / name) for name in shadowing.MARKS)
     return not is_own and any(within(file, folder) for folder in sources.folders)
 
 
@@ -61,9 +62,9 @@ def main() -> None:
     sys.path.pop(0)
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]
-    places = beside.clashes(sources.folders)
+    places = shadowing.clashes(sources.folders)
     sys.meta_path.insert(0, Own(("harness", module.partition(".")[0], *places)))
-    beside.install(places, lambda file: _is_of(sources, file))
+    shadowing.install(places, lambda file: _is_of(sources, file))
     sys.meta_path.append(MISSED)
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]
     sys.argv[1:] = sys.argv[3:]

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
-from harness.reference import follow
 from harness.units import choices
+from harness.user_code.reference import follow
 
 DEFAULT_MODULE = "suites"
 """The package of suites that the command line uses."""

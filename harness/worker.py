@@ -30,7 +30,6 @@ from harness.model import Case
 from harness.noise import Lookout
 from harness.pipes import claim_pipes, serve
 from harness.placement import unbound
-from harness.plain_text import of_error
 from harness.protocol import (
     Accuracy,
     Answer,
@@ -48,12 +47,13 @@ from harness.protocol import (
     Time,
     Whence,
 )
-from harness.raised import own_frames
-from harness.reference import follow
 from harness.reply import judged, of_whom, said, singles, with_findings
 from harness.suite import Catalogue, Registry, Workload
 from harness.throughput import measure
 from harness.torch_build import torch_side
+from harness.user_code.plain_text import of_error
+from harness.user_code.raised import own_frames
+from harness.user_code.reference import follow
 from harness.visit import Clock, visit
 
 PR_SET_PDEATHSIG = 1

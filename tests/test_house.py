@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "user_code": "beside plain_text raised reference user_folders",
     "model": "extension histogram injection keyword line metric protocol suite units",
     "store": "places schema store whole_file",
     "machine": "ceiling_cache environment git machine_cache noise observation placement processor_caches quietness revision shell",

@@ -11,11 +11,11 @@ from bitlinear.layer import BitLinear
 from bitlinear.peer import Peer
 from bitlinear.peers import PEERS
 from bitlinear.scheme import Scheme
-from harness import beside
 from harness.errors import UsageError
 from harness.model import Params
-from harness.reference import follow, others
 from harness.suite import Catalogue
+from harness.user_code import shadowing
+from harness.user_code.reference import follow, others
 from suites.installed import Installed, installed
 
 _BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
@@ -55,11 +55,11 @@ def _brought(one: Installed) -> Implementation:
 
 
 def _followed(reference: str, name: str) -> Implementation:
-    made = follow(reference, beside.import_module, would_do)
+    made = follow(reference, shadowing.import_module, would_do)
     try:
         return from_factory(made, name)
     except NoFactoryError as error:
-        raise UsageError(f"{error}{others(reference, beside.import_module, would_do)}") from error
+        raise UsageError(f"{error}{others(reference, shadowing.import_module, would_do)}") from error
 
 
 class Broken(Implementation):

@@ -15,8 +15,8 @@ from bitlinear.scheme import Scheme
 from harness.device import DEVICES
 from harness.memory import kept_by_python, surplus
 from harness.model import Case
-from harness.raised import own_frames
 from harness.suite import Check, Workload
+from harness.user_code.raised import own_frames
 from suites.conformance import ALL_SCHEMES
 from suites.workloads.catalogue import find
 from suites.workloads.forward import stored_bytes

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from harness.raised import MOST, innermost, own_frames
+from harness.user_code.raised import MOST, innermost, own_frames
 
 MINE = """
 import json

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.plain_text import HOME
-from harness.reference import follow, meant
+from harness.user_code.plain_text import HOME
+from harness.user_code.reference import follow, meant
 
 SOURCE = """
 from pathlib import Path

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness import beside
 from harness.errors import UsageError
-from harness.plain_text import message, of_error
-from harness.raised import innermost, own_frames
+from harness.user_code import shadowing
+from harness.user_code.plain_text import message, of_error
+from harness.user_code.raised import innermost, own_frames
 
 FORM = "give it as package.module:object"
 SHOWN = 5
@@ -83,13 +83,13 @@ def _said(error: BaseException) -> str:
     text = message(error, 300) if isinstance(error, ImportError | AttributeError) else of_error(error, 300)
     text = re.sub(r" \((?:unknown location|[^()]*[\\/][^()]*)\)$", "", text)  # where on this disk the other module lies
     where = innermost(own_frames(error))
-    return beside.as_written(f"{text}; in {where}" if where else text)
+    return shadowing.as_written(f"{text}; in {where}" if where else text)
 
 
 def _cure(error: BaseException, module: str) -> str:
     """What to do about a module that is not there; one that fails by itself says so itself."""
-    if isinstance(error, ImportError) and beside.is_hiding(str(error.name)):
-        name = beside.as_written(str(error.name)).partition(".")[0]
+    if isinstance(error, ImportError) and shadowing.is_hiding(str(error.name)):
+        name = shadowing.as_written(str(error.name)).partition(".")[0]
         return f"; the package {name} beside it hides bitbench's: rename yours where both are needed"
     if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
         return "; run it from the folder that holds the package or its src, or install the package"

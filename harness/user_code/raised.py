@@ -10,8 +10,8 @@ from pathlib import Path
 from types import CodeType
 
 from harness import HOME
-from harness.plain_text import of_error, one_line
-from harness.user_folders import INSTALLED
+from harness.user_code.folders import INSTALLED
+from harness.user_code.plain_text import of_error, one_line
 
 MOST = 5
 """Frames that are kept of one error: the last ones."""
