@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from harness.metric import METRICS
 from harness.model import StoredRun
-from harness.units import choices
+from harness.model.metrics import METRICS
+from harness.model.units import choices
 from harness.view import View
 
 Source: TypeAlias = str | Path | StoredRun | View

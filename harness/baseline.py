@@ -8,9 +8,9 @@ import msgspec
 from harness import whole_file
 from harness.errors import NothingMeasuredError, StoreError, UsageError
 from harness.gate import judge_runs
-from harness.line import LineError, decode, encode
-from harness.metric import KINDS, METRICS
 from harness.model import Revision, StoredRun
+from harness.model.codec import LineError, decode, encode
+from harness.model.metrics import KINDS, METRICS
 from harness.places import BASELINES
 from harness.store import FILE_NAME, load
 

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.metric import METRICS
 from harness.model import Ceilings, Params
 from harness.model.ceilings import SEVERAL, matching
+from harness.model.metrics import METRICS
 from harness.results import Result
 
 ALLOWED = 1.05

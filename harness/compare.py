@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.metric import METRICS, Metric
 from harness.model import Case
+from harness.model.metrics import METRICS, Metric
 from harness.results import Result, contests
 from harness.stats import Comparison, exact_ratio, paired_ratio, unpaired_ratio
 

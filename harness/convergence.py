@@ -7,8 +7,8 @@ from typing import Literal
 
 from harness.compare import in_one_run
 from harness.looks import CONFIDENCE, LOOKED_AT, looks
-from harness.metric import METRICS
 from harness.model import Aim, Case
+from harness.model.metrics import METRICS
 from harness.results import Result
 from harness.stats import rounds_needed
 

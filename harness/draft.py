@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.ceiling import Work, too_fast
-from harness.metric import in_round
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
+from harness.model.messages import Answer
+from harness.model.metrics import in_round
 from harness.plan import Contest
-from harness.protocol import Answer
 from harness.voiding import voided
 
 

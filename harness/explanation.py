@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness import keyword
 from harness.compare import Pair
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate import Judgement, is_sentinel
 from harness.look_words import course, levels, looks_table, percent, percents
-from harness.model import Case
+from harness.model import Case, filters
 from harness.quantity import slower, with_spread
 from harness.table import Block
 from harness.timing_verdict import HOPELESS
@@ -235,7 +234,7 @@ def _chosen(expression: str, cases: Sequence[Case]) -> list[str]:
     names = [case.name for case in cases]
     if not names:
         raise NothingMeasuredError("these runs have no case in common that is judged: there is nothing to explain")
-    found = [expression] if expression in names else list(filter(keyword.parse(expression), names))
+    found = [expression] if expression in names else list(filter(filters.parse(expression), names))
     if not found:
         raise UsageError(f"no case is meant by {expression!r}; there {_there_is(cases)}, and `mean`")
     if len(found) > FEW:

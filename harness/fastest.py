@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.compare import in_one_run
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 from harness.quantity import is_known
 from harness.results import Result, contests
 from harness.view import BASELINES, View

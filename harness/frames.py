@@ -12,9 +12,9 @@ from harness.arguments import Source, require_frame, require_metrics, runs_given
 from harness.ceiling import DTYPES, standing
 from harness.columns import typed
 from harness.errors import UsageError
-from harness.metric import METRICS
 from harness.model import Measurement, Record, StoredRun
 from harness.model.environment import machine_name
+from harness.model.metrics import METRICS
 from harness.results import Result, valid
 from harness.stats import Comparison, round_value, summarise
 from harness.store import load as load_run

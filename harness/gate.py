@@ -11,14 +11,14 @@ from typing import Literal, TypeAlias
 
 from harness.compare import Pair, match
 from harness.fastest import full_precision
-from harness.metric import KINDS, Metric
 from harness.model import StoredRun, differences
+from harness.model.metrics import KINDS, Metric
+from harness.model.units import amount, distinct_amounts
 from harness.quantity import change
 from harness.results import Result, results
 from harness.rules import Rules
 from harness.stats import Comparison, within_tolerance
 from harness.timing_verdict import judge_mean, judge_timings, moved
-from harness.units import amount, distinct_amounts
 from harness.verdict import Verdict, Word
 
 Policy: TypeAlias = Literal["pr", "release"]

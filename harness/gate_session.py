@@ -15,13 +15,13 @@ from harness.gate import Judgement
 from harness.gate_directory import TwoRuns, place_of
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
+from harness.model.messages import Sources
+from harness.model.suite import Registry
 from harness.paired_run import SIDES, PairedController, Side
-from harness.protocol import Sources
 from harness.provenance import Provenance
 from harness.rules import Rules
 from harness.schedule import ORDER
 from harness.staff import Staff
-from harness.suite import Registry
 from harness.voiding import RULE
 
 BUDGET = Budget(rounds=0, seconds=1.0)

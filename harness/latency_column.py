@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from harness.fastest import fastest, has_known_latency, latency
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
+from harness.model.units import suited
 from harness.quantity import in_size
 from harness.results import Result
 from harness.table import Column, bar
-from harness.units import suited
 
 Shown: TypeAlias = tuple[Column, Callable[[Result], str]]
 """A column, and what it says of a case."""

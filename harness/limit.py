@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-from harness.protocol import Memory, Prepare, Probe, Question, Release
+from harness.model.messages import Memory, Prepare, Probe, Question, Release
 
 
 class MemoryLimit:

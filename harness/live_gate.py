@@ -15,12 +15,12 @@ from harness.decision import CONFIRMING, FRESH
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import SENTINEL, Judgement, judge
 from harness.model import Case, Record, Request
+from harness.model.messages import Description
+from harness.model.suite import Registry
 from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.plan import Contest, make_plan, require_devices
-from harness.protocol import Description
 from harness.results import results
 from harness.rules import Rules
-from harness.suite import Registry
 from harness.verdict import Verdict
 
 

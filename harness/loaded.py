@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from harness import HOME
-from harness.protocol import Loaded, Whence
+from harness.model.messages import Loaded, Whence
 from harness.start import MISSED
 from harness.user_code.folders import INSTALLED, within
 

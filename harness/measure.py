@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from harness.layout import Layout
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
+from harness.model.units import amount
 from harness.quantity import speedup
 from harness.schedule import Timing, calibrate, take_turns
 from harness.stats import Comparison, paired_ratio
 from harness.table import Block, Column, Table, html, render
-from harness.units import amount
 from harness.visit import Call, Clock, WallClock, visit
 
 Name = TypeVar("Name")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from harness.units import amount
+from harness.model.units import amount
 
 Result = TypeVar("Result")
 

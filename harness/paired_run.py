@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from harness.draft import CaseEndedError, Draft, Witness
-from harness.metric import MEMORY_METRICS
 from harness.model import Budget, Case, Record
+from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
+from harness.model.metrics import MEMORY_METRICS
 from harness.plan import Contest
 from harness.process import Worker, WorkerLostError
-from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
 from harness.schedule import calibrate, take_turns
 
 

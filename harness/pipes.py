@@ -7,8 +7,8 @@ from functools import partial
 from typing import BinaryIO, TypeAlias
 
 from harness.limit import MemoryLimit
-from harness.line import decode, encode
-from harness.protocol import Question, Reply
+from harness.model.codec import decode, encode
+from harness.model.messages import Question, Reply
 
 Respond: TypeAlias = Callable[[Question], Reply]
 

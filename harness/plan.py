@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import keyword
 from harness.environment import usable_cores
 from harness.errors import NothingMeasuredError, UsageError
 from harness.looks import LOOKS
-from harness.metric import METRICS
-from harness.model import Aim, Case, Params, Request, Value
-from harness.protocol import Description
-from harness.suite import Registry, Suite
+from harness.model import Aim, Case, Params, Request, Value, filters
+from harness.model.messages import Description
+from harness.model.metrics import METRICS
+from harness.model.suite import Registry, Suite
 from harness.user_code.folders import folders
 from harness.user_code.reference import meant
 
@@ -42,7 +41,7 @@ def make_plan(request: Request, registry: Registry, description: Description) ->
     Raises UsageError for an unknown name or value, and NothingMeasuredError when no case is left.
     """
     check_names(request, registry)
-    keep = keyword.parse(request.keyword)
+    keep = filters.parse(request.keyword)
     contests = [
         contest for name in request.suites for contest in _contests(registry.suite(name), request, description, keep)
     ]
@@ -56,7 +55,7 @@ def check_names(request: Request, registry: Registry) -> None:
 
     Needs no worker.
     """
-    keyword.parse(request.keyword)
+    filters.parse(request.keyword)
     suites = [registry.suite(name) for name in request.suites]
     for suite in suites:
         suite.points(_chosen(suite, request), request.full)
@@ -84,7 +83,7 @@ def _why_none(request: Request, registry: Registry) -> str:
     return f"no case is left by -k {request.keyword!r}; `{command}` lists the cases and their names"
 
 
-def _contests(suite: Suite, request: Request, description: Description, keep: keyword.Keep) -> list[Contest]:
+def _contests(suite: Suite, request: Request, description: Description, keep: filters.Keep) -> list[Contest]:
     names = _implementations(suite, request, description)
     metrics = frozenset(suite.metrics) & (frozenset(request.metrics) or frozenset(suite.metrics))
     sampled = any(METRICS[name].assume == "sampled" and not METRICS[name].first_round_only for name in metrics)

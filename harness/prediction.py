@@ -2,7 +2,7 @@
 
 import math
 
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 from harness.results import Result
 
 PREDICTION_TOLERANCE = 0.3

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 from harness.prediction import PREDICTION_TOLERANCE, is_off
 from harness.results import Result
 from harness.table import Column, Table

@@ -16,10 +16,10 @@ import msgspec
 
 from harness import HOME, git
 from harness.errors import InvalidEnvironmentError
-from harness.line import LineError, decode, encode
 from harness.model import Outcome
-from harness.protocol import Answer, Describe, Description, Loaded, Question, Sources, Whence
-from harness.units import amount
+from harness.model.codec import LineError, decode, encode
+from harness.model.messages import Answer, Describe, Description, Loaded, Question, Sources, Whence
+from harness.model.units import amount
 from harness.user_code.folders import folders
 from harness.user_code.plain_text import one_line
 

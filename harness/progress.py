@@ -12,8 +12,8 @@ from typing import Protocol
 import click
 
 from harness.model import Case, Record
+from harness.model.units import amount
 from harness.plan import Contest
-from harness.units import amount
 from harness.user_code.raised import innermost
 
 Values = dict[str, tuple[float, ...]]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from harness.checkout import Checkout, Checkouts, locks_among
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate import Judgement
+from harness.model.messages import Loaded, Prepare, Whence
 from harness.named_files import missing
 from harness.paired_run import SIDES, Duel, Paired, Side
 from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Loaded, Prepare, Whence
 from harness.staff import Staff
 
 CURE = "uninstall that copy, or gate from the folder that holds the package"

@@ -11,9 +11,9 @@ import pytest
 
 from harness.device import DEVICES
 from harness.model import Case, Request
+from harness.model.messages import Description
+from harness.model.suite import Catalogue, Registry
 from harness.plan import Contest, make_plan
-from harness.protocol import Description
-from harness.suite import Catalogue, Registry
 from harness.user_code.reference import follow
 from harness.visit import collector_paused
 

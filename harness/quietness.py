@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from harness.environment import governor, usable_cores
+from harness.model.units import amount
 from harness.observation import Observation, clock_step, loop_durations, observe, throttles
-from harness.units import amount
 
 Severity: TypeAlias = Literal["meaningless", "noisy", "unknown", "quiet"]
 """The worst first."""

@@ -6,8 +6,8 @@ import msgspec
 
 from harness.guard import Findings
 from harness.model import Case
-from harness.protocol import Answer
-from harness.suite import Check, Measured
+from harness.model.messages import Answer
+from harness.model.suite import Check, Measured
 from harness.user_code.plain_text import one_line
 
 WARNING = 2000

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import convergence, extension, latency_column
+from harness import convergence, latency_column
 from harness.ceiling import rates, standing
 from harness.ended import ended_early
 from harness.latency_column import Shown
-from harness.metric import METRICS, Metric
-from harness.model import Params
+from harness.model import Params, extension
+from harness.model.metrics import METRICS, Metric
+from harness.model.units import figure
 from harness.origin import origins
 from harness.prediction import is_off
 from harness.prediction_table import OFF_PREDICTION, against_prediction
@@ -19,7 +20,6 @@ from harness.quantity import speedup, with_spread
 from harness.results import Result, contests, varying
 from harness.run_header import describe_machine, describe_run
 from harness.table import Block, Cell, Column, Table, html, render
-from harness.units import figure
 from harness.view import View
 from harness.voiding import told
 

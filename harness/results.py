@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Protocol
 
 from harness.looks import LOOKS
-from harness.metric import METRICS, Metric
 from harness.model import Aim, Case, Measurement, Params, Record
+from harness.model.metrics import METRICS, Metric
 from harness.stats import Summary, summarise
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")

@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from harness import keyword
 from harness.errors import UsageError
 from harness.looks import LOOKS, looks
-from harness.metric import METRICS, Metric
-from harness.model import Case
-from harness.units import parse_share
+from harness.model import Case, filters
+from harness.model.metrics import METRICS, Metric
+from harness.model.units import parse_share
 
 FILE = Path("gate.toml")
 """Read where the gate is run, if it is there and no other is named."""
@@ -31,7 +30,7 @@ class Allowance(msgspec.Struct, frozen=True):
 
     def is_for(self, name: str) -> bool:
         """Whether it is for the case of that name."""
-        return keyword.parse(self.match)(name)
+        return filters.parse(self.match)(name)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +197,7 @@ def _allowance(fields: Mapping[str, Any]) -> Allowance:
     if not match or not reason:
         raise ValueError("an allowance says in match which cases it is for, and in reason why: neither may be empty")
     try:
-        keyword.parse(match)
+        filters.parse(match)
     except UsageError as error:
         raise ValueError(f"an allowance's match is written as after -k: {error}") from error
     return Allowance(match, _share("margin of an allowance", fields["margin"]), reason)

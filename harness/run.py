@@ -9,14 +9,14 @@ from typing import Protocol
 from harness.convergence import undecided
 from harness.draft import CaseEndedError, Draft, Witness
 from harness.looks import looks
-from harness.metric import MEMORY_METRICS
 from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
+from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
+from harness.model.messages import Ceilings as MeasureCeilings
+from harness.model.metrics import MEMORY_METRICS
 from harness.model.record import is_late, late
 from harness.plan import Contest
 from harness.process import Worker, WorkerLostError
-from harness.protocol import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
-from harness.protocol import Ceilings as MeasureCeilings
 from harness.results import results
 from harness.schedule import calibrate, take_turns
 from harness.scout import Scout

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.model import Measurement
-from harness.units import amount
+from harness.model.units import amount
 
 
 @dataclass(frozen=True, repr=False)

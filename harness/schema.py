@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.errors import StoreError
-from harness.extension import MARK, Extension, applied
-from harness.line import Lift, LineError, decode
-from harness.metric import METRICS
 from harness.model import SCHEMA_VERSION, Record, Run
+from harness.model.codec import Lift, LineError, decode
+from harness.model.extension import MARK, Extension, applied
+from harness.model.metrics import METRICS
 from harness.model.record import is_late
 from harness.user_code.plain_text import unicode
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from harness.draft import CaseEndedError, Draft
+from harness.model.messages import Answer, Probe
 from harness.process import Worker, WorkerLostError
-from harness.protocol import Answer, Probe
 
 
 class Scout:

@@ -11,8 +11,8 @@ import msgspec
 
 from harness.ceiling import Standing, Work
 from harness.compare import in_one_run
-from harness.metric import METRICS, Metric
 from harness.model import Ceilings
+from harness.model.metrics import METRICS, Metric
 from harness.results import Result, contests
 from harness.stats import Comparison, Summary
 

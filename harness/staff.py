@@ -8,12 +8,12 @@ from harness import ceiling_cache
 from harness.errors import InvalidEnvironmentError, UsageError
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
+from harness.model.messages import Answer, Find, Sources
+from harness.model.messages import Ceilings as MeasureCeilings
+from harness.model.suite import Registry
 from harness.placement import bound
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Answer, Find, Sources
-from harness.protocol import Ceilings as MeasureCeilings
-from harness.suite import Registry
 from harness.user_code.raised import innermost
 
 CEILING_LIMIT = 60.0

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from harness import HOME
-from harness.protocol import Sources
+from harness.model.messages import Sources
 from harness.user_code import shadowing
 from harness.user_code.folders import within
 

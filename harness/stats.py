@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from harness.looks import CONFIDENCE, LOOKED_AT
-from harness.metric import Metric
 from harness.model import Count, Measurement
+from harness.model.metrics import Metric
 from harness.shift import student, variance, welch
 
 

@@ -19,9 +19,9 @@ import msgspec
 
 from harness import whole_file
 from harness.errors import StoreError
-from harness.extension import Extension
-from harness.line import encode
 from harness.model import SCHEMA_VERSION, Record, Run, StoredRun
+from harness.model.codec import encode
+from harness.model.extension import Extension
 from harness.schema import parse
 
 FILE_NAME = "run.jsonl"

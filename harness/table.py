@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from harness.line import encode
+from harness.model.codec import encode
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

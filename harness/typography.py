@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from harness.units import amount, figure
+from harness.model.units import amount, figure
 
 
 def typeset(value: float, unit: str) -> str:
-    """`harness.units.amount` with typographic signs, and a space that does not break: `458 µs`, `−3.01 dB`."""
+    """`harness.model.units.amount` with typographic signs, and a space that does not break: `458 µs`, `−3.01 dB`."""
     return (
         amount(value, unit).replace("us", "µs").replace("-", "−").replace("inf", "∞").replace(" ", "\N{NO-BREAK SPACE}")
     )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from harness.compare import Pair
-from harness.metric import Metric
+from harness.model.metrics import Metric
+from harness.model.units import amount, distinct_amounts
 from harness.rules import Rules
-from harness.units import amount, distinct_amounts
 from harness.verdict import Verdict
 
 Judged = Sequence[tuple[Pair, Verdict | None]]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from harness import convergence
 from harness.compare import speedups
-from harness.metric import METRICS, Metric
 from harness.model import Case, StoredRun
+from harness.model.metrics import METRICS, Metric
 from harness.results import Result, contests, results
 from harness.stats import Comparison
 

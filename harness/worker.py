@@ -27,10 +27,7 @@ from harness.limit import MemoryLimit
 from harness.loaded import loaded
 from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
-from harness.noise import Lookout
-from harness.pipes import claim_pipes, serve
-from harness.placement import unbound
-from harness.protocol import (
+from harness.model.messages import (
     Accuracy,
     Answer,
     Ceilings,
@@ -47,8 +44,11 @@ from harness.protocol import (
     Time,
     Whence,
 )
+from harness.model.suite import Catalogue, Registry, Workload
+from harness.noise import Lookout
+from harness.pipes import claim_pipes, serve
+from harness.placement import unbound
 from harness.reply import judged, of_whom, said, singles, with_findings
-from harness.suite import Catalogue, Registry, Workload
 from harness.throughput import measure
 from harness.torch_build import torch_side
 from harness.user_code.plain_text import of_error

@@ -6,7 +6,7 @@ A package of suites of its own: nothing of it is measured, so `bitbench run` doe
 from bitlinear.conformance import INFORMATIVE, PROPERTIES
 from bitlinear.scheme import Scheme
 from harness.model import Budget, Params, Value
-from harness.suite import Axis, Suite
+from harness.model.suite import Axis, Suite
 from suites import axes
 
 SENTENCES = {**PROPERTIES, "storage": "keeps its weights in parameters and buffers, and no copy elsewhere"}

@@ -1,7 +1,7 @@
 """gate: what `bitbench gate --base REV` measures unless it is told otherwise. Twenty cases, in under five minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import ACCURACY, MEMORY
 

@@ -1,7 +1,7 @@
 """latency: how long a forward takes, with an interval, over real layer shapes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import SPEED
 

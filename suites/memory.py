@@ -1,7 +1,7 @@
 """memory: what is stored, what stays resident, what a forward allocates. Exact, so one round."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import MEMORY
 

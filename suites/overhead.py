@@ -1,7 +1,7 @@
 """overhead: the harness measured by itself. Its contestants are the harness's own commands, not layers."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 
 COMMANDS = Suite(
     name="overhead",

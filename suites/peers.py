@@ -1,7 +1,7 @@
 """peers: other people's libraries beside ours, on the same weights and inputs, in about ten minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 SUITE = Suite(

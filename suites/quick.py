@@ -1,7 +1,7 @@
 """quick: the suite of the README and of CI. All metrics, decode and prefill, in under two minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 ACCURACY = (

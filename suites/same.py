@@ -1,7 +1,7 @@
 """same: one implementation under two names. Whatever difference a run of it finds is the harness's own error."""
 
 from harness.model import Budget
-from harness.suite import Axis, Suite
+from harness.model.suite import Axis, Suite
 from suites import axes
 
 SUITE = Suite(

@@ -1,7 +1,7 @@
 """scaling: how latency grows with tokens and shrinks with threads."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 SUITE = Suite(

@@ -4,7 +4,7 @@ A package of suites of its own, so that nobody takes them for layers.
 """
 
 from harness.model import Budget, Params
-from harness.suite import Axis, Suite
+from harness.model.suite import Axis, Suite
 from suites import axes
 
 SPIN = 1e-3

@@ -1,7 +1,7 @@
 """sentinel: torch's own linear layer. It rides along in every gate: no change of a contestant can move it."""
 
 from harness.model import Budget, Params
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 

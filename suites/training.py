@@ -1,7 +1,7 @@
 """training: a whole step, and whether its gradient still points where full precision points."""
 
 from harness.model import Budget, Params
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 

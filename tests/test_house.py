@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bitlinear", "harness", "suites")
@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "model": "extension histogram injection keyword line metric protocol suite units",
     "store": "places schema store whole_file",
     "machine": "ceiling_cache environment git machine_cache noise observation placement processor_caches quietness revision shell",
     "analysis": "arguments ceiling columns compare convergence fastest looks prediction quantity results shift stats view voiding wording",

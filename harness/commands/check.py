@@ -9,13 +9,13 @@ from harness.commands import options
 from harness.commands.values import Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
+from harness.model.suite import Registry
+from harness.model.units import parse_duration
 from harness.plan import check_names, make_plan, require_devices
 from harness.progress import watcher
 from harness.run import Controller
 from harness.staff import Staff
-from harness.suite import Registry
 from harness.table import Block, Column, Table, pretty_json, render
-from harness.units import parse_duration
 
 MODULE = "suites.conformance"
 """The package of suites that declares the properties; each case is one property of one implementation."""

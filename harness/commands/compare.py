@@ -8,7 +8,7 @@ from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
 from harness.gate import judge_runs
-from harness.metric import select_metrics
+from harness.model.metrics import select_metrics
 from harness.store import load
 from harness.table import Format, pretty_json, render
 from harness.verdict_table import comparison_page, content, tidy

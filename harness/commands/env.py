@@ -10,10 +10,10 @@ from harness.commands import options
 from harness.environment import combine, machine
 from harness.errors import InvalidEnvironmentError
 from harness.model import Environment, Revision
+from harness.model.units import amount
 from harness.process import describe_torch
 from harness.revision import revision
 from harness.table import Cell, Column, Format, Table, pretty_json
-from harness.units import amount
 
 SEVERITIES = get_args(quietness.Severity)
 

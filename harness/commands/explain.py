@@ -11,8 +11,8 @@ from harness.errors import UsageError
 from harness.explanation import Explanation, Gate
 from harness.gate import judge_runs
 from harness.gate_directory import is_gate, last, load_sides
-from harness.metric import METRICS
 from harness.model import StoredRun
+from harness.model.metrics import METRICS
 from harness.rules import Rules
 from harness.run_header import describe_run
 from harness.store import load

@@ -18,14 +18,14 @@ from harness.gate_output import errors_told, holds_verdict, write
 from harness.gate_output.verdict_file import told
 from harness.gate_progress import Narrator
 from harness.gate_session import Outcome, Session
-from harness.metric import METRICS, select_metrics
 from harness.model import Request
+from harness.model.metrics import METRICS, select_metrics
+from harness.model.suite import DEFAULT_MODULE, Registry
+from harness.model.units import parse_duration, parse_names
 from harness.plan import check_names
 from harness.rules import Rules
 from harness.store import load
-from harness.suite import DEFAULT_MODULE, Registry
 from harness.table import Format, pretty_json, render
-from harness.units import parse_duration, parse_names
 from harness.verdict_table import content, gate_page, tidy
 
 SUITE = "gate"

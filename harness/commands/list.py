@@ -3,8 +3,8 @@
 import click
 
 from harness.commands import options
+from harness.model.suite import DEFAULT_MODULE, Registry, Suite
 from harness.process import WorkerProcess
-from harness.suite import DEFAULT_MODULE, Registry, Suite
 from harness.table import Column, Table
 
 

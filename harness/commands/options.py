@@ -11,9 +11,9 @@ from click.core import ParameterSource
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
 from harness.model import Value, normalise_value
+from harness.model.units import LONGEST_VALUE, choices, parse_share
 from harness.rules import Rules, read
 from harness.table import FORMATS
-from harness.units import LONGEST_VALUE, choices, parse_share
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9

@@ -9,8 +9,8 @@ from harness import whole_file
 from harness.commands import options
 from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
+from harness.model.units import choices
 from harness.store import load
-from harness.units import choices
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 

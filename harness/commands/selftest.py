@@ -8,18 +8,18 @@ import click
 from harness.commands import options
 from harness.commands.values import Whole, Words
 from harness.errors import UsageError
-from harness.injection import Kind
-from harness.metric import METRICS
 from harness.model import Record, Request
+from harness.model.injection import Kind
+from harness.model.metrics import METRICS
+from harness.model.suite import Registry
+from harness.model.units import amount
 from harness.plan import make_plan
 from harness.progress import watcher
 from harness.results import results
 from harness.run import Controller
 from harness.selftest import ALLOWED, Finding, exit_code, find
 from harness.staff import Staff
-from harness.suite import Registry
 from harness.table import Column, Format, Table, pretty_json, render
-from harness.units import amount
 
 MODULE = "suites.selftest"
 """The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""

@@ -11,14 +11,14 @@ from harness.environment import available_memory, combine, machine
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
-from harness.injection import Injection, Kind
 from harness.model import Environment, Request
+from harness.model.injection import Injection, Kind
+from harness.model.units import amount, parse_duration, parse_share
 from harness.process import describe_torch
 from harness.resolution import Resolution
 from harness.rules import Rules
 from harness.shift import detectable
 from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
-from harness.units import amount, parse_duration, parse_share
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"
 """Six cases whose calls take 100 us and more."""

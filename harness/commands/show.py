@@ -11,8 +11,8 @@ from harness.commands.values import Place, Words
 from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
 from harness.fastest import led
-from harness.metric import METRICS, select_metrics
 from harness.model import StoredRun
+from harness.model.metrics import METRICS, select_metrics
 from harness.result_table import page, tidy, warnings
 from harness.store import load
 from harness.table import Format, pretty_json

@@ -10,8 +10,8 @@ import msgspec
 
 from harness.errors import StoreError
 from harness.gate import Judgement, Policy, detectable, exit_code
-from harness.line import LineError, decode
 from harness.model import Count, Revision, Run, StoredRun
+from harness.model.codec import LineError, decode
 from harness.rules import Rules
 from harness.table import pretty_json
 from harness.verdict import Verdict

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.extension import Extension
+from harness.model.extension import Extension
 from harness.model.record import Record
 from harness.model.run import Run
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from harness import frames
 from harness.arguments import Source
+from harness.model.units import choices
 from harness.plots.accuracy import agreement, error_against_groups, sqnr_against_bits, worst_channels
 from harness.plots.error_shape import error_shape
 from harness.plots.history import history
@@ -22,7 +23,6 @@ from harness.plots.roofline import roofline
 from harness.plots.scaling import over_threads, over_tokens
 from harness.plots.speed import speedup
 from harness.plots.tradeoff import tradeoff
-from harness.units import choices
 
 Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""

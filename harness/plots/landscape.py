@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from harness.fastest import full_precision
 from harness.frames import wide
+from harness.model.units import figure as digits
 from harness.plots.implementations import baseline_of
 from harness.plots.scaling import freed
 from harness.plots.theme import RULE, facets, label, panels, require, themed
-from harness.units import figure as digits
 
 _CONTESTS = 6
 _COLOURS = seaborn.color_palette("vlag_r", as_cmap=True)

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.frames import wide
+from harness.model.units import suited
 from harness.plots.theme import AMBER, BLUE, GREEN, INK, RED, VIOLET, facets, label, panels, require, themed
-from harness.units import suited
 
 _CONTESTS = 4
 _PARTS = {

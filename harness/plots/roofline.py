@@ -12,9 +12,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from harness.ceiling import DTYPES
 from harness.fastest import full_precision
 from harness.frames import wide
+from harness.model.units import figure as digits
 from harness.plots.implementations import baseline_of, foremost, name_all
 from harness.plots.theme import INK, RULE, colours, facets, label, markers, panels, require, themed
-from harness.units import figure as digits
 
 _CONTESTS = 4
 _GIGA = 1e9

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from harness.errors import NothingMeasuredError
 from harness.fastest import full_precision
 from harness.frames import wide
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 from harness.plots.theme import (
     INK,
     RULE,

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.model.units import figure
 from harness.typography import listed
-from harness.units import figure
 
 FASTEST, SMALLEST, ACCURATE = QUESTIONS = ("Fastest", "Smallest", "Most accurate")
 

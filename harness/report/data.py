@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.line import encode
-from harness.metric import METRICS
 from harness.model import Run
+from harness.model.codec import encode
+from harness.model.metrics import METRICS
 
 ROWS = 3000
 """Most rows of a data file, a case and metric each: both files of so many take a quarter of a MB of the page."""

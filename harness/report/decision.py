@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.model.units import figure
 from harness.quantity import NOT_KNOWN, is_known
 from harness.report.answers import Answer
 from harness.report.data import attribute
@@ -12,7 +13,6 @@ from harness.report.rivals import LATENCY
 from harness.results import Result, contests
 from harness.stats import Comparison
 from harness.typography import typeset
-from harness.units import figure
 from harness.view import View
 from harness.wording import titles
 

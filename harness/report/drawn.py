@@ -15,8 +15,8 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, FuncFormatter
 
+from harness.model.units import figure as digits
 from harness.report.tables import Heading, Row, Sheet
-from harness.units import figure as digits
 
 ROWS = 60
 """Most rows of a table: a line of many points is thinned to an even share of them."""

@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 
 from harness.compare import in_one_run
 from harness.fastest import full_precision
+from harness.model.units import figure
 from harness.quantity import is_known
 from harness.report import rivals
 from harness.report.answers import Answer
 from harness.results import Result
 from harness.stats import Comparison
-from harness.units import figure
 from harness.view import View
 
 NEAR = 1.5

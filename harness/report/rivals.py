@@ -6,14 +6,14 @@ from typing import TypeAlias
 
 from harness.compare import in_one_run
 from harness.fastest import fastest, full_precision
-from harness.metric import METRICS, Metric
+from harness.model.metrics import METRICS, Metric
+from harness.model.units import figure
 from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
 from harness.quantity import is_known
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.results import Result
 from harness.stats import Comparison, within_tolerance
 from harness.typography import interval, listed, typeset
-from harness.units import figure
 from harness.view import BASELINES
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]

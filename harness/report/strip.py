@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.model import Ceilings, Environment, differences
+from harness.model.units import figure
 from harness.result_table import warnings
 from harness.typography import typeset
-from harness.units import figure
 from harness.view import View
 
 

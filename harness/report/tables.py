@@ -10,14 +10,14 @@ from typing import NamedTuple
 from harness.ceiling import Standing, standing
 from harness.convergence import Convergence
 from harness.ended import ended_early
-from harness.metric import METRICS, Metric
+from harness.model.metrics import METRICS, Metric
+from harness.model.units import figure, suited
 from harness.origin import origins
 from harness.prediction import is_off, off_prediction
 from harness.quantity import is_known, spread
 from harness.report.answers import FASTEST, QUESTIONS, Card
 from harness.results import Result, contests, varying
 from harness.table import Table
-from harness.units import figure, suited
 from harness.view import View
 
 _FURTHER = {

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from harness.gate import Judgement, Policy, exit_code
-from harness.metric import METRICS
-from harness.units import distinct_amounts, figure
+from harness.model.metrics import METRICS
+from harness.model.units import distinct_amounts, figure
 from harness.verdict import EVERYTHING, Verdict, Word
 
 Mood: TypeAlias = Literal["bad", "good", "doubt"]

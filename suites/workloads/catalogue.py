@@ -13,7 +13,7 @@ from bitlinear.peers import PEERS
 from bitlinear.scheme import Scheme
 from harness.errors import UsageError
 from harness.model import Params
-from harness.suite import Catalogue
+from harness.model.suite import Catalogue
 from harness.user_code import shadowing
 from harness.user_code.reference import follow, others
 from suites.installed import Installed, installed

@@ -15,7 +15,7 @@ from bitlinear.scheme import Scheme
 from harness.device import DEVICES
 from harness.memory import kept_by_python, surplus
 from harness.model import Case
-from harness.suite import Check, Workload
+from harness.model.suite import Check, Workload
 from harness.user_code.raised import own_frames
 from suites.conformance import ALL_SCHEMES
 from suites.workloads.catalogue import find

@@ -9,9 +9,8 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from harness import keyword
-from harness.injection import VARIABLE, Injection
-from harness.model import Case
+from harness.model import Case, filters
+from harness.model.injection import VARIABLE, Injection
 from suites.workloads.forward import Forward
 
 _NOW = time.perf_counter
@@ -99,6 +98,6 @@ class Slowed(Forward):
 def injected(case: Case, seed: int) -> Forward:
     """The workload of a case, slowed down if the injection that this process was started with is for it."""
     injection = Injection.parse(os.environ.get(VARIABLE, ""))
-    if injection is None or not keyword.parse(injection.match)(case.name):
+    if injection is None or not filters.parse(injection.match)(case.name):
         return Forward(case, seed)
     return Slowed(case, seed, injection)

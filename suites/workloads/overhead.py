@@ -15,10 +15,10 @@ import torch
 
 from harness import store
 from harness.errors import UsageError
-from harness.line import encode
-from harness.metric import METRICS
 from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
-from harness.suite import Check, Workload
+from harness.model.codec import encode
+from harness.model.metrics import METRICS
+from harness.model.suite import Check, Workload
 from harness.visit import WallClock, visit
 from suites import latency, quick
 

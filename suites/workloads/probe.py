@@ -11,7 +11,7 @@ from bitlinear.implementation import Implementation
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.device import DEVICES
-from harness.suite import Check
+from harness.model.suite import Check
 from harness.user_code.plain_text import message
 from suites.workloads.judgement import disagreement, misshapen
 from suites.workloads.problem import Problem

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.errors import UsageError
 from harness.model import Case
-from harness.suite import Catalogue, Check, Workload
+from harness.model.suite import Catalogue, Check, Workload
 from suites.selftest import BITS, COPY, KEEP, SPIN, WEIGHTS
 
 TIMES = {"once": 1, "twice": 2}

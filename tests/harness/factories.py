@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.line import encode
-from harness.metric import in_round
 from harness.model import Aim, Case, Environment, Measurement, Record, Request, Revision, Run, Value
+from harness.model.codec import encode
+from harness.model.metrics import in_round
 
 IMPLEMENTATIONS = ("linear-fp32", "linear-bf16", "eager", "compiled", "int8")
 SHAPES = ((2560, 2560), (6912, 2560))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from harness.model import Budget, Case
-from harness.suite import Catalogue, Check, Suite, Workload
+from harness.model.suite import Catalogue, Check, Suite, Workload
 
 
 class SpeechlessError(Exception):

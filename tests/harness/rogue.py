@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 
-from harness.line import encode
-from harness.protocol import Answer
+from harness.model.codec import encode
+from harness.model.messages import Answer
 
 ANSWER = encode(Answer(values={"latency": (0.5,)}))
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from harness.model import Budget
-from harness.suite import Axis, Catalogue, Check, Suite, Workload
+from harness.model.suite import Axis, Catalogue, Check, Suite, Workload
 
 NAMES = ("one", "two", "elsewhere", "three")
 

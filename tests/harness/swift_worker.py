@@ -3,8 +3,8 @@
 import sys
 import time
 
-from harness.line import decode, encode
-from harness.protocol import Answer, Ceilings, Describe, Description, Look, Prepare, Question, Time
+from harness.model.codec import decode, encode
+from harness.model.messages import Answer, Ceilings, Describe, Description, Look, Prepare, Question, Time
 from tests.harness.steadfast import NAMES
 
 

@@ -15,7 +15,7 @@ from harness.commands.options import as_recorded, parse_axes
 from harness.commands.values import NewFile, Place, Threads, Whole, Words
 from harness.errors import BitbenchError, UsageError
 from harness.model import normalise_value
-from harness.units import parse_duration, parse_names, parse_share, parse_size, parse_whole
+from harness.model.units import parse_duration, parse_names, parse_share, parse_size, parse_whole
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from harness.cuda import ColdClock, EventClock, GraphClock, SteadyClock, launch_
 from harness.device import DEVICES, Cuda
 from harness.memory import Allocation
 from harness.model import Case
-from harness.protocol import Answer, Look, Prepare, Release, Time
-from harness.suite import Registry
+from harness.model.messages import Answer, Look, Prepare, Release, Time
+from harness.model.suite import Registry
 from harness.throttle import Watch
 from harness.worker import Worker
 

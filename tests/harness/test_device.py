@@ -10,8 +10,8 @@ import torch
 from harness.device import DEVICES, Cpu, Device, Mps
 from harness.memory import Allocation, peak_rss, tally, trace_mps
 from harness.model import Case
-from harness.protocol import Accuracy, Answer, Memory, Prepare, Time
-from harness.suite import Registry
+from harness.model.messages import Accuracy, Answer, Memory, Prepare, Time
+from harness.model.suite import Registry
 from harness.visit import Call
 from harness.worker import Worker
 

@@ -10,10 +10,10 @@ import pytest
 from harness import store
 from harness.convergence import advice, convergence
 from harness.errors import StoreError, UsageError
-from harness.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
-from harness.line import encode
 from harness.looks import LOOKED_AT
 from harness.model import Aim, Request, Revision
+from harness.model.codec import encode
+from harness.model.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.record import late
 from harness.result_table import page
 from harness.results import results

@@ -10,8 +10,8 @@ import pytest
 from harness import frames, store
 from harness.compare import speedups
 from harness.errors import UsageError
-from harness.metric import METRICS
 from harness.model import Ceilings, Measurement
+from harness.model.metrics import METRICS
 from harness.results import results
 from tests.harness.factories import (
     make_case,

@@ -12,8 +12,8 @@ from harness import cli
 from harness.compare import Pair, match
 from harness.errors import UsageError
 from harness.gate import Judgement, detectable, exit_code, judge
-from harness.metric import METRICS
 from harness.model import Environment, Record
+from harness.model.metrics import METRICS
 from harness.results import results
 from harness.rules import Rules
 from harness.verdict import Verdict, Word

@@ -16,9 +16,9 @@ from harness.gate_output import FILES, github, write
 from harness.gate_output.junit import document
 from harness.gate_output.pull_request import MARKER, escaped, page
 from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read, told
-from harness.line import encode
-from harness.metric import METRICS
 from harness.model import Case, StoredRun
+from harness.model.codec import encode
+from harness.model.metrics import METRICS
 from harness.stats import Comparison, Summary
 from harness.store import load
 from harness.verdict import Verdict, Word

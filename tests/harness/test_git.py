@@ -11,8 +11,8 @@ import pytest
 from harness import git
 from harness.checkout import Checkouts
 from harness.errors import UsageError
+from harness.model.messages import Loaded, Sources, Whence
 from harness.process import WorkerProcess
-from harness.protocol import Loaded, Sources, Whence
 from harness.revision import revision
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run

@@ -15,14 +15,14 @@ from harness.decision import CONFIRMING
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import Judgement, exit_code, judge
 from harness.live_gate import BrokenHeadError, LiveGate, plan_duels
-from harness.metric import METRICS
 from harness.model import Budget, Case, Outcome, Record, Request
+from harness.model.messages import Accuracy, Answer, Description, Look, Memory, Prepare, Question, Release, Time
+from harness.model.metrics import METRICS
+from harness.model.suite import Axis, Registry, Suite
 from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Description, Look, Memory, Prepare, Question, Release, Time
 from harness.results import results
 from harness.rules import Rules
-from harness.suite import Axis, Registry, Suite
 from tests.harness.test_run import FakeClock
 
 JUDGED = frozenset(name for name, metric in METRICS.items() if not metric.informative)

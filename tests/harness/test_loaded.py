@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from harness.loaded import loaded
-from harness.protocol import Whence
+from harness.model.messages import Whence
 
 
 def built(place: Path, answer: int) -> str:

@@ -11,8 +11,8 @@ import torch
 
 from harness.memory import LARGE, Allocation, kept_by_python, surplus, trace_cpu
 from harness.model import Case
-from harness.protocol import Answer, Memory, Prepare
-from harness.suite import Check, Registry, Workload
+from harness.model.messages import Answer, Memory, Prepare
+from harness.model.suite import Check, Registry, Workload
 from harness.worker import Worker, settle_collector
 
 MB = 1_000_000

@@ -12,10 +12,10 @@ import pytest
 from harness import HOME
 from harness.checkout import Checkouts
 from harness.errors import UsageError
-from harness.line import encode
+from harness.model.codec import encode
+from harness.model.messages import Loaded, Sources
 from harness.named_files import missing
 from harness.process import BEGIN
-from harness.protocol import Loaded, Sources
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
 
 
@@ -139,8 +139,8 @@ def test_a_pointer_in_place_of_contents_is_refused(repository: Path) -> None:
 SAYS = """
 import sys
 from harness.loaded import loaded
-from harness.protocol import Whence
-from harness.line import encode
+from harness.model.messages import Whence
+from harness.model.codec import encode
 from harness.named_files import missing
 {code}
 print(encode(loaded(Whence({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())

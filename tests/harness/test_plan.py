@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness import keyword
 from harness.errors import NothingMeasuredError, UsageError
 from harness.looks import LOOKS
-from harness.model import Aim, Budget, Case, Request, Value
+from harness.model import Aim, Budget, Case, Request, Value, filters
+from harness.model.messages import Description
+from harness.model.suite import Axis, Registry, Suite
 from harness.plan import Contest, make_plan, require_devices
-from harness.protocol import Description
-from harness.suite import Axis, Registry, Suite
 
 
 def _even(value: Value) -> Value:
@@ -133,13 +132,13 @@ def test_a_keyword_that_leaves_nothing_is_not_a_success() -> None:
     ],
 )
 def test_keywords(expression: str, kept: str) -> None:
-    assert " ".join(filter(keyword.parse(expression), ["ab", "bc", "ca"])) == kept
+    assert " ".join(filter(filters.parse(expression), ["ab", "bc", "ca"])) == kept
 
 
 @pytest.mark.parametrize("expression", ["and", "a b", "(a", "a)", "not", "a or", "()"])
 def test_malformed_keywords(expression: str) -> None:
     with pytest.raises(UsageError, match="not well formed"):
-        keyword.parse(expression)
+        filters.parse(expression)
 
 
 words = st.text(min_size=1, max_size=8)

@@ -14,13 +14,13 @@ import pytest
 
 from harness import process
 from harness.errors import InvalidEnvironmentError
-from harness.line import decode, encode
 from harness.model import Record, Request
+from harness.model.codec import decode, encode
+from harness.model.messages import Look
+from harness.model.suite import Registry
 from harness.plan import make_plan
 from harness.process import Worker, WorkerLostError, WorkerProcess
-from harness.protocol import Look
 from harness.run import Controller
-from harness.suite import Registry
 from harness.user_code.plain_text import of_error
 from tests.harness.test_run import Silent
 

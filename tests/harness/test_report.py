@@ -19,8 +19,8 @@ from harness import frames
 from harness.cli import main
 from harness.errors import StoreError
 from harness.fastest import led
-from harness.metric import METRICS
 from harness.model import StoredRun
+from harness.model.metrics import METRICS
 from harness.report import data, page, rivals, schemes
 from harness.report.terms import explained
 from harness.store import FILE_NAME, load

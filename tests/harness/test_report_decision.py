@@ -2,8 +2,8 @@
 
 import json
 
-from harness.metric import METRICS
 from harness.model import StoredRun
+from harness.model.metrics import METRICS
 from harness.report import page
 from harness.report.decision import decision_table
 from harness.view import View

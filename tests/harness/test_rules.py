@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UsageError
 from harness.gate import Judgement, judge
 from harness.looks import LOOKS
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 from harness.rules import Allowance, Rules, read
 from tests.harness.factories import make_case, make_record
 from tests.harness.test_gate import pair_of

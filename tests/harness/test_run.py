@@ -9,12 +9,12 @@ import pytest
 
 from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
 from harness.model.ceilings import from_answer
+from harness.model.messages import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.model.suite import Suite
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.protocol import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.results import valid
 from harness.run import CONFIRMATIONS, NOT_CONFIRMED, Controller
-from harness.suite import Suite
 
 SUITE = Suite(
     name="s",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.line import LineError, decode, encode
 from harness.model import SCHEMA_VERSION, Record
+from harness.model.codec import LineError, decode, encode
 from harness.schema import MIGRATIONS, parse
 from tests.harness.factories import make_record, make_run
 

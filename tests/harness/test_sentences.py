@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.fastest import leading, led
-from harness.metric import METRICS
 from harness.model import StoredRun
+from harness.model.metrics import METRICS
 from harness.report.answers import Answer
 from harness.report.points import measured_pace, pace
 from harness.report.rivals import answers

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.looks import LOOKED_AT, LOOKS
-from harness.metric import METRICS, Metric
 from harness.model import Measurement
+from harness.model.metrics import METRICS, Metric
 from harness.stats import (
     ONE_ROUND,
     Rounds,

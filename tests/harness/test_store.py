@@ -6,7 +6,7 @@ import pytest
 
 from harness import store
 from harness.errors import StoreError
-from harness.line import encode
+from harness.model.codec import encode
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 
 GOLDEN = Path(__file__).parent / "golden_runs"

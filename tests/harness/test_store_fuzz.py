@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from harness import store
 from harness.commands.show import render
 from harness.errors import BitbenchError, StoreError
-from harness.line import encode
 from harness.model import SCHEMA_VERSION, Case, Record
+from harness.model.codec import encode
 from harness.schema import Content, parse
 
 GOLDEN = [(Path(__file__).parent / "golden_runs" / f"schema-{version}.jsonl").read_bytes() for version in (1, 2)]

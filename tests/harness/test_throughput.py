@@ -8,9 +8,9 @@ import torch
 
 from harness.ceiling import DTYPES
 from harness.model.ceilings import from_answer
+from harness.model.messages import Answer, Ceilings, Look
+from harness.model.suite import Registry
 from harness.processor_caches import Caches, caches
-from harness.protocol import Answer, Ceilings, Look
-from harness.suite import Registry
 from harness.throughput import measure
 from harness.worker import Worker
 

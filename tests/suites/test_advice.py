@@ -9,7 +9,7 @@ from torch import nn
 import bitlinear
 import suites
 from bitlinear.implementations import IMPLEMENTATIONS
-from harness.suite import Registry
+from harness.model.suite import Registry
 from suites.advice import CONVERTS, usage
 
 

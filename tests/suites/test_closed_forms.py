@@ -13,8 +13,8 @@ from bitlinear.packed import BLOCK_BYTES, PackedLinear
 from bitlinear.scheme import Scheme
 from harness.memory import trace_cpu
 from harness.model import Case
-from harness.protocol import Answer, Memory, Prepare
-from harness.suite import Registry
+from harness.model.messages import Answer, Memory, Prepare
+from harness.model.suite import Registry
 from harness.worker import Worker, settle_collector
 from suites.workloads.forward import stored_bytes
 

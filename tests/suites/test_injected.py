@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from harness.errors import UsageError
-from harness.injection import VARIABLE, Injection
 from harness.model import Case
+from harness.model.injection import VARIABLE, Injection
 from suites.workloads import injected
 from suites.workloads.forward import Forward
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import store
+from harness.model.messages import Find
 from harness.process import WorkerProcess
-from harness.protocol import Find
 from tests.suites.test_command_line import TINY
 
 MINE = """

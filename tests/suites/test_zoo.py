@@ -9,9 +9,9 @@ import torch
 from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.scheme import Scheme
 from harness.model import Case
+from harness.model.messages import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
+from harness.model.suite import Registry
 from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
-from harness.suite import Registry
 from harness.throughput import cache_sizes
 from harness.worker import Worker
 from suites.workloads.ring import UNKNOWN

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.metric import METRICS
 from harness.model import Measurement
+from harness.model.metrics import METRICS
 from harness.results import results
 from harness.stats import log_ratio, midmean
 from harness.store import load

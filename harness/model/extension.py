@@ -8,7 +8,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.model.record import Count, Record
 from harness.model.run import Aim, Request, Revision, Run
-from harness.units import amount
+from harness.model.units import amount
 
 MAY_CHANGE = ("rounds", "precision", "budget")
 """Fields of a request that decide how long is measured, and not what."""

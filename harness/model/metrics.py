@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from harness.errors import UsageError
-from harness.units import choices
+from harness.model.units import choices
 
 
 class Metric(msgspec.Struct, frozen=True):

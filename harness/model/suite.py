@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
-from harness.units import choices
+from harness.model.units import choices
 from harness.user_code.reference import follow
 
 DEFAULT_MODULE = "suites"
