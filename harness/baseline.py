@@ -5,14 +5,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness import whole_file
 from harness.errors import NothingMeasuredError, StoreError, UsageError
 from harness.gate import judge_runs
 from harness.model import Revision, StoredRun
 from harness.model.codec import LineError, decode, encode
 from harness.model.metrics import KINDS, METRICS
-from harness.places import BASELINES
-from harness.store import FILE_NAME, load
+from harness.store import FILE_NAME, files, load
+from harness.store.places import BASELINES
 
 LOG = "accepted.jsonl"
 """Beside the baseline's run, one line a time that one was accepted."""
@@ -88,8 +87,8 @@ def accept(source: Path, place: Path, *, reason: str, when: str, allow_dirty: bo
     try:
         place.mkdir(parents=True, exist_ok=True)
         content = (source / FILE_NAME if source.is_dir() else source).read_bytes()
-        whole_file.replace(place / FILE_NAME, content)
-        whole_file.replace(place / LOG, log)
+        files.replace(place / FILE_NAME, content)
+        files.replace(place / LOG, log)
     except OSError as error:
         raise StoreError(f"cannot write the baseline {place}: {error.strerror}; give another by --as") from error
     return line

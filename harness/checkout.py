@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from harness import git, whole_file
+from harness import git
 from harness.errors import UsageError
 from harness.model import Revision
 from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES
 from harness.pointers import require_contents
 from harness.snapshot import snapshot
+from harness.store import files
 from harness.user_code.folders import folders
 
 HERE = "."
@@ -222,7 +223,7 @@ def _is_free(file: FileIO) -> bool:
     if sys.platform == "win32":
         return False
     try:
-        whole_file.lock(file)
+        files.lock(file)
     except OSError:
         return False
     return True

@@ -12,8 +12,8 @@ from harness import machine_cache, store
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.model import Environment, Record, Run, StoredRun, differences
 from harness.paired_run import SIDES, Side
-from harness.places import GATES
 from harness.store import FILE_NAME, load
+from harness.store.places import GATES
 
 ANY, KIND = Environment(), "last-gate"
 """Which gate was the last is no fact about any kind of machine."""

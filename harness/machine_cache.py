@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from harness import whole_file
 from harness.model import Environment, comparable
+from harness.store import files
 
 Fact = TypeVar("Fact")
 
@@ -30,7 +30,7 @@ def store(environment: Environment, kind: str, fact: object, *key: str) -> None:
     with suppress(OSError, RuntimeError):  # a full disk or no home directory: it is found out again next time
         path = _file(environment, kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole_file.replace(path, msgspec.json.encode(fact))
+        files.replace(path, msgspec.json.encode(fact))
 
 
 def _file(environment: Environment, kind: str, key: tuple[str, ...]) -> Path:

@@ -17,12 +17,12 @@ from types import TracebackType
 
 import msgspec
 
-from harness import whole_file
 from harness.errors import StoreError
 from harness.model import SCHEMA_VERSION, Record, Run, StoredRun
 from harness.model.codec import encode
 from harness.model.extension import Extension
-from harness.schema import parse
+from harness.store import files
+from harness.store.schema import parse
 
 FILE_NAME = "run.jsonl"
 
@@ -195,7 +195,7 @@ def _open_locked(path: Path, mode: str) -> FileIO:
 
 def _lock(file: FileIO, path: Path) -> None:
     try:
-        whole_file.lock(file)
+        files.lock(file)
     except BlockingIOError as error:
         raise StoreError(f"another run is writing {path}: wait for it to end, or choose another --out") from error
     except OSError as error:

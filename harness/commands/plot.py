@@ -5,12 +5,11 @@ from typing import Literal
 
 import click
 
-from harness import whole_file
 from harness.commands import options
 from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
 from harness.model.units import choices
-from harness.store import load
+from harness.store import files, load
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 
@@ -34,7 +33,7 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
         raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
     content = svg.render(draw(name, stored), kind)
     try:
-        whole_file.replace(output, content)
+        files.replace(output, content)
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror}; choose another place with -o") from error
     click.echo(output)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from harness import whole_file
 from harness.errors import INTERNAL_ERROR, BitbenchError, StoreError
 from harness.gate import Policy
 from harness.gate_output import github, junit, pull_request
 from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read
+from harness.store import files
 
 JSON = "verdict.json"
 FILES: Mapping[str, Callable[[VerdictFile], bytes]] = {
@@ -81,7 +81,7 @@ def _write(path: Path, content: bytes) -> None:
     """The whole file, or none."""
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole_file.replace(path, content)
+        files.replace(path, content)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
-from harness import frames, whole_file
+from harness import frames
 from harness.arguments import Source
 from harness.errors import NothingMeasuredError, StoreError
 from harness.fastest import led
@@ -26,6 +26,7 @@ from harness.report.page import render
 from harness.report.sections import Figure
 from harness.report.sentences import Usage
 from harness.rules import Rules
+from harness.store import files
 from harness.view import View
 
 _DRAWN_RUNS = 3
@@ -59,7 +60,7 @@ def write(
     with drawn(tasks, files=figures is not None) as drawings:
         page = render(views, lambda: _by_owner(drawings()), summary, gates, changes, usage)
         with _explained(output):
-            whole_file.replace(output, page.encode())
+            files.replace(output, page.encode())
         if figures:
             with _explained(figures):
                 _save(figures, drawings())

@@ -5,9 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import cli, whole_file
+from harness import cli
 from harness.baseline import accepted
-from harness.store import FILE_NAME, load
+from harness.store import FILE_NAME, files, load
 from tests.harness.factories import make_case, make_record, make_run, write_run
 
 VALUES = {"weight_bytes": 640, "error_sqnr": 8.0}
@@ -83,7 +83,7 @@ def test_a_disk_that_fills_up_leaves_the_previous_one(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole_file.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     assert accept(write(tmp_path / "run"), "--as", place, "--reason", "because") == 2
     assert "No space left on device" in capsys.readouterr().err
     assert [path.name for path in place.iterdir()] == [FILE_NAME]

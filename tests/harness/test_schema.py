@@ -9,7 +9,7 @@ import pytest
 
 from harness.model import SCHEMA_VERSION, Record
 from harness.model.codec import LineError, decode, encode
-from harness.schema import MIGRATIONS, parse
+from harness.store.schema import MIGRATIONS, parse
 from tests.harness.factories import make_record, make_run
 
 GOLDEN = Path(__file__).parent / "golden_runs"

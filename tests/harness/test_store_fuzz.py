@@ -15,7 +15,7 @@ from harness.commands.show import render
 from harness.errors import BitbenchError, StoreError
 from harness.model import SCHEMA_VERSION, Case, Record
 from harness.model.codec import encode
-from harness.schema import Content, parse
+from harness.store.schema import Content, parse
 
 GOLDEN = [(Path(__file__).parent / "golden_runs" / f"schema-{version}.jsonl").read_bytes() for version in (1, 2)]
 PATH = Path("run.jsonl")
