@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from harness import git
 from harness.errors import UsageError
+from harness.machine import git
 from harness.model import Revision
 from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES

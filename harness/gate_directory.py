@@ -8,8 +8,9 @@ from types import TracebackType
 
 import msgspec
 
-from harness import machine_cache, store
+from harness import store
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
+from harness.machine import facts
 from harness.model import Environment, Record, Run, StoredRun, differences
 from harness.paired_run import SIDES, Side
 from harness.store import FILE_NAME, load
@@ -52,13 +53,13 @@ def remember(base: Path, head: Path, parent: Path = GATES) -> None:
     """Keep which gate was held last in the current folder, wherever its runs lie."""
     with suppress(OSError):  # the current folder is gone: nobody will ask from there
         seen = max(map(_written, _gates(parent)), default=0.0)
-        machine_cache.store(ANY, KIND, Held(str(base.resolve()), str(head.resolve()), seen), str(Path.cwd()))
+        facts.store(ANY, KIND, Held(str(base.resolve()), str(head.resolve()), seen), str(Path.cwd()))
 
 
 def last(parent: Path = GATES) -> Held:
     """The gate that was held last in the current folder. Raises NothingMeasuredError when there is none."""
     newest = max(_gates(parent), key=lambda gate: (_written(gate), gate.name), default=None)
-    held = machine_cache.load(ANY, KIND, Held, str(Path.cwd()))
+    held = facts.load(ANY, KIND, Held, str(Path.cwd()))
     is_there = held is not None and Path(held.base).exists() and Path(held.head).exists()
     if held and is_there and (newest is None or _written(newest) <= held.seen):
         return held

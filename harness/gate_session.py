@@ -9,11 +9,11 @@ from pathlib import Path
 
 from harness import resolution, store
 from harness.checkout import Checkout, Checkouts
-from harness.environment import combine, machine
 from harness.errors import InvalidEnvironmentError
 from harness.gate import Judgement
 from harness.gate_directory import TwoRuns, place_of
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
+from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry

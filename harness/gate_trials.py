@@ -12,13 +12,13 @@ import msgspec
 from harness.gate import exit_code
 from harness.gate_session import BUDGET, Outcome, Session
 from harness.live_gate import Watcher
+from harness.machine.revision import revision
 from harness.model import Budget, Count, Request
 from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Side
 from harness.plan import make_plan
-from harness.revision import revision
 from harness.rules import Rules
 from harness.staff import Staff
 from harness.stats import Share

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import git
 from harness.errors import UsageError
+from harness.machine import git
 
 MODULES = ".gitmodules"
 GITLINK = "160000"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from harness import git
 from harness.errors import UsageError
+from harness.machine import git
 
 POINTER, LONGEST = b"version https://git-lfs.github.com/spec/v1\n", 1024
 """How a pointer begins, and the bytes that it has at most (git-lfs, docs/spec.md)."""

@@ -14,8 +14,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from harness import HOME, git
+from harness import HOME
 from harness.errors import InvalidEnvironmentError
+from harness.machine import git
 from harness.model import Outcome
 from harness.model.codec import LineError, decode, encode
 from harness.model.messages import Answer, Describe, Description, Loaded, Question, Sources, Whence

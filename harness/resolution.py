@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from harness import machine_cache
+from harness.machine import facts
 from harness.model import Count, Environment
 from harness.rules import Rules
 from harness.shift import resolvable
@@ -23,12 +23,12 @@ class Resolution(msgspec.Struct, frozen=True):
 
 def load(environment: Environment) -> Resolution | None:
     """What is known of this machine, or None."""
-    return machine_cache.load(environment, KIND, Resolution)
+    return facts.load(environment, KIND, Resolution)
 
 
 def store(environment: Environment, resolution: Resolution) -> None:
     """Keep it for the gates to come."""
-    machine_cache.store(environment, KIND, resolution)
+    facts.store(environment, KIND, resolution)
 
 
 def doubt(resolution: Resolution | None, cases: Collection[str], rules: Rules) -> str:

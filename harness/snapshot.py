@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from harness import git
+from harness.machine import git
 from harness.nested import GITLINK, Link, is_top
 
 WHO = {

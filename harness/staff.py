@@ -4,14 +4,14 @@ import random
 import tempfile
 from collections.abc import Iterable, Mapping
 
-from harness import ceiling_cache
 from harness.errors import InvalidEnvironmentError, UsageError
+from harness.machine import ceilings
+from harness.machine.affinity import bound
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Find, Sources
 from harness.model.messages import Ceilings as MeasureCeilings
 from harness.model.suite import Registry
-from harness.placement import bound
 from harness.plan import Contest
 from harness.process import WorkerLostError, WorkerProcess
 from harness.user_code.raised import innermost
@@ -102,7 +102,7 @@ class Staff:
             for p in params
             if "device" in p and "threads" in p and not self.description.devices.get(str(p["device"]))
         )
-        return tuple(ceiling_cache.load(here, *place) or self._measured(here, *place) for place in places)
+        return tuple(ceilings.load(here, *place) or self._measured(here, *place) for place in places)
 
     def _measured(self, here: Environment, device: str, threads: int) -> Ceilings:
         if self._first is None:
@@ -112,7 +112,7 @@ class Staff:
         except WorkerLostError as lost:
             raise InvalidEnvironmentError(f"the speed of this machine cannot be measured: {lost.reason}") from lost
         found = from_answer(device, answer.values)
-        ceiling_cache.store(here, found)
+        ceilings.store(here, found)
         return found
 
 

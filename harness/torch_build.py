@@ -2,7 +2,7 @@
 
 import re
 
-from harness.shell import _output
+from harness.machine.shell import _output
 
 
 def torch_side() -> dict[str, str | int | float]:

@@ -25,6 +25,8 @@ from harness.guard import Guard
 from harness.layout import Layout
 from harness.limit import MemoryLimit
 from harness.loaded import loaded
+from harness.machine.affinity import unbound
+from harness.machine.noise import Lookout
 from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
 from harness.model.messages import (
@@ -45,9 +47,7 @@ from harness.model.messages import (
     Whence,
 )
 from harness.model.suite import Catalogue, Registry, Workload
-from harness.noise import Lookout
 from harness.pipes import claim_pipes, serve
-from harness.placement import unbound
 from harness.reply import judged, of_whom, said, singles, with_findings
 from harness.throughput import measure
 from harness.torch_build import torch_side

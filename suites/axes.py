@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bitlinear.scheme import ACTIVATION_BITS, WEIGHT_BITS, Scheme
 from bitlinear.theory import DISTRIBUTIONS
-from harness.environment import usable_cores
+from harness.machine.environment import usable_cores
 from harness.model import Params, Value
 from harness.model.suite import Axis
 

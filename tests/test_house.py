@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "machine": "ceiling_cache environment git machine_cache noise observation placement processor_caches quietness revision shell",
     "analysis": "arguments ceiling columns compare convergence fastest looks prediction quantity results shift stats view voiding wording",
     "worker": "accuracy canary compilation cuda device guard layout limit loaded memory pipes reply settings start throttle throughput torch_build unrest visit worker",
     "runner": "draft forecast plan process progress run schedule scout staff",

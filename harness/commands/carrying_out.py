@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness import ceiling_cache, store
+from harness import store
 from harness.errors import NothingMeasuredError
 from harness.forecast import forecast
 from harness.model import Record, Run
@@ -35,7 +35,7 @@ def carry_out(
             )
             raise
     for ceilings in controller.ceilings:
-        ceiling_cache.store(run.environment, ceilings)
+        ceilings.store(run.environment, ceilings)
     from harness.commands.show import render
 
     stored = store.load(directory)

@@ -144,7 +144,7 @@ def _live(
 
 
 def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
-    from harness.environment import available_memory
+    from harness.machine.environment import available_memory
 
     budget = str(live["budget"])
     return Request(

@@ -12,14 +12,14 @@ from harness import store
 from harness.commands import options
 from harness.commands.carrying_out import carry_out, tell
 from harness.convergence import in_words
-from harness.environment import combine, machine
 from harness.errors import IncomparableError, UsageError
+from harness.machine.environment import combine, machine
+from harness.machine.revision import revision
 from harness.model import Aim, Request, StoredRun, differences
 from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.plan import aims_of, make_plan
 from harness.results import FIXED
-from harness.revision import revision
 from harness.run import Controller
 from harness.staff import Staff
 

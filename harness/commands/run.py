@@ -15,14 +15,14 @@ from harness.commands.going_on import go_on
 from harness.commands.options import parse_axes
 from harness.commands.values import Place, Whole, Words
 from harness.convergence import in_words
-from harness.environment import LEAST_MEMORY, available_memory, combine, machine
 from harness.errors import UsageError
+from harness.machine.environment import LEAST_MEMORY, available_memory, combine, machine
+from harness.machine.revision import revision
 from harness.model import Environment, Request, Revision, Run
 from harness.model.metrics import select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names, parse_share, parse_size
 from harness.plan import Contest, aims_of, check_names, make_plan, require_devices
-from harness.revision import revision
 from harness.run import Controller
 from harness.schedule import ORDER
 from harness.staff import Staff

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import click
 
 from harness import resolution
-from harness.environment import available_memory, combine, machine
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
+from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
 from harness.model.injection import Injection, Kind
 from harness.model.units import amount, parse_duration, parse_share

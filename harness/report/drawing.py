@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
-from harness.environment import usable_cores
 from harness.errors import NothingMeasuredError
+from harness.machine.environment import usable_cores
 from harness.plots import svg
 from harness.report.drawn import numbers_of
 from harness.report.sections import Figure

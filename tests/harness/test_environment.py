@@ -11,9 +11,9 @@ import pytest
 
 from harness.cli import main
 from harness.commands import env
-from harness.environment import INSTRUCTION_SETS, combine, governor, machine, read_cpuinfo, read_sysctl
+from harness.machine.environment import INSTRUCTION_SETS, combine, governor, machine, read_cpuinfo, read_sysctl
+from harness.machine.revision import revision
 from harness.model import COMPARABLE_FIELDS, Environment, Revision, differences
-from harness.revision import revision
 from harness.torch_build import blas_words, torch_side
 from tests.harness.factories import make_environment
 
@@ -154,7 +154,7 @@ def test_comparable_fields_exist() -> None:
 
 
 def test_importing_the_module_loads_no_torch() -> None:
-    code = "import sys, harness.environment as e; e.machine(); print('torch' in sys.modules)"
+    code = "import sys, harness.machine.environment as e; e.machine(); print('torch' in sys.modules)"
     assert subprocess.run((sys.executable, "-c", code), check=True, capture_output=True, text=True).stdout == "False\n"
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import git
 from harness.checkout import Checkouts
 from harness.errors import UsageError
+from harness.machine import git
+from harness.machine.revision import revision
 from harness.model.messages import Loaded, Sources, Whence
 from harness.process import WorkerProcess
-from harness.revision import revision
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run
 

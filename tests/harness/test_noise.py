@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import noise
-from harness.noise import Lookout
+from harness.machine import noise
+from harness.machine.noise import Lookout
 
 STAT = "cpu  1 2 3 4 5 6 7 {steal} 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
 

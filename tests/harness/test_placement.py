@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.placement import bound, unbound
+from harness.machine.affinity import bound, unbound
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no threads")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import cli, quietness
-from harness.observation import Observation, observe, throttles
-from harness.quietness import Finding, cpu_quota
+from harness import cli
+from harness.machine import checkup
+from harness.machine.checkup import Finding, cpu_quota
+from harness.machine.observation import Observation, observe, throttles
 
 CALM = Observation(steal=0.0, busy={"sshd": 0.01}, used=0.02, throttled=0)
 STEADY = [1e-4] * 190 + [1.05e-4] * 10
@@ -23,56 +24,56 @@ def seen(**changes: object) -> Observation:
 @pytest.mark.parametrize(
     ("finding", "severity", "words"),
     [
-        (quietness.load(0.1, 2), "quiet", "2 usable cores"),
-        (quietness.load(1.0, 2), "noisy", "1.00"),
-        (quietness.load(4.5, 2), "meaningless", "4.50"),
-        (quietness.others(CALM), "quiet", "5 %"),
-        (quietness.others(seen(busy={"cc1plus": 0.98, "sh": 0.01}, used=1.0)), "noisy", "cc1plus 98 %"),
-        (quietness.others(seen(used=0.8)), "noisy", "cannot be seen"),
-        (quietness.steal(None), "unknown", "does not tell"),
-        (quietness.steal(0.0), "quiet", "0.0 %"),
-        (quietness.steal(0.03), "noisy", "3.0 %"),
-        (quietness.steal(0.3), "meaningless", "30.0 %"),
-        (quietness.jitter(STEADY), "quiet", "5 % longer"),
-        (quietness.jitter(VARYING), "noisy", "50 % longer"),
-        (quietness.jitter([1e-4] * 150 + [1e-3] * 50), "meaningless", "900 % longer"),
-        (quietness.hypervisor("flags : fpu hypervisor avx2"), "noisy", "guests"),
-        (quietness.hypervisor("flags : fpu avx2"), "quiet", "not one"),
-        (quietness.hypervisor("Features : asimd"), "unknown", "does not say"),
-        (quietness.quota(None, 4), "unknown", "control groups"),
-        (quietness.quota(math.inf, 4), "quiet", "no control group"),
-        (quietness.quota(4.0, 4), "quiet", "4 of 4"),
-        (quietness.quota(2.5, 4), "noisy", "2.5 of 4"),
-        (quietness.quota(0.5, 4), "meaningless", "0.5 of 4"),
-        (quietness.usable(2, 2), "quiet", "2 of 2"),
-        (quietness.usable(2, 8), "noisy", "2 of 8"),
-        (quietness.siblings("0"), "quiet", "off"),
-        (quietness.siblings("1"), "noisy", "share one core"),
-        (quietness.siblings(""), "unknown", "does not tell"),
-        (quietness.frequency_governor("performance"), "quiet", "performance"),
-        (quietness.frequency_governor("powersave, performance"), "noisy", "powersave"),
-        (quietness.frequency_governor("unknown"), "unknown", "does not tell"),
-        (quietness.turbo("0", ""), "noisy", "on"),
-        (quietness.turbo("1", "1"), "quiet", "off"),
-        (quietness.turbo("", "1"), "noisy", "on"),
-        (quietness.turbo("", "0"), "quiet", "off"),
-        (quietness.turbo("", ""), "unknown", "does not tell"),
-        (quietness.heat(seen(throttled=None), None), "unknown", "does not count"),
-        (quietness.heat(CALM, 0), "quiet", "no core"),
-        (quietness.heat(CALM, 7), "noisy", "7 times since"),
-        (quietness.heat(seen(throttled=2), 9), "noisy", "2 times just now"),
-        (quietness.power(None), "unknown", "no battery"),
-        (quietness.power(True), "quiet", "mains"),
-        (quietness.power(False), "noisy", "battery"),
-        (quietness.free_memory(2**29), "noisy", "512 MiB"),
-        (quietness.free_memory(2**34), "quiet", "16.0 GiB"),
-        (quietness.swapping(0), "quiet", "0 B"),
-        (quietness.swapping(2**30), "noisy", "1.00 GiB"),
-        (quietness.huge_pages("always [madvise] never"), "quiet", "madvise"),
-        (quietness.huge_pages("[always] madvise never"), "noisy", "luck"),
-        (quietness.huge_pages(""), "unknown", "does not tell"),
-        (quietness.clock(4e-8, "tsc"), "quiet", "40.0 ns, from tsc"),
-        (quietness.clock(5e-6, ""), "noisy", "5.00 us"),
+        (checkup.load(0.1, 2), "quiet", "2 usable cores"),
+        (checkup.load(1.0, 2), "noisy", "1.00"),
+        (checkup.load(4.5, 2), "meaningless", "4.50"),
+        (checkup.others(CALM), "quiet", "5 %"),
+        (checkup.others(seen(busy={"cc1plus": 0.98, "sh": 0.01}, used=1.0)), "noisy", "cc1plus 98 %"),
+        (checkup.others(seen(used=0.8)), "noisy", "cannot be seen"),
+        (checkup.steal(None), "unknown", "does not tell"),
+        (checkup.steal(0.0), "quiet", "0.0 %"),
+        (checkup.steal(0.03), "noisy", "3.0 %"),
+        (checkup.steal(0.3), "meaningless", "30.0 %"),
+        (checkup.jitter(STEADY), "quiet", "5 % longer"),
+        (checkup.jitter(VARYING), "noisy", "50 % longer"),
+        (checkup.jitter([1e-4] * 150 + [1e-3] * 50), "meaningless", "900 % longer"),
+        (checkup.hypervisor("flags : fpu hypervisor avx2"), "noisy", "guests"),
+        (checkup.hypervisor("flags : fpu avx2"), "quiet", "not one"),
+        (checkup.hypervisor("Features : asimd"), "unknown", "does not say"),
+        (checkup.quota(None, 4), "unknown", "control groups"),
+        (checkup.quota(math.inf, 4), "quiet", "no control group"),
+        (checkup.quota(4.0, 4), "quiet", "4 of 4"),
+        (checkup.quota(2.5, 4), "noisy", "2.5 of 4"),
+        (checkup.quota(0.5, 4), "meaningless", "0.5 of 4"),
+        (checkup.usable(2, 2), "quiet", "2 of 2"),
+        (checkup.usable(2, 8), "noisy", "2 of 8"),
+        (checkup.siblings("0"), "quiet", "off"),
+        (checkup.siblings("1"), "noisy", "share one core"),
+        (checkup.siblings(""), "unknown", "does not tell"),
+        (checkup.frequency_governor("performance"), "quiet", "performance"),
+        (checkup.frequency_governor("powersave, performance"), "noisy", "powersave"),
+        (checkup.frequency_governor("unknown"), "unknown", "does not tell"),
+        (checkup.turbo("0", ""), "noisy", "on"),
+        (checkup.turbo("1", "1"), "quiet", "off"),
+        (checkup.turbo("", "1"), "noisy", "on"),
+        (checkup.turbo("", "0"), "quiet", "off"),
+        (checkup.turbo("", ""), "unknown", "does not tell"),
+        (checkup.heat(seen(throttled=None), None), "unknown", "does not count"),
+        (checkup.heat(CALM, 0), "quiet", "no core"),
+        (checkup.heat(CALM, 7), "noisy", "7 times since"),
+        (checkup.heat(seen(throttled=2), 9), "noisy", "2 times just now"),
+        (checkup.power(None), "unknown", "no battery"),
+        (checkup.power(True), "quiet", "mains"),
+        (checkup.power(False), "noisy", "battery"),
+        (checkup.free_memory(2**29), "noisy", "512 MiB"),
+        (checkup.free_memory(2**34), "quiet", "16.0 GiB"),
+        (checkup.swapping(0), "quiet", "0 B"),
+        (checkup.swapping(2**30), "noisy", "1.00 GiB"),
+        (checkup.huge_pages("always [madvise] never"), "quiet", "madvise"),
+        (checkup.huge_pages("[always] madvise never"), "noisy", "luck"),
+        (checkup.huge_pages(""), "unknown", "does not tell"),
+        (checkup.clock(4e-8, "tsc"), "quiet", "40.0 ns, from tsc"),
+        (checkup.clock(5e-6, ""), "noisy", "5.00 us"),
     ],
 )
 def test_findings(finding: Finding, severity: str, words: str) -> None:
@@ -129,8 +130,8 @@ def test_watching_finds_out_about_this_machine(tmp_path: Path) -> None:
 
 
 def test_a_system_that_tells_nothing_is_unknown_and_not_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quietness, "observe", lambda _: seen(steal=None, throttled=None))
-    unknown = {finding.topic for finding in quietness.check(tmp_path) if finding.severity == "unknown"}
+    monkeypatch.setattr(checkup, "observe", lambda _: seen(steal=None, throttled=None))
+    unknown = {finding.topic for finding in checkup.check(tmp_path) if finding.severity == "unknown"}
     told = {"steal", "virtual machine", "processor quota", "hyper-threading", "frequency governor", "turbo", "heat"}
     assert told | {"huge pages"} <= unknown
 
@@ -138,7 +139,7 @@ def test_a_system_that_tells_nothing_is_unknown_and_not_good(tmp_path: Path, mon
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def finds(*findings: Finding) -> None:
-        monkeypatch.setattr(quietness, "check", lambda: list(findings))
+        monkeypatch.setattr(checkup, "check", lambda: list(findings))
 
     return finds
 

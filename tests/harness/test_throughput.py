@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from harness.ceiling import DTYPES
+from harness.machine.caches import Caches, caches
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Ceilings, Look
 from harness.model.suite import Registry
-from harness.processor_caches import Caches, caches
 from harness.throughput import measure
 from harness.worker import Worker
 

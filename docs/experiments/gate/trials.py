@@ -18,12 +18,12 @@ from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
 from harness.commands.selftest_gate import SIX
-from harness.environment import available_memory
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
+from harness.machine.environment import available_memory
+from harness.machine.revision import revision
 from harness.model import Request
 from harness.model.injection import Injection
-from harness.revision import revision
 from harness.rules import Rules
 from harness.stats import Share
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from calls import CALLS
 
 from harness.compare import in_one_run
-from harness.git import environment
+from harness.machine.git import environment
 from harness.results import contests, results
 from harness.store import load
 

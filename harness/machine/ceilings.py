@@ -3,7 +3,7 @@
 A noisy first measurement heals, because the higher of what is known and what is measured later is kept.
 """
 
-from harness import machine_cache
+from harness.machine import facts
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import merge
 
@@ -13,7 +13,7 @@ KIND = "ceilings-2"
 
 def load(environment: Environment, device: str, threads: int) -> Ceilings | None:
     """What is known of `device` with `threads` threads on this machine, or None."""
-    found = machine_cache.load(environment, KIND, Ceilings, device, str(threads))
+    found = facts.load(environment, KIND, Ceilings, device, str(threads))
     return found if found and (found.device, found.threads) == (device, threads) else None
 
 
@@ -21,4 +21,4 @@ def store(environment: Environment, ceilings: Ceilings) -> None:
     """Keep the higher of these and of those known before, each by itself. Does nothing where nothing can be kept."""
     device, threads = ceilings.device, ceilings.threads
     known = load(environment, device, threads)
-    machine_cache.store(environment, KIND, merge(known, ceilings) if known else ceilings, device, str(threads))
+    facts.store(environment, KIND, merge(known, ceilings) if known else ceilings, device, str(threads))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from harness.machine.shell import _output
 from harness.model import Environment
-from harness.shell import _output
 
 INSTRUCTION_SETS: tuple[str, ...] = (
     *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),

@@ -4,9 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from harness import HOME, git
+from harness import HOME
+from harness.machine import git
+from harness.machine.shell import LIMIT
 from harness.model import Revision
-from harness.shell import LIMIT
 
 
 def revision(directory: Path = HOME) -> Revision:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from harness.environment import governor, usable_cores
+from harness.machine.environment import governor, usable_cores
+from harness.machine.observation import Observation, clock_step, loop_durations, observe, throttles
 from harness.model.units import amount
-from harness.observation import Observation, clock_step, loop_durations, observe, throttles
 
 Severity: TypeAlias = Literal["meaningless", "noisy", "unknown", "quiet"]
 """The worst first."""
