@@ -32,7 +32,7 @@ def runs_given(runs: Source | Iterable[Source | Sequence[Source]]) -> list[Sourc
     sources: list[Source] = []
     for run in several:
         if not isinstance(run, str | Path | StoredRun | View) or run == "":
-            raise ValueError(f"{_shown(run)} is no run; give its directory, or what harness.store.load returns")
+            raise ValueError(f"{_shown(run)} is no run; give its directory, or what harness.load returns")
         sources.append(run)
     return sources
 

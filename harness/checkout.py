@@ -19,7 +19,7 @@ from harness.nested import Nested, Origin, check_out
 from harness.paired_run import SIDES
 from harness.pointers import require_contents
 from harness.snapshot import snapshot
-from harness.store import files
+from harness.store.files import lock
 from harness.user_code.folders import folders
 
 HERE = "."
@@ -223,7 +223,7 @@ def _is_free(file: FileIO) -> bool:
     if sys.platform == "win32":
         return False
     try:
-        files.lock(file)
+        lock(file)
     except OSError:
         return False
     return True

@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from harness.errors import InvalidEnvironmentError, UsageError
-from harness.machine import ceilings
 from harness.machine.affinity import bound
+from harness.machine.ceilings import recall, remember
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Find, Sources
@@ -102,7 +102,7 @@ class Staff:
             for p in params
             if "device" in p and "threads" in p and not self.description.devices.get(str(p["device"]))
         )
-        return tuple(ceilings.load(here, *place) or self._measured(here, *place) for place in places)
+        return tuple(recall(here, *place) or self._measured(here, *place) for place in places)
 
     def _measured(self, here: Environment, device: str, threads: int) -> Ceilings:
         if self._first is None:
@@ -112,7 +112,7 @@ class Staff:
         except WorkerLostError as lost:
             raise InvalidEnvironmentError(f"the speed of this machine cannot be measured: {lost.reason}") from lost
         found = from_answer(device, answer.values)
-        ceilings.store(here, found)
+        remember(here, found)
         return found
 
 

@@ -8,6 +8,7 @@ import click
 from harness import store
 from harness.errors import NothingMeasuredError
 from harness.forecast import forecast
+from harness.machine.ceilings import remember
 from harness.model import Record, Run
 from harness.progress import watcher
 from harness.run import Controller
@@ -35,7 +36,7 @@ def carry_out(
             )
             raise
     for ceilings in controller.ceilings:
-        ceilings.store(run.environment, ceilings)
+        remember(run.environment, ceilings)
     from harness.commands.show import render
 
     stored = store.load(directory)

@@ -1,1 +1,1 @@
-"""This machine: what it is, what it can do, what disturbs it. Torch-free."""
+"""The machine: what it is, what it can do, what disturbs it. Torch-free."""

@@ -133,32 +133,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ceilings_are_kept_by_machine_and_heal(cache: Path) -> None:
     here, elsewhere = make_environment(), make_environment(cpu_model="Another")
     later = make_environment(load_average=9.0, python="3.11.12")
-    assert ceilings.load(here, "cpu", 2) is None
-    ceilings.store(here, HERE)
-    ceilings.store(here, Ceilings(threads=2, memory_bandwidth=99e9))
-    found = ceilings.load(later, "cpu", 2)
+    assert ceilings.recall(here, "cpu", 2) is None
+    ceilings.remember(here, HERE)
+    ceilings.remember(here, Ceilings(threads=2, memory_bandwidth=99e9))
+    found = ceilings.recall(later, "cpu", 2)
     assert found == merge(HERE, Ceilings(threads=2, memory_bandwidth=99e9))
-    assert ceilings.load(elsewhere, "cpu", 2) is None
-    assert ceilings.load(here, "cpu", 1) is None
-    assert ceilings.load(here, "cuda", 2) is None
+    assert ceilings.recall(elsewhere, "cpu", 2) is None
+    assert ceilings.recall(here, "cpu", 1) is None
+    assert ceilings.recall(here, "cuda", 2) is None
     (file,) = cache.rglob("*.json")
     assert str(file.relative_to(cache)).startswith(f"bitlinear-bench/{ceilings.KIND}/")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b'{"threads": "2"}', b'{"threads": 1}'])
 def test_a_spoilt_cache_is_measured_anew(cache: Path, content: bytes) -> None:
-    ceilings.store(make_environment(), HERE)
+    ceilings.remember(make_environment(), HERE)
     (file,) = cache.rglob("*.json")
     file.write_bytes(content)
-    assert ceilings.load(make_environment(), "cpu", 2) is None
-    ceilings.store(make_environment(), HERE)
-    assert ceilings.load(make_environment(), "cpu", 2) == HERE
+    assert ceilings.recall(make_environment(), "cpu", 2) is None
+    ceilings.remember(make_environment(), HERE)
+    assert ceilings.recall(make_environment(), "cpu", 2) == HERE
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(cache: Path) -> None:
     (cache / "bitlinear-bench").write_text("not a directory")
-    ceilings.store(make_environment(), HERE)
-    assert ceilings.load(make_environment(), "cpu", 2) is None
+    ceilings.remember(make_environment(), HERE)
+    assert ceilings.recall(make_environment(), "cpu", 2) is None
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from harness import store
+from harness.errors import StoreError
 from harness.store import FILE_NAME
 from tests.harness.steadfast import NAMES
 
@@ -127,7 +128,7 @@ def check_remains(worker: str, directory: Path, log: Path, kept: list[Turn], who
     before = path.read_bytes()
     if b"\n" not in before:
         assert not kept
-        with pytest.raises(store.StoreError):
+        with pytest.raises(StoreError):
             store.load(directory)
         return
     there = turns(directory)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness import store
 from harness.commands.show import render
 from harness.errors import BitbenchError, StoreError
-from harness.model import SCHEMA_VERSION, Case, Record
+from harness.model import SCHEMA_VERSION, Case, Record, StoredRun
 from harness.model.codec import encode
 from harness.store.schema import Content, parse
 
@@ -218,7 +218,7 @@ def assert_possible(record: Record) -> None:
 def check_and_show(data: bytes) -> None:
     if content := check(data):
         try:
-            render(store.StoredRun(content.run, content.records, content.warnings))
+            render(StoredRun(content.run, content.records, content.warnings))
         except BitbenchError as error:
             assert_one_line(error)
 
