@@ -12,9 +12,9 @@ processes, alone say the same; until then it goes on.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.t_test import Shift
 from harness.rules import Rules
-from harness.shift import Shift
 from harness.verdict import Look, State
 
 FRESH = 3

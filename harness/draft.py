@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from harness.ceiling import Work, too_fast
+from harness.analysis.roofline import Work, too_fast
+from harness.analysis.voided import voided
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
 from harness.model.messages import Answer
 from harness.model.metrics import in_round
 from harness.plan import Contest
-from harness.voiding import voided
 
 
 class CaseEndedError(Exception):

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.results import Result
 from harness.model import Case, Record
-from harness.results import Result
 from harness.table import Block, Cell, Column, Table
 from harness.user_code.raised import innermost
 

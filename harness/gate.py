@@ -9,15 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from harness.compare import Pair, match
-from harness.fastest import full_precision
+from harness.analysis.intervals import Comparison, within_tolerance
+from harness.analysis.pairs import Pair, match
+from harness.analysis.ranking import full_precision
+from harness.analysis.results import Result, results
+from harness.analysis.words import change
 from harness.model import StoredRun, differences
 from harness.model.metrics import KINDS, Metric
 from harness.model.units import amount, distinct_amounts
-from harness.quantity import change
-from harness.results import Result, results
 from harness.rules import Rules
-from harness.stats import Comparison, within_tolerance
 from harness.timing_verdict import judge_mean, judge_timings, moved
 from harness.verdict import Verdict, Word
 

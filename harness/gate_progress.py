@@ -5,11 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from harness.analysis.intervals import log_ratio
+from harness.analysis.results import valid
 from harness.gate import Judgement
 from harness.model import Record
 from harness.paired_run import Side
-from harness.results import valid
-from harness.stats import log_ratio
 
 EVERY = 20.0
 """Seconds between two lines."""

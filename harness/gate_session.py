@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import resolution, store
+from harness.analysis.voided import RULE
 from harness.checkout import Checkout, Checkouts
 from harness.errors import InvalidEnvironmentError
 from harness.gate import Judgement
@@ -22,7 +23,6 @@ from harness.provenance import Provenance
 from harness.rules import Rules
 from harness.schedule import ORDER
 from harness.staff import Staff
-from harness.voiding import RULE
 
 BUDGET = Budget(rounds=0, seconds=1.0)
 """Seconds that both sides of a case are timed in one round, and the length of a sample."""

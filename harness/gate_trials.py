@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.intervals import Share
 from harness.gate import exit_code
 from harness.gate_session import BUDGET, Outcome, Session
 from harness.live_gate import Watcher
@@ -21,7 +22,6 @@ from harness.paired_run import SIDES, Side
 from harness.plan import make_plan
 from harness.rules import Rules
 from harness.staff import Staff
-from harness.stats import Share
 from harness.verdict import Verdict, Word
 
 MODULE = "suites.injected"

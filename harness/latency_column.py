@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from harness.fastest import fastest, has_known_latency, latency
+from harness.analysis.ranking import fastest, has_known_latency, latency
+from harness.analysis.results import Result
+from harness.analysis.words import in_size
 from harness.model.metrics import METRICS
 from harness.model.units import suited
-from harness.quantity import in_size
-from harness.results import Result
 from harness.table import Column, bar
 
 Shown: TypeAlias = tuple[Column, Callable[[Result], str]]

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.compare import match
+from harness.analysis.pairs import match
+from harness.analysis.results import results
 from harness.decision import CONFIRMING, FRESH
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import SENTINEL, Judgement, judge
@@ -19,7 +20,6 @@ from harness.model.messages import Description
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.plan import Contest, make_plan, require_devices
-from harness.results import results
 from harness.rules import Rules
 from harness.verdict import Verdict
 

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from harness.analysis.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.t_test import Shift
 from harness.decision import FRESH, ONCE, Course
-from harness.looks import CONFIDENCE, LOOKED_AT
 from harness.rules import Rules
-from harness.shift import Shift
 from harness.table import Column, Table
 from harness.verdict import Look, Verdict
 

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from harness.analysis.intervals import Comparison, paired_ratio
+from harness.analysis.words import speedup
 from harness.layout import Layout
 from harness.model.metrics import METRICS
 from harness.model.units import amount
-from harness.quantity import speedup
 from harness.schedule import Timing, calibrate, take_turns
-from harness.stats import Comparison, paired_ratio
 from harness.table import Block, Column, Table, html, render
 from harness.visit import Call, Clock, WallClock, visit
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from harness.results import Result
+from harness.analysis.results import Result
 from harness.table import Column, Table
 
 TITLE = "other people's libraries"

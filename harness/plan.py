@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.analysis.looks import LOOKS
 from harness.errors import NothingMeasuredError, UsageError
-from harness.looks import LOOKS
 from harness.machine.environment import usable_cores
 from harness.model import Aim, Case, Params, Request, Value, filters
 from harness.model.messages import Description

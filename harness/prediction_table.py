@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off
+from harness.analysis.results import Result
 from harness.model.metrics import METRICS
-from harness.prediction import PREDICTION_TOLERANCE, is_off
-from harness.results import Result
 from harness.table import Column, Table
 
 OFF_PREDICTION = (

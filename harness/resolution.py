@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import msgspec
 
+from harness.analysis.t_test import resolvable
 from harness.machine import facts
 from harness.model import Count, Environment
 from harness.rules import Rules
-from harness.shift import resolvable
 
 KIND = "gate-noise"
 

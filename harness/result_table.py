@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness import convergence, latency_column
-from harness.ceiling import rates, standing
+from harness import latency_column
+from harness.analysis import convergence
+from harness.analysis.prediction import is_off
+from harness.analysis.results import Result, contests, varying
+from harness.analysis.roofline import rates, standing
+from harness.analysis.view import View
+from harness.analysis.voided import told
+from harness.analysis.words import speedup, with_spread
 from harness.ended import ended_early
 from harness.latency_column import Shown
 from harness.model import Params, extension
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
 from harness.origin import origins
-from harness.prediction import is_off
 from harness.prediction_table import OFF_PREDICTION, against_prediction
-from harness.quantity import speedup, with_spread
-from harness.results import Result, contests, varying
 from harness.run_header import describe_machine, describe_run
 from harness.table import Block, Cell, Column, Table, html, render
-from harness.view import View
-from harness.voiding import told
 
 _HEADINGS = {
     "latency": "latency",

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from harness.analysis.looks import LOOKS, looks
 from harness.errors import UsageError
-from harness.looks import LOOKS, looks
 from harness.model import Case, filters
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import parse_share

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from harness.convergence import undecided
+from harness.analysis.convergence import undecided
+from harness.analysis.looks import looks
+from harness.analysis.results import results
 from harness.draft import CaseEndedError, Draft, Witness
-from harness.looks import looks
 from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
@@ -17,7 +18,6 @@ from harness.model.metrics import MEMORY_METRICS
 from harness.model.record import is_late, late
 from harness.plan import Contest
 from harness.process import Worker, WorkerLostError
-from harness.results import results
 from harness.schedule import calibrate, take_turns
 from harness.scout import Scout
 

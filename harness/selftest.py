@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from harness.ceiling import Standing, Work
-from harness.compare import in_one_run
+from harness.analysis.intervals import Comparison, Summary
+from harness.analysis.pairs import in_one_run
+from harness.analysis.results import Result, contests
+from harness.analysis.roofline import Standing, Work
 from harness.model import Ceilings
 from harness.model.metrics import METRICS, Metric
-from harness.results import Result, contests
-from harness.stats import Comparison, Summary
 
 ONCE, TWICE = "once", "twice"
 ALLOWED = 0.02

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.compare import Pair
+from harness.analysis.intervals import ONE_ROUND, log_ratio, round_logs
+from harness.analysis.looks import LOOKED_AT
+from harness.analysis.pairs import Pair
+from harness.analysis.t_test import Shift
+from harness.analysis.words import change, slower
 from harness.decision import ONCE, Course, Rounds, deliberate, improved, judged_once, mean_of
-from harness.looks import LOOKED_AT
 from harness.model import Measurement
-from harness.quantity import change, slower
 from harness.rules import Rules
-from harness.shift import Shift
-from harness.stats import ONE_ROUND, log_ratio, round_logs
 from harness.verdict import EVERYTHING, Verdict, Word
 
 HOPELESS = 60

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.compare import Pair
+from harness.analysis.pairs import Pair
 from harness.model.metrics import Metric
 from harness.model.units import amount, distinct_amounts
 from harness.rules import Rules

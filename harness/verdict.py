@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.intervals import Comparison
 from harness.model import Case, Count
-from harness.stats import Comparison
 
 Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]
 State = Literal["open", "accused", "regressed", "ok"]

@@ -4,13 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.compare import Pair
+from harness.analysis.intervals import Summary
+from harness.analysis.pairs import Pair
+from harness.analysis.results import Result, varying
+from harness.analysis.words import change, with_spread
 from harness.gate import Judgement, Policy, detectable, exit_code, is_sentinel
 from harness.model import Case, StoredRun
-from harness.quantity import change, with_spread
-from harness.results import Result, varying
 from harness.run_header import describe_run
-from harness.stats import Summary
 from harness.table import Block, Cell, Column, Table
 from harness.verdict import EVERYTHING, Verdict, Word
 

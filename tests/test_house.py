@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "analysis": "arguments ceiling columns compare convergence fastest looks prediction quantity results shift stats view voiding wording",
     "worker": "accuracy canary compilation cuda device guard layout limit loaded memory pipes reply settings start throttle throughput torch_build unrest visit worker",
     "runner": "draft forecast plan process progress run schedule scout staff",
     "judge": "baseline decision gate rules selftest timing_verdict verdict",

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+from harness.analysis.voided import RULE
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
@@ -17,7 +18,6 @@ from harness.rules import Rules
 from harness.run_header import describe_run
 from harness.store import load
 from harness.table import Block, Table, pretty_json, render
-from harness.voiding import RULE
 
 Form = Literal["text", "markdown", "json"]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 
 from harness import store
+from harness.analysis.convergence import in_words
+from harness.analysis.results import FIXED
 from harness.commands import options
 from harness.commands.carrying_out import carry_out, tell
-from harness.convergence import in_words
 from harness.errors import IncomparableError, UsageError
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
@@ -19,7 +20,6 @@ from harness.model import Aim, Request, StoredRun, differences
 from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.plan import aims_of, make_plan
-from harness.results import FIXED
 from harness.run import Controller
 from harness.staff import Staff
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from harness import store
+from harness.analysis.convergence import in_words
+from harness.analysis.voided import RULE
 from harness.commands import options as shared
 from harness.commands.carrying_out import carry_out, tell
 from harness.commands.going_on import go_on
 from harness.commands.options import parse_axes
 from harness.commands.values import Place, Whole, Words
-from harness.convergence import in_words
 from harness.errors import UsageError
 from harness.machine.environment import LEAST_MEMORY, available_memory, combine, machine
 from harness.machine.revision import revision
@@ -27,7 +28,6 @@ from harness.run import Controller
 from harness.schedule import ORDER
 from harness.staff import Staff
 from harness.store.places import RUNS
-from harness.voiding import RULE
 
 
 @click.command("run", cls=shared.Command)

@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from harness.analysis.results import results
 from harness.commands import options
 from harness.commands.values import Whole, Words
 from harness.errors import UsageError
@@ -15,7 +16,6 @@ from harness.model.suite import Registry
 from harness.model.units import amount
 from harness.plan import make_plan
 from harness.progress import watcher
-from harness.results import results
 from harness.run import Controller
 from harness.selftest import ALLOWED, Finding, exit_code, find
 from harness.staff import Staff

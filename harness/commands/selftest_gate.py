@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from harness import resolution
+from harness.analysis.t_test import detectable
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
@@ -17,7 +18,6 @@ from harness.model.units import amount, parse_duration, parse_share
 from harness.process import describe_torch
 from harness.resolution import Resolution
 from harness.rules import Rules
-from harness.shift import detectable
 from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"

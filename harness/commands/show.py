@@ -6,18 +6,18 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.analysis.ranking import led
+from harness.analysis.view import BASELINES, View
 from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
-from harness.fastest import led
 from harness.model import StoredRun
 from harness.model.metrics import METRICS, select_metrics
 from harness.result_table import page, tidy, warnings
 from harness.store import load
 from harness.table import Format, pretty_json
 from harness.table import render as render_blocks
-from harness.view import BASELINES, View
 
 
 @click.command("show", cls=options.Command)

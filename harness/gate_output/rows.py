@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.analysis.results import varying
 from harness.gate_output.verdict_file import VerdictFile
 from harness.model import Case
-from harness.results import varying
 from harness.verdict import EVERYTHING, Verdict, Word
 from harness.verdict_table import WORDS
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness import frames
-from harness.arguments import Source
+from harness.analysis.arguments import Source
 from harness.model.units import choices
 from harness.plots.accuracy import agreement, error_against_groups, sqnr_against_bits, worst_channels
 from harness.plots.error_shape import error_shape

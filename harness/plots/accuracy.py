@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from harness.analysis.prediction import PREDICTION_TOLERANCE
 from harness.frames import wide
 from harness.plots.theme import BLUE, INK, RED, RULE, colours, facets, label, markers, panels, require, themed
-from harness.prediction import PREDICTION_TOLERANCE
 
 _DISTRIBUTIONS = 4
 _CONTESTS = 6

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.fastest import full_precision, leading
+from harness.analysis.ranking import full_precision, leading
 from harness.plots.theme import colours, markers
 
 MOST = 10

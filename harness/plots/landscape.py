@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from harness.fastest import full_precision
+from harness.analysis.ranking import full_precision
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.plots.implementations import baseline_of

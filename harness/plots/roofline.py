@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from harness.ceiling import DTYPES
-from harness.fastest import full_precision
+from harness.analysis.ranking import full_precision
+from harness.analysis.roofline import DTYPES
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.plots.implementations import baseline_of, foremost, name_all

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from harness.analysis.words import NOT_KNOWN, is_known, spread
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.plots.implementations import baseline_of, foremost
 from harness.plots.roofline import Roofs
 from harness.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
-from harness.quantity import NOT_KNOWN, is_known, spread
 
 _CONTESTS = 6
 _FEW_TOKENS = 32

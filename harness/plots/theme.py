@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from harness.arguments import require_frame
+from harness.analysis.arguments import require_frame
 from harness.errors import NothingMeasuredError
 
 INK = "#1b1d21"

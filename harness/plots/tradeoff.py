@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from harness.analysis.ranking import full_precision
+from harness.analysis.words import is_known
 from harness.errors import NothingMeasuredError
-from harness.fastest import full_precision
 from harness.frames import wide
 from harness.model.metrics import METRICS
 from harness.plots.theme import (
@@ -26,7 +27,6 @@ from harness.plots.theme import (
     require,
     themed,
 )
-from harness.quantity import is_known
 from harness.typography import typeset
 
 _CONTESTS = 4

@@ -14,9 +14,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure as Canvas
 
 from harness import frames
-from harness.arguments import Source
+from harness.analysis.arguments import Source
+from harness.analysis.ranking import led
+from harness.analysis.view import View
 from harness.errors import NothingMeasuredError, StoreError
-from harness.fastest import led
 from harness.plots import FRAMES, PLOTS, Plot
 from harness.plots.forest import Change, forest
 from harness.report.changes import ChangePart, changes_of
@@ -27,7 +28,6 @@ from harness.report.sections import Figure
 from harness.report.sentences import Usage
 from harness.rules import Rules
 from harness.store import files
-from harness.view import View
 
 _DRAWN_RUNS = 3
 """Runs that get figures of their own: the page is to stay small."""

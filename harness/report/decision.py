@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.analysis.intervals import Comparison
+from harness.analysis.naming import titles
+from harness.analysis.results import Result, contests
+from harness.analysis.view import View
+from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model.units import figure
-from harness.quantity import NOT_KNOWN, is_known
 from harness.report.answers import Answer
 from harness.report.data import attribute
 from harness.report.rivals import LATENCY
-from harness.results import Result, contests
-from harness.stats import Comparison
 from harness.typography import typeset
-from harness.view import View
-from harness.wording import titles
 
 CELLS = 1000
 """Most cells that are shown: beyond them the page grows and is no longer read."""

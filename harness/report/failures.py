@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.results import Result
+from harness.analysis.results import Result
 from harness.typography import listed
 
 _FAILED = ("failed", "crashed", "timed_out")

@@ -12,6 +12,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
+from harness.analysis.naming import titles
+from harness.analysis.results import Result, contests
+from harness.analysis.view import View
 from harness.report import rivals, schemes, strip
 from harness.report.answers import Answer, Card, headlines
 from harness.report.changes import ChangePart
@@ -24,10 +27,7 @@ from harness.report.sentences import Sentence, Usage, sentences
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.report.terms import explained, explanations
 from harness.report.verdict_sentence import Headline
-from harness.results import Result, contests
 from harness.run_header import describe_run
-from harness.view import View
-from harness.wording import titles
 
 SENTENCES, MOST_SENTENCES = 6, 48
 """Layers of a suite whose answer is in sight, and those that have one at all; the table of decisions has every one."""
@@ -83,7 +83,7 @@ def render(
 ) -> str:
     """The page for runs, for the gates and the changes between them, and the frame that becomes its data files.
 
-    `views` have the baseline of all of them as the first of their baselines (`harness.fastest.led`). `figures`, which
+    `views` have the baseline of all of them as the first of their baselines (`harness.analysis.ranking.led`). `figures`, which
     is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name. `usage` is the
     line of code that uses an implementation.
     """

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from harness.compare import in_one_run
-from harness.fastest import full_precision
+from harness.analysis.intervals import Comparison
+from harness.analysis.pairs import in_one_run
+from harness.analysis.ranking import full_precision
+from harness.analysis.results import Result
+from harness.analysis.view import View
+from harness.analysis.words import is_known
 from harness.model.units import figure
-from harness.quantity import is_known
 from harness.report import rivals
 from harness.report.answers import Answer
-from harness.results import Result
-from harness.stats import Comparison
-from harness.view import View
 
 NEAR = 1.5
 """A ratio up to which two are near each other: nothing that is further away is called within noise."""

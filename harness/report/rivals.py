@@ -4,17 +4,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from harness.compare import in_one_run
-from harness.fastest import fastest, full_precision
+from harness.analysis.intervals import Comparison, within_tolerance
+from harness.analysis.pairs import in_one_run
+from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
+from harness.analysis.ranking import fastest, full_precision
+from harness.analysis.results import Result
+from harness.analysis.view import BASELINES
+from harness.analysis.words import is_known
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
-from harness.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
-from harness.quantity import is_known
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
-from harness.results import Result
-from harness.stats import Comparison, within_tolerance
 from harness.typography import interval, listed, typeset
-from harness.view import BASELINES
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
 SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]

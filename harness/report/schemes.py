@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.prediction import PREDICTION_TOLERANCE, is_off
+from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off
+from harness.analysis.results import Result
 from harness.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.report.rivals import SQNR, centre, prediction
-from harness.results import Result
 from harness.typography import typeset
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from harness.fastest import full_precision
+from harness.analysis.intervals import Comparison
+from harness.analysis.naming import titles
+from harness.analysis.prediction import PREDICTION_TOLERANCE, off_prediction
+from harness.analysis.ranking import full_precision
+from harness.analysis.results import Result, contests
+from harness.analysis.view import View
+from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model import Params
-from harness.prediction import PREDICTION_TOLERANCE, off_prediction
-from harness.quantity import NOT_KNOWN, is_known
 from harness.report import rivals
 from harness.report.answers import Answer
 from harness.report.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
-from harness.results import Result, contests
-from harness.stats import Comparison
 from harness.typography import interval_of_times, listed, typeset
-from harness.view import View
-from harness.wording import titles
 
 _TOLD = 3
 """Circumstances that are told one by one; of more, the ones where the gain is least and largest."""

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.analysis.view import View
 from harness.model import Ceilings, Environment, differences
 from harness.model.units import figure
 from harness.result_table import warnings
 from harness.typography import typeset
-from harness.view import View
 
 
 class Chip(NamedTuple):

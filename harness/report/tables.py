@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.ceiling import Standing, standing
-from harness.convergence import Convergence
+from harness.analysis.convergence import Convergence
+from harness.analysis.prediction import is_off, off_prediction
+from harness.analysis.results import Result, contests, varying
+from harness.analysis.roofline import Standing, standing
+from harness.analysis.view import View
+from harness.analysis.words import is_known, spread
 from harness.ended import ended_early
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure, suited
 from harness.origin import origins
-from harness.prediction import is_off, off_prediction
-from harness.quantity import is_known, spread
 from harness.report.answers import FASTEST, QUESTIONS, Card
-from harness.results import Result, contests, varying
 from harness.table import Table
-from harness.view import View
 
 _FURTHER = {
     "graphs", "graph_breaks", "code_bytes",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.voided import RULE
 from harness.model import Record
 from harness.rules import Rules
-from harness.voiding import RULE
 from tests.harness.factories import make_case, make_record, make_run, write_run
 
 SECONDS = 1e-3

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from harness import cli, frames
-from harness.ceiling import Standing, Work, too_fast
+from harness.analysis.roofline import Standing, Work, too_fast
 from harness.machine import ceilings
 from harness.model import Ceilings
 from harness.model.ceilings import from_answer, matching, merge

@@ -4,12 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
+from harness.analysis.pairs import match, speedups
+from harness.analysis.results import Result, contests, results, varying
 from harness.commands.compare import command
-from harness.compare import match, speedups
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Value
 from harness.model.metrics import METRICS, select_metrics
-from harness.results import Result, contests, results, varying
 from tests.harness import golden
 from tests.harness.factories import make_case, make_environment, make_record, make_records, make_run, write_run
 

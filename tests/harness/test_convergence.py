@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from harness.convergence import Convergence, baseline_of, convergence, half_width, in_words, undecided
-from harness.looks import looks
+from harness.analysis.convergence import Convergence, baseline_of, convergence, half_width, in_words, undecided
+from harness.analysis.looks import looks
+from harness.analysis.results import Result, results
 from harness.model import Aim
-from harness.results import Result, results
 from tests.harness.factories import make_case, make_record
 
 AIM = Aim("base", 0.02, 9)

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
+from harness.analysis.looks import looks
+from harness.analysis.t_test import POWER, Shift
 from harness.decision import CONFIRMING, ONCE, Course, Rounds, deliberate, improved, judged_once, looks_until, mean_of
-from harness.looks import looks
 from harness.rules import Rules
-from harness.shift import POWER, Shift
 
 RULES = Rules()
 MARGIN = math.log1p(RULES.margin)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from harness.analysis.intervals import log_ratio
 from harness.measure import Timing
-from harness.stats import log_ratio
 from tests.harness.simulated_machine import ABBA, BLOCKS, MACHINES, Gated, Machine, Suites, estimate
 
 TYPICAL = MACHINES["typical"]

@@ -8,17 +8,17 @@ import msgspec
 import pytest
 
 from harness import store
-from harness.convergence import advice, convergence
+from harness.analysis.convergence import advice, convergence
+from harness.analysis.looks import LOOKED_AT
+from harness.analysis.results import results
+from harness.analysis.view import View
 from harness.errors import StoreError, UsageError
-from harness.looks import LOOKED_AT
 from harness.model import Aim, Request, Revision
 from harness.model.codec import encode
 from harness.model.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.record import late
 from harness.result_table import page
-from harness.results import results
 from harness.table import render
-from harness.view import View
 from tests.harness.factories import make_case, make_record, make_run, write_run
 from tests.harness.test_kill import finish, start, turns, wait_for
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from harness import frames, store
-from harness.compare import speedups
+from harness.analysis.pairs import speedups
+from harness.analysis.results import results
 from harness.errors import UsageError
 from harness.model import Ceilings, Measurement
 from harness.model.metrics import METRICS
-from harness.results import results
 from tests.harness.factories import (
     make_case,
     make_environment,

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli
-from harness.compare import Pair, match
+from harness.analysis.pairs import Pair, match
+from harness.analysis.results import results
 from harness.errors import UsageError
 from harness.gate import Judgement, detectable, exit_code, judge
 from harness.model import Environment, Record
 from harness.model.metrics import METRICS
-from harness.results import results
 from harness.rules import Rules
 from harness.verdict import Verdict, Word
 from tests.harness import golden

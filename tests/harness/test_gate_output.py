@@ -10,6 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness import cli
+from harness.analysis.intervals import Comparison, Summary
 from harness.errors import StoreError
 from harness.gate import Policy, judge_runs
 from harness.gate_output import FILES, github, write
@@ -19,7 +20,6 @@ from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read,
 from harness.model import Case, StoredRun
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
-from harness.stats import Comparison, Summary
 from harness.store import load
 from harness.verdict import Verdict, Word
 from tests.harness import golden

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
+from harness.analysis.intervals import Share
+from harness.analysis.t_test import detectable, resolvable
 from harness.gate_trials import Row, Trial, by_case, round_noise, share
 from harness.resolution import Resolution, doubt
 from harness.rules import Rules
-from harness.shift import detectable, resolvable
-from harness.stats import Share
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> Trial:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.fastest import fastest
+from harness.analysis.ranking import fastest
+from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.report import rivals
 from harness.report.tables import results_sheet
 from harness.result_table import page
 from harness.table import bar, render, sayable
-from harness.view import View
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 from tests.harness.test_show import printed
 

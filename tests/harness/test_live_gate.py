@@ -10,7 +10,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from harness.compare import match
+from harness.analysis.pairs import match
+from harness.analysis.results import results
 from harness.decision import CONFIRMING
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate import Judgement, exit_code, judge
@@ -21,7 +22,6 @@ from harness.model.metrics import METRICS
 from harness.model.suite import Axis, Registry, Suite
 from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.process import WorkerLostError
-from harness.results import results
 from harness.rules import Rules
 from tests.harness.test_run import FakeClock
 

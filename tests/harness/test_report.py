@@ -16,15 +16,15 @@ import pandas as pd
 import pytest
 
 from harness import frames
+from harness.analysis.ranking import led
+from harness.analysis.view import View
 from harness.cli import main
 from harness.errors import StoreError
-from harness.fastest import led
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.report import data, page, rivals, schemes
 from harness.report.terms import explained
 from harness.store import FILE_NAME, load
-from harness.view import View
 from tests.harness.factories import (
     make_case,
     make_environment,

@@ -2,11 +2,11 @@
 
 import json
 
+from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.report import page
 from harness.report.decision import decision_table
-from harness.view import View
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run
 
 

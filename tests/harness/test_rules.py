@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.analysis.looks import LOOKS
 from harness.errors import UsageError
 from harness.gate import Judgement, judge
-from harness.looks import LOOKS
 from harness.model.metrics import METRICS
 from harness.rules import Allowance, Rules, read
 from tests.harness.factories import make_case, make_record

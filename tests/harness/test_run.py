@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.analysis.results import valid
 from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
 from harness.model.ceilings import from_answer
 from harness.model.messages import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.model.suite import Suite
 from harness.plan import Contest
 from harness.process import WorkerLostError
-from harness.results import valid
 from harness.run import CONFIRMATIONS, NOT_CONFIRMED, Controller
 
 SUITE = Suite(

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from click.testing import CliRunner
 
+from harness.analysis.results import results
 from harness.cli import bitbench
 from harness.commands import selftest as command
 from harness.model import Case, Measurement, Record
-from harness.results import results
 from harness.selftest import Finding, exit_code, find
 from harness.table import FORMATS
 

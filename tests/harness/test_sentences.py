@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.fastest import leading, led
+from harness.analysis.intervals import Comparison, Summary
+from harness.analysis.ranking import leading, led
+from harness.analysis.results import contests
+from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.report.answers import Answer
 from harness.report.points import measured_pace, pace
 from harness.report.rivals import answers
 from harness.report.sentences import sentences
-from harness.results import contests
-from harness.stats import Comparison, Summary
-from harness.view import View
 from tests.harness.factories import make_case, make_error_records, make_record, make_run
 
 

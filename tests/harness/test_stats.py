@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.looks import LOOKED_AT, LOOKS
-from harness.model import Measurement
-from harness.model.metrics import METRICS, Metric
-from harness.stats import (
+from harness.analysis.intervals import (
     ONE_ROUND,
     Rounds,
     exact_ratio,
@@ -22,6 +19,9 @@ from harness.stats import (
     unpaired_ratio,
     within_tolerance,
 )
+from harness.analysis.looks import LOOKED_AT, LOOKS
+from harness.model import Measurement
+from harness.model.metrics import METRICS, Metric
 
 LATENCY = METRICS["latency"]
 BYTES = METRICS["weight_bytes"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.ceiling import DTYPES
+from harness.analysis.roofline import DTYPES
 from harness.machine.caches import Caches, caches
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Ceilings, Look

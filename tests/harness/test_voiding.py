@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.voiding import DISTURBED, MOST, RULE, voided
+from harness.analysis.voided import DISTURBED, MOST, RULE, voided
 
 QUIET = 0.0004
 

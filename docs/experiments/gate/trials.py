@@ -17,6 +17,7 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
+from harness.analysis.intervals import Share
 from harness.commands.selftest_gate import SIX
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
@@ -25,7 +26,6 @@ from harness.machine.revision import revision
 from harness.model import Request
 from harness.model.injection import Injection
 from harness.rules import Rules
-from harness.stats import Share
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""

@@ -2,8 +2,8 @@
 
 import math
 
+from harness.analysis.results import Result
 from harness.model.metrics import METRICS
-from harness.results import Result
 
 PREDICTION_TOLERANCE = 0.3
 """dB: a quantisation error further than this from what theory predicts is flagged, unless the fact

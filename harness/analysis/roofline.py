@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.analysis.results import Result
 from harness.model import Ceilings, Params
 from harness.model.ceilings import SEVERAL, matching
 from harness.model.metrics import METRICS
-from harness.results import Result
 
 ALLOWED = 1.05
 """A share above this is no measurement but a sign that the call does not do its work."""

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.compare import in_one_run
-from harness.looks import CONFIDENCE, LOOKED_AT, looks
+from harness.analysis.intervals import rounds_needed
+from harness.analysis.looks import CONFIDENCE, LOOKED_AT, looks
+from harness.analysis.pairs import in_one_run
+from harness.analysis.results import Result
 from harness.model import Aim, Case
 from harness.model.metrics import METRICS
-from harness.results import Result
-from harness.stats import rounds_needed
 
 HOPELESS = 60
 """More rounds than anybody would wait for."""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.analysis.intervals import Comparison, exact_ratio, paired_ratio, unpaired_ratio
+from harness.analysis.results import Result, contests
 from harness.model import Case
 from harness.model.metrics import METRICS, Metric
-from harness.results import Result, contests
-from harness.stats import Comparison, exact_ratio, paired_ratio, unpaired_ratio
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from harness.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.t_test import student, variance, welch
 from harness.model import Count, Measurement
 from harness.model.metrics import Metric
-from harness.shift import student, variance, welch
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import convergence
-from harness.compare import speedups
+from harness.analysis import convergence
+from harness.analysis.intervals import Comparison
+from harness.analysis.pairs import speedups
+from harness.analysis.results import Result, contests, results
 from harness.model import Case, StoredRun
 from harness.model.metrics import METRICS, Metric
-from harness.results import Result, contests, results
-from harness.stats import Comparison
 
 BASELINES = ("linear-fp32", "linear-bf16")
 USUAL = (

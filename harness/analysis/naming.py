@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from harness.analysis.results import Result, contests, varying
 from harness.model import Case, Params
-from harness.results import Result, contests, varying
 
 _ALWAYS = ("n", "k", "m", "scheme")
 

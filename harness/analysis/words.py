@@ -2,9 +2,9 @@
 
 import math
 
+from harness.analysis.intervals import Comparison, Summary
 from harness.model.metrics import Metric
 from harness.model.units import amount, figure
-from harness.stats import Comparison, Summary
 
 WIDEST = 1.0
 """Half width of an interval, relative, beyond which a number is not known."""

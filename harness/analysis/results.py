@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from harness.looks import LOOKS
+from harness.analysis.intervals import Summary, summarise
+from harness.analysis.looks import LOOKS
 from harness.model import Aim, Case, Measurement, Params, Record
 from harness.model.metrics import METRICS, Metric
-from harness.stats import Summary, summarise
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
 """Shape first, then what is computed, then where; other params follow by name."""

@@ -5,11 +5,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.compare import in_one_run
+from harness.analysis.pairs import in_one_run
+from harness.analysis.results import Result, contests
+from harness.analysis.view import BASELINES, View
+from harness.analysis.words import is_known
 from harness.model.metrics import METRICS
-from harness.quantity import is_known
-from harness.results import Result, contests
-from harness.view import BASELINES, View
 
 
 def fastest(rivals: Sequence[Result]) -> list[Result]:

@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.model.units import choices
-from harness.view import View
 
 Source: TypeAlias = str | Path | StoredRun | View
 """A run's directory or file, or a run that is loaded, and perhaps gathered into results, already."""
