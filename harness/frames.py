@@ -90,7 +90,7 @@ def summary(*runs: Source) -> pd.DataFrame:
 
     The columns of LEAD come first; `machine` is the machine in words.
 
-    Intervals are `harness.analysis.intervals.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
+    Intervals are `intervals.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
     (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the

@@ -16,12 +16,12 @@ from typing import TypeVar
 
 from harness.analysis.intervals import Comparison, paired_ratio
 from harness.analysis.words import speedup
-from harness.layout import Layout
 from harness.model.metrics import METRICS
 from harness.model.units import amount
 from harness.schedule import Timing, calibrate, take_turns
 from harness.table import Block, Column, Table, html, render
-from harness.visit import Call, Clock, WallClock, visit
+from harness.worker.server.layout import Layout
+from harness.worker.server.visit import Call, Clock, WallClock, visit
 
 Name = TypeVar("Name")
 

@@ -42,9 +42,9 @@ LAST_WORDS = 2000
 SUSPENSION = 0.5
 """Seconds, well above the difference of two readings of two clocks and below any real suspension."""
 
-BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.start import main; main()"
+BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.worker.bootstrap import main; main()"
 """What the interpreter is told: nothing is imported from the current folder before this has run."""
-WORKER = "harness.worker"
+WORKER = "harness.worker.server"
 
 STOP, CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
 """None where processes cannot be stopped."""

@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "worker": "accuracy canary compilation cuda device guard layout limit loaded memory pipes reply settings start throttle throughput torch_build unrest visit worker",
     "runner": "draft forecast plan process progress run schedule scout staff",
     "judge": "baseline decision gate rules selftest timing_verdict verdict",
     "gate": "checkout gate_directory gate_progress gate_session gate_trials live_gate named_files nested paired_run pointers provenance resolution snapshot",

@@ -83,7 +83,7 @@ def render(
 ) -> str:
     """The page for runs, for the gates and the changes between them, and the frame that becomes its data files.
 
-    `views` have the baseline of all of them as the first of their baselines (`harness.analysis.ranking.led`). `figures`, which
+    `views` have the baseline of all of them as the first of their baselines (`ranking.led`). `figures`, which
     is asked last, gives them by the name of a run, a gate or a change; those of all runs by no name. `usage` is the
     line of code that uses an implementation.
     """

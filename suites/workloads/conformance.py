@@ -12,11 +12,11 @@ from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
-from harness.device import DEVICES
-from harness.memory import kept_by_python, surplus
 from harness.model import Case
 from harness.model.suite import Check, Workload
 from harness.user_code.raised import own_frames
+from harness.worker.server.device.allocations import kept_by_python, surplus
+from harness.worker.server.device.devices import DEVICES
 from suites.conformance import ALL_SCHEMES
 from suites.workloads.catalogue import find
 from suites.workloads.forward import stored_bytes

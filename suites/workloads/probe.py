@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bitlinear.implementation import Implementation
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
-from harness.device import DEVICES
 from harness.model.suite import Check
 from harness.user_code.plain_text import message
+from harness.worker.server.device.devices import DEVICES
 from suites.workloads.judgement import disagreement, misshapen
 from suites.workloads.problem import Problem
 

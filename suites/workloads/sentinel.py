@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 import torch
 from torch import nn
 
-from harness.accuracy import distance
 from harness.model import Case
 from harness.model.suite import Check, Workload
+from harness.worker.server.accuracy import distance
 
 LEAST_AGREEMENT = 80.0
 """dB between float32 and float64: what a wrong answer does not reach."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
-from harness.accuracy import cosine
 from harness.model import Case
 from harness.model.suite import Check, Workload
+from harness.worker.server.accuracy import cosine
 from suites.workloads.catalogue import find
 from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem

@@ -101,7 +101,7 @@ class Machine:
 
 
 def estimate(logs: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """What `harness.analysis.intervals.log_ratio(apart=True)` makes of each round: (..., blocks, slots) become (...)."""
+    """What `intervals.log_ratio(apart=True)` makes of each round: (..., blocks, slots) become (...)."""
     outer, inner = logs[..., ABBA == 0].min(-1), logs[..., ABBA == 1].min(-1)
     ratios = np.sort(np.where(first == 0, inner - outer, outer - inner), -1)
     cut = BLOCKS // 4

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import accuracy
 from harness.histogram import BINS, EDGES
+from harness.worker.server import accuracy
 
 
 def test_by_hand() -> None:

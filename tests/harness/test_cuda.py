@@ -9,15 +9,22 @@ from typing import Any
 import pytest
 import torch
 
-from harness import cuda
-from harness.cuda import ColdClock, EventClock, GraphClock, SteadyClock, launch_overhead, trace_cuda
-from harness.device import DEVICES, Cuda
-from harness.memory import Allocation
 from harness.model import Case
 from harness.model.messages import Answer, Look, Prepare, Release, Time
 from harness.model.suite import Registry
-from harness.throttle import Watch
-from harness.worker import Worker
+from harness.worker.server.device import cuda
+from harness.worker.server.device.allocations import Allocation
+from harness.worker.server.device.cuda import (
+    ColdClock,
+    EventClock,
+    GraphClock,
+    SteadyClock,
+    launch_overhead,
+    trace_cuda,
+)
+from harness.worker.server.device.devices import DEVICES, Cuda
+from harness.worker.server.device.throttle import Watch
+from harness.worker.server.server import Worker
 
 EMPTY = torch.empty
 L2 = 50 << 20

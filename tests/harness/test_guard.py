@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from harness import measure
-from harness.guard import Guard
-from harness.settings import Settings
+from harness.worker.server.guard.guard import Guard
+from harness.worker.server.guard.settings import Settings
 
 
 class Rival:
@@ -155,7 +155,7 @@ def test_clocks_are_guarded_and_what_devices_count_is_not(guard: Guard, device: 
 
 def test_torch_may_replace_its_own(guard: Guard) -> None:
     program = (
-        "import torch; from harness.guard import Guard\n"
+        "import torch; from harness.worker.guard.guard import Guard\n"
         "guard = Guard((), {}); guard.begin(thorough=True); import torch._dynamo; print(guard.end(thorough=True))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -4,8 +4,8 @@ import ctypes
 import subprocess
 from pathlib import Path
 
-from harness.loaded import loaded
 from harness.model.messages import Whence
+from harness.worker.server.fingerprint import loaded
 
 
 def built(place: Path, answer: int) -> str:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.layout import Layout
 from harness.measure import interleave, interleave_builds
 from harness.schedule import calibrate, take_turns
-from harness.visit import Call, WallClock, visit
+from harness.worker.server.layout import Layout
+from harness.worker.server.visit import Call, WallClock, visit
 
 
 class FakeTime:

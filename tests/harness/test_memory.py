@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness.memory import LARGE, Allocation, kept_by_python, surplus, trace_cpu
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Check, Registry, Workload
-from harness.worker import Worker, settle_collector
+from harness.worker.server.device.allocations import LARGE, Allocation, kept_by_python, surplus, trace_cpu
+from harness.worker.server.server import Worker, settle_collector
 
 MB = 1_000_000
 

@@ -11,11 +11,11 @@ from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.pack import BASE3, Packing
 from bitlinear.packed import BLOCK_BYTES, PackedLinear
 from bitlinear.scheme import Scheme
-from harness.memory import trace_cpu
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Registry
-from harness.worker import Worker, settle_collector
+from harness.worker.server.device.allocations import trace_cpu
+from harness.worker.server.server import Worker, settle_collector
 from suites.workloads.forward import stored_bytes
 
 LAYERS = [

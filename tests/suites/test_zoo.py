@@ -12,8 +12,8 @@ from harness.model import Case
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
 from harness.model.suite import Registry
 from harness.process import WorkerLostError, WorkerProcess
-from harness.throughput import cache_sizes
-from harness.worker import Worker
+from harness.worker.server.ceilings import cache_sizes
+from harness.worker.server.server import Worker
 from suites.workloads.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"
@@ -74,7 +74,7 @@ def worker() -> Iterator[Worker]:
         ("ReplacesWeights", "changed its weights in a timed call"),
         ("PatchesClock", "replaced time.perf_counter"),
         ("PatchesHarness", "replaced the clock of cpu.now"),
-        ("PatchesLoop", "replaced harness.visit.WallClock.elapsed"),
+        ("PatchesLoop", "replaced harness.worker.visit.WallClock.elapsed"),
         ("PatchesTorch", "replaced torch.nn.functional.linear"),
         ("HidesMethod", "replaced torch.Tensor.isfinite"),
         ("SleepsInBaseline", "replaced bitlinear.plain.PlainLinear.forward"),

@@ -6,11 +6,18 @@ from typing import TypeVar
 
 import torch
 
-from harness.cuda import ColdClock, EventClock, GraphClock, SteadyClock, launch_overhead, trace_cuda
-from harness.memory import Allocation, trace_cpu, trace_mps
 from harness.model import Params
-from harness.throttle import Watch
-from harness.visit import Call, Clock, WallClock
+from harness.worker.server.device.allocations import Allocation, trace_cpu, trace_mps
+from harness.worker.server.device.cuda import (
+    ColdClock,
+    EventClock,
+    GraphClock,
+    SteadyClock,
+    launch_overhead,
+    trace_cuda,
+)
+from harness.worker.server.device.throttle import Watch
+from harness.worker.server.visit import Call, Clock, WallClock
 
 Result = TypeVar("Result")
 

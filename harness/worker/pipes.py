@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, TypeAlias
 
-from harness.limit import MemoryLimit
 from harness.model.codec import decode, encode
 from harness.model.messages import Question, Reply
+from harness.worker.server.memory_limit import MemoryLimit
 
 Respond: TypeAlias = Callable[[Question], Reply]
 

@@ -1,6 +1,6 @@
 """The process that imports torch: JSON lines in, JSON lines out, one request at a time.
 
-`python -m harness.worker SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
+`python -m harness.worker.server SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
 """
 
 import ctypes
@@ -18,16 +18,8 @@ from typing import TypeVar
 import msgspec
 import torch
 
-from harness.canary import canary
-from harness.compilation import Compilation
-from harness.device import DEVICES, Device
-from harness.guard import Guard
-from harness.layout import Layout
-from harness.limit import MemoryLimit
-from harness.loaded import loaded
 from harness.machine.affinity import unbound
 from harness.machine.noise import Lookout
-from harness.memory import kept_by_python, peak_rss, surplus
 from harness.model import Case
 from harness.model.messages import (
     Accuracy,
@@ -47,14 +39,22 @@ from harness.model.messages import (
     Whence,
 )
 from harness.model.suite import Catalogue, Registry, Workload
-from harness.pipes import claim_pipes, serve
-from harness.reply import judged, of_whom, said, singles, with_findings
-from harness.throughput import measure
-from harness.torch_build import torch_side
 from harness.user_code.plain_text import of_error
 from harness.user_code.raised import own_frames
 from harness.user_code.reference import follow
-from harness.visit import Clock, visit
+from harness.worker.server.answers import judged, of_whom, said, singles, with_findings
+from harness.worker.server.canary import canary
+from harness.worker.server.ceilings import measure
+from harness.worker.server.compilation import Compilation
+from harness.worker.server.device.allocations import kept_by_python, peak_rss, surplus
+from harness.worker.server.device.devices import DEVICES, Device
+from harness.worker.server.fingerprint import loaded
+from harness.worker.server.guard.guard import Guard
+from harness.worker.server.layout import Layout
+from harness.worker.server.memory_limit import MemoryLimit
+from harness.worker.server.pipes import claim_pipes, serve
+from harness.worker.server.torch_build import torch_side
+from harness.worker.server.visit import Clock, visit
 
 PR_SET_PDEATHSIG = 1
 BALLAST = "BITBENCH_BALLAST"

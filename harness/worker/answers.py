@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from harness.guard import Findings
 from harness.model import Case
 from harness.model.messages import Answer
 from harness.model.suite import Check, Measured
 from harness.user_code.plain_text import one_line
+from harness.worker.server.guard.guard import Findings
 
 WARNING = 2000
 """Characters that a warning may have: several refusals are one."""

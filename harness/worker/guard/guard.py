@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from harness.settings import Settings
-from harness.unrest import Unrest
+from harness.worker.server.guard.leftovers import Unrest
+from harness.worker.server.guard.settings import Settings
 
 STANDARD = (builtins, gc, itertools, random, resource, time)
 TORCH = (torch, torch.nn.functional)

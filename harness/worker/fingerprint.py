@@ -13,8 +13,8 @@ from types import ModuleType
 
 from harness import HOME
 from harness.model.messages import Loaded, Whence
-from harness.start import MISSED
 from harness.user_code.folders import INSTALLED, within
+from harness.worker.server.bootstrap import MISSED
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
