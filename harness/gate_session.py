@@ -21,8 +21,8 @@ from harness.model.suite import Registry
 from harness.paired_run import SIDES, PairedController, Side
 from harness.provenance import Provenance
 from harness.rules import Rules
-from harness.schedule import ORDER
-from harness.staff import Staff
+from harness.runner.pool import Staff
+from harness.runner.schedule import ORDER
 
 BUDGET = Budget(rounds=0, seconds=1.0)
 """Seconds that both sides of a case are timed in one round, and the length of a sample."""

@@ -19,9 +19,9 @@ from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Side
-from harness.plan import make_plan
 from harness.rules import Rules
-from harness.staff import Staff
+from harness.runner.plan import make_plan
+from harness.runner.pool import Staff
 from harness.verdict import Verdict, Word
 
 MODULE = "suites.injected"

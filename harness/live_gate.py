@@ -19,8 +19,8 @@ from harness.model import Case, Record, Request
 from harness.model.messages import Description
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Duel, PairedController, Side
-from harness.plan import Contest, make_plan, require_devices
 from harness.rules import Rules
+from harness.runner.plan import Contest, make_plan, require_devices
 from harness.verdict import Verdict
 
 

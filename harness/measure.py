@@ -18,7 +18,7 @@ from harness.analysis.intervals import Comparison, paired_ratio
 from harness.analysis.words import speedup
 from harness.model.metrics import METRICS
 from harness.model.units import amount
-from harness.schedule import Timing, calibrate, take_turns
+from harness.runner.schedule import Timing, calibrate, take_turns
 from harness.table import Block, Column, Table, html, render
 from harness.worker.server.layout import Layout
 from harness.worker.server.visit import Call, Clock, WallClock, visit

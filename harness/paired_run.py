@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from harness.draft import CaseEndedError, Draft, Witness
 from harness.model import Budget, Case, Record
 from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
 from harness.model.metrics import MEMORY_METRICS
-from harness.plan import Contest
-from harness.process import Worker, WorkerLostError
-from harness.schedule import calibrate, take_turns
+from harness.runner.plan import Contest
+from harness.runner.process import Worker, WorkerLostError
+from harness.runner.record_builder import CaseEndedError, Draft, Witness
+from harness.runner.schedule import calibrate, take_turns
 
 
 class Paired(Worker, Protocol):

@@ -14,8 +14,8 @@ from harness.gate import Judgement
 from harness.model.messages import Loaded, Prepare, Whence
 from harness.named_files import missing
 from harness.paired_run import SIDES, Duel, Paired, Side
-from harness.process import WorkerLostError, WorkerProcess
-from harness.staff import Staff
+from harness.runner.pool import Staff
+from harness.runner.process import WorkerLostError, WorkerProcess
 
 CURE = "uninstall that copy, or gate from the folder that holds the package"
 

@@ -12,7 +12,7 @@ import pytest
 from harness.model import Case, Request
 from harness.model.messages import Description
 from harness.model.suite import Catalogue, Registry
-from harness.plan import Contest, make_plan
+from harness.runner.plan import Contest, make_plan
 from harness.user_code.reference import follow
 from harness.worker.server.device.devices import DEVICES
 from harness.worker.server.visit import collector_paused

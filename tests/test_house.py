@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "runner": "draft forecast plan process progress run schedule scout staff",
     "judge": "baseline decision gate rules selftest timing_verdict verdict",
     "gate": "checkout gate_directory gate_progress gate_session gate_trials live_gate named_files nested paired_run pointers provenance resolution snapshot",
     "show": "ended explanation gate_output latency_column look_words origin plots prediction_table report result_table run_header table timings typography value_words verdict_table",
@@ -65,7 +64,7 @@ VAGUE_NAMES = {"utils", "util", "common", "base", "helpers", "helper", "misc"}
 MAX_FILE, MAX_FUNCTION = 300, 60
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
-"""Name to reason, files as `harness/run.py`, functions as `harness/run.py:name`."""
+"""Name to reason, files as `harness/runner/controller.py`, functions as `harness/runner/controller.py:name`."""
 
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 SILENCER = re.compile(r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[a-z, -]+\])?)")

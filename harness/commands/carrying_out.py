@@ -7,12 +7,12 @@ import click
 
 from harness import store
 from harness.errors import NothingMeasuredError
-from harness.forecast import forecast
 from harness.machine.ceilings import remember
 from harness.model import Record, Run
-from harness.progress import watcher
-from harness.run import Controller
-from harness.staff import Staff
+from harness.runner.controller import Controller
+from harness.runner.forecast import forecast
+from harness.runner.pool import Staff
+from harness.runner.progress import watcher
 
 
 def carry_out(

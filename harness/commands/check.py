@@ -11,10 +11,10 @@ from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
 from harness.model.suite import Registry
 from harness.model.units import parse_duration
-from harness.plan import check_names, make_plan, require_devices
-from harness.progress import watcher
-from harness.run import Controller
-from harness.staff import Staff
+from harness.runner.controller import Controller
+from harness.runner.plan import check_names, make_plan, require_devices
+from harness.runner.pool import Staff
+from harness.runner.progress import watcher
 from harness.table import Block, Column, Table, pretty_json, render
 
 MODULE = "suites.conformance"

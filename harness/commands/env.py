@@ -12,7 +12,7 @@ from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Environment, Revision
 from harness.model.units import amount
-from harness.process import describe_torch
+from harness.runner.process import describe_torch
 from harness.table import Cell, Column, Format, Table, pretty_json
 
 SEVERITIES = get_args(checkup.Severity)

@@ -22,8 +22,8 @@ from harness.model import Request
 from harness.model.metrics import METRICS, select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names
-from harness.plan import check_names
 from harness.rules import Rules
+from harness.runner.plan import check_names
 from harness.store import load
 from harness.table import Format, pretty_json, render
 from harness.verdict_table import content, gate_page, tidy

@@ -19,9 +19,9 @@ from harness.machine.revision import revision
 from harness.model import Aim, Request, StoredRun, differences
 from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
-from harness.plan import aims_of, make_plan
-from harness.run import Controller
-from harness.staff import Staff
+from harness.runner.controller import Controller
+from harness.runner.plan import aims_of, make_plan
+from harness.runner.pool import Staff
 
 
 def go_on(

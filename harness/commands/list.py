@@ -4,7 +4,7 @@ import click
 
 from harness.commands import options
 from harness.model.suite import DEFAULT_MODULE, Registry, Suite
-from harness.process import WorkerProcess
+from harness.runner.process import WorkerProcess
 from harness.table import Column, Table
 
 

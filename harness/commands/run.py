@@ -23,10 +23,10 @@ from harness.model import Environment, Request, Revision, Run
 from harness.model.metrics import select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names, parse_share, parse_size
-from harness.plan import Contest, aims_of, check_names, make_plan, require_devices
-from harness.run import Controller
-from harness.schedule import ORDER
-from harness.staff import Staff
+from harness.runner.controller import Controller
+from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
+from harness.runner.pool import Staff
+from harness.runner.schedule import ORDER
 from harness.store.places import RUNS
 
 

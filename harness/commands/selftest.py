@@ -14,11 +14,11 @@ from harness.model.injection import Kind
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.model.units import amount
-from harness.plan import make_plan
-from harness.progress import watcher
-from harness.run import Controller
+from harness.runner.controller import Controller
+from harness.runner.plan import make_plan
+from harness.runner.pool import Staff
+from harness.runner.progress import watcher
 from harness.selftest import ALLOWED, Finding, exit_code, find
-from harness.staff import Staff
 from harness.table import Column, Format, Table, pretty_json, render
 
 MODULE = "suites.selftest"

@@ -15,9 +15,9 @@ from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
 from harness.model.injection import Injection, Kind
 from harness.model.units import amount, parse_duration, parse_share
-from harness.process import describe_torch
 from harness.resolution import Resolution
 from harness.rules import Rules
+from harness.runner.process import describe_torch
 from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"

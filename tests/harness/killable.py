@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from functools import partial
 from unittest.mock import patch
 
-from harness import cli, staff, store
+from harness import cli, store
 from harness.commands import run
 from harness.model import Record
-from harness.process import WorkerProcess
+from harness.runner import pool
+from harness.runner.process import WorkerProcess
 
 
 def acknowledge(path: str) -> None:
@@ -31,7 +32,7 @@ def main() -> int:
     worker, log, *arguments = sys.argv[1:]
     patch.object(run, "DEFAULT_MODULE", "tests.harness.steadfast").start()
     if worker == "swift":
-        patch.object(staff, "WorkerProcess", partial(WorkerProcess, program="tests.harness.swift_worker")).start()
+        patch.object(pool, "WorkerProcess", partial(WorkerProcess, program="tests.harness.swift_worker")).start()
     acknowledge(log)
     return cli.main(arguments)
 

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.machine import git
 from harness.machine.revision import revision
 from harness.model.messages import Loaded, Sources, Whence
-from harness.process import WorkerProcess
+from harness.runner.process import WorkerProcess
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run
 

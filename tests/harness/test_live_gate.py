@@ -21,8 +21,8 @@ from harness.model.messages import Accuracy, Answer, Description, Look, Memory, 
 from harness.model.metrics import METRICS
 from harness.model.suite import Axis, Registry, Suite
 from harness.paired_run import SIDES, Duel, PairedController, Side
-from harness.process import WorkerLostError
 from harness.rules import Rules
+from harness.runner.process import WorkerLostError
 from tests.harness.test_run import FakeClock
 
 JUDGED = frozenset(name for name, metric in METRICS.items() if not metric.informative)

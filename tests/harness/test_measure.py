@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measure import interleave, interleave_builds
-from harness.schedule import calibrate, take_turns
+from harness.runner.schedule import calibrate, take_turns
 from harness.worker.server.layout import Layout
 from harness.worker.server.visit import Call, WallClock, visit
 

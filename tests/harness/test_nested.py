@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.model.codec import encode
 from harness.model.messages import Loaded, Sources
 from harness.named_files import missing
-from harness.process import BEGIN
+from harness.runner.process import BEGIN
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
 
 

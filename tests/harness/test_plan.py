@@ -12,7 +12,7 @@ from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Aim, Budget, Case, Request, Value, filters
 from harness.model.messages import Description
 from harness.model.suite import Axis, Registry, Suite
-from harness.plan import Contest, make_plan, require_devices
+from harness.runner.plan import Contest, make_plan, require_devices
 
 
 def _even(value: Value) -> Value:

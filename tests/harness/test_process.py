@@ -12,15 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import process
 from harness.errors import InvalidEnvironmentError
 from harness.model import Record, Request
 from harness.model.codec import decode, encode
 from harness.model.messages import Look
 from harness.model.suite import Registry
-from harness.plan import make_plan
-from harness.process import Worker, WorkerLostError, WorkerProcess
-from harness.run import Controller
+from harness.runner import process
+from harness.runner.controller import Controller
+from harness.runner.plan import make_plan
+from harness.runner.process import Worker, WorkerLostError, WorkerProcess
 from harness.user_code.plain_text import of_error
 from tests.harness.test_run import Silent
 
@@ -217,7 +217,7 @@ def test_a_worker_that_does_not_start_is_an_invalid_environment() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
 def test_a_worker_dies_with_its_controller(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from harness.process import WorkerProcess\n"
+        "import sys, time; from harness.runner.process import WorkerProcess\n"
         f"worker = WorkerProcess({MODULE!r}); worker.describe()\n"
         "print(worker._process.pid, flush=True); time.sleep(60)"
     )

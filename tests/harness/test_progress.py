@@ -1,8 +1,8 @@
 """What a person sees while a run goes on."""
 
 from harness.model import Case, Record
-from harness.plan import Contest
-from harness.progress import PAUSE, Brief, Lines, in_notebook
+from harness.runner.plan import Contest
+from harness.runner.progress import PAUSE, Brief, Lines, in_notebook
 from tests.harness.test_run import Scene
 
 

@@ -12,9 +12,9 @@ from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Reque
 from harness.model.ceilings import from_answer
 from harness.model.messages import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
 from harness.model.suite import Suite
-from harness.plan import Contest
-from harness.process import WorkerLostError
-from harness.run import CONFIRMATIONS, NOT_CONFIRMED, Controller
+from harness.runner.controller import CONFIRMATIONS, NOT_CONFIRMED, Controller
+from harness.runner.plan import Contest
+from harness.runner.process import WorkerLostError
 
 SUITE = Suite(
     name="s",

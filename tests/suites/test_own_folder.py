@@ -9,7 +9,7 @@ import pytest
 
 from harness import store
 from harness.model.messages import Find
-from harness.process import WorkerProcess
+from harness.runner.process import WorkerProcess
 from tests.suites.test_command_line import TINY
 
 MINE = """

@@ -9,17 +9,17 @@ from typing import Protocol
 from harness.analysis.convergence import undecided
 from harness.analysis.looks import looks
 from harness.analysis.results import results
-from harness.draft import CaseEndedError, Draft, Witness
 from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
 from harness.model.messages import Ceilings as MeasureCeilings
 from harness.model.metrics import MEMORY_METRICS
 from harness.model.record import is_late, late
-from harness.plan import Contest
-from harness.process import Worker, WorkerLostError
-from harness.schedule import calibrate, take_turns
-from harness.scout import Scout
+from harness.runner.plan import Contest
+from harness.runner.probe import Scout
+from harness.runner.process import Worker, WorkerLostError
+from harness.runner.record_builder import CaseEndedError, Draft, Witness
+from harness.runner.schedule import calibrate, take_turns
 
 CONFIRMATIONS = 5
 """How often ceilings and the case are measured in turns before a call is too fast for the machine."""

@@ -11,7 +11,7 @@ from harness.analysis.voided import voided
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
 from harness.model.messages import Answer
 from harness.model.metrics import in_round
-from harness.plan import Contest
+from harness.runner.plan import Contest
 
 
 class CaseEndedError(Exception):

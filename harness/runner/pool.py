@@ -12,8 +12,8 @@ from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Find, Sources
 from harness.model.messages import Ceilings as MeasureCeilings
 from harness.model.suite import Registry
-from harness.plan import Contest
-from harness.process import WorkerLostError, WorkerProcess
+from harness.runner.plan import Contest
+from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.user_code.raised import innermost
 
 CEILING_LIMIT = 60.0

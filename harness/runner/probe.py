@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from harness.draft import CaseEndedError, Draft
 from harness.model.messages import Answer, Probe
-from harness.process import Worker, WorkerLostError
+from harness.runner.process import Worker, WorkerLostError
+from harness.runner.record_builder import CaseEndedError, Draft
 
 
 class Scout:

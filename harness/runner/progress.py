@@ -13,7 +13,7 @@ import click
 
 from harness.model import Case, Record
 from harness.model.units import amount
-from harness.plan import Contest
+from harness.runner.plan import Contest
 from harness.user_code.raised import innermost
 
 Values = dict[str, tuple[float, ...]]

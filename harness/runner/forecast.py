@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.model import Case, Request
-from harness.plan import Contest
-from harness.run import Controller
+from harness.runner.controller import Controller
+from harness.runner.plan import Contest
 
 FIRST, LATER = 2.0, 1.0
 """Seconds that a case takes to be built and checked in the first round and in later ones, where it is a layer of a few
