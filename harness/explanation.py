@@ -10,13 +10,13 @@ from harness.analysis.pairs import Pair
 from harness.analysis.voided import told
 from harness.analysis.words import slower, with_spread
 from harness.errors import NothingMeasuredError, UsageError
-from harness.gate import Judgement, is_sentinel
+from harness.judge.judge import Judgement, is_sentinel
+from harness.judge.timings import HOPELESS
+from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.look_words import course, levels, looks_table, percent, percents
 from harness.model import Case, filters
 from harness.table import Block
-from harness.timing_verdict import HOPELESS
 from harness.value_words import exact_words, sampled_words
-from harness.verdict import EVERYTHING, Verdict, Word
 
 MEAN = ("mean", EVERYTHING.suite)
 """What the geometric mean is called by."""

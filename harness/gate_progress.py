@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
-from harness.gate import Judgement
+from harness.judge.judge import Judgement
 from harness.model import Record
 from harness.paired_run import Side
 

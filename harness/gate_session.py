@@ -11,8 +11,9 @@ from harness import resolution, store
 from harness.analysis.voided import RULE
 from harness.checkout import Checkout, Checkouts
 from harness.errors import InvalidEnvironmentError
-from harness.gate import Judgement
 from harness.gate_directory import TwoRuns, place_of
+from harness.judge.judge import Judgement
+from harness.judge.rules import Rules
 from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
@@ -20,7 +21,6 @@ from harness.model.messages import Sources
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, PairedController, Side
 from harness.provenance import Provenance
-from harness.rules import Rules
 from harness.runner.pool import Staff
 from harness.runner.schedule import ORDER
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.intervals import Share
-from harness.gate import exit_code
 from harness.gate_session import BUDGET, Outcome, Session
+from harness.judge.judge import exit_code
+from harness.judge.rules import Rules
+from harness.judge.verdict import Verdict, Word
 from harness.live_gate import Watcher
 from harness.machine.revision import revision
 from harness.model import Budget, Count, Request
@@ -19,10 +21,8 @@ from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Side
-from harness.rules import Rules
 from harness.runner.plan import make_plan
 from harness.runner.pool import Staff
-from harness.verdict import Verdict, Word
 
 MODULE = "suites.injected"
 """The package of suites whose contestants can be slowed down."""

@@ -12,16 +12,16 @@ import msgspec
 
 from harness.analysis.pairs import match
 from harness.analysis.results import results
-from harness.decision import CONFIRMING, FRESH
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate import SENTINEL, Judgement, judge
+from harness.judge.judge import SENTINEL, Judgement, judge
+from harness.judge.rules import Rules
+from harness.judge.sequential import CONFIRMING, FRESH
+from harness.judge.verdict import Verdict
 from harness.model import Case, Record, Request
 from harness.model.messages import Description
 from harness.model.suite import Registry
 from harness.paired_run import SIDES, Duel, PairedController, Side
-from harness.rules import Rules
 from harness.runner.plan import Contest, make_plan, require_devices
-from harness.verdict import Verdict
 
 
 class BrokenHeadError(BitbenchError):

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
 from harness.analysis.t_test import Shift
-from harness.decision import FRESH, ONCE, Course
-from harness.rules import Rules
+from harness.judge.rules import Rules
+from harness.judge.sequential import FRESH, ONCE, Course
+from harness.judge.verdict import Look, Verdict
 from harness.table import Column, Table
-from harness.verdict import Look, Verdict
 
 
 def looks_table(verdict: Verdict, is_paired: bool) -> Table:

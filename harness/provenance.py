@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.checkout import Checkout, Checkouts, locks_among
 from harness.errors import NothingMeasuredError, UsageError
-from harness.gate import Judgement
+from harness.judge.judge import Judgement
 from harness.model.messages import Loaded, Prepare, Whence
 from harness.named_files import missing
 from harness.paired_run import SIDES, Duel, Paired, Side

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from harness.analysis.pairs import Pair
+from harness.judge.rules import Rules
+from harness.judge.verdict import Verdict
 from harness.model.metrics import Metric
 from harness.model.units import amount, distinct_amounts
-from harness.rules import Rules
-from harness.verdict import Verdict
 
 Judged = Sequence[tuple[Pair, Verdict | None]]
 

@@ -8,11 +8,11 @@ from harness.analysis.intervals import Summary
 from harness.analysis.pairs import Pair
 from harness.analysis.results import Result, varying
 from harness.analysis.words import change, with_spread
-from harness.gate import Judgement, Policy, detectable, exit_code, is_sentinel
+from harness.judge.judge import Judgement, Policy, detectable, exit_code, is_sentinel
+from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, StoredRun
 from harness.run_header import describe_run
 from harness.table import Block, Cell, Column, Table
-from harness.verdict import EVERYTHING, Verdict, Word
 
 WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 """The gravest first."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from harness.baseline import Accepted, accept, accepted, default_place
 from harness.commands import options
 from harness.commands.values import Place
+from harness.judge.baseline import Accepted, accept, accepted, default_place
 from harness.run_header import describe_run
 from harness.store import load
 from harness.table import Block, Column, Format, Table, pretty_json, render

@@ -7,7 +7,7 @@ import click
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
-from harness.gate import judge_runs
+from harness.judge.judge import judge_runs
 from harness.model.metrics import select_metrics
 from harness.store import load
 from harness.table import Format, pretty_json, render

@@ -10,11 +10,11 @@ from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.explanation import Explanation, Gate
-from harness.gate import judge_runs
 from harness.gate_directory import is_gate, last, load_sides
+from harness.judge.judge import judge_runs
+from harness.judge.rules import Rules
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.rules import Rules
 from harness.run_header import describe_run
 from harness.store import load
 from harness.table import Block, Table, pretty_json, render

@@ -12,17 +12,17 @@ from harness.commands import options
 from harness.commands.options import parse_axes
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
-from harness.gate import Policy, judge_runs
 from harness.gate_directory import is_gate, remember
 from harness.gate_output import errors_told, holds_verdict, write
 from harness.gate_output.verdict_file import told
 from harness.gate_progress import Narrator
 from harness.gate_session import Outcome, Session
+from harness.judge.judge import Policy, judge_runs
+from harness.judge.rules import Rules
 from harness.model import Request
 from harness.model.metrics import METRICS, select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names
-from harness.rules import Rules
 from harness.runner.plan import check_names
 from harness.store import load
 from harness.table import Format, pretty_json, render

@@ -10,9 +10,9 @@ from click.core import ParameterSource
 
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
+from harness.judge.rules import Rules, read
 from harness.model import Value, normalise_value
 from harness.model.units import LONGEST_VALUE, choices, parse_share
-from harness.rules import Rules, read
 from harness.table import FORMATS
 
 PLACES = ("--out", "--rules")

@@ -9,6 +9,7 @@ from harness.analysis.results import results
 from harness.commands import options
 from harness.commands.values import Whole, Words
 from harness.errors import UsageError
+from harness.judge.known_costs import ALLOWED, Finding, exit_code, find
 from harness.model import Record, Request
 from harness.model.injection import Kind
 from harness.model.metrics import METRICS
@@ -18,7 +19,6 @@ from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
 from harness.runner.pool import Staff
 from harness.runner.progress import watcher
-from harness.selftest import ALLOWED, Finding, exit_code, find
 from harness.table import Column, Format, Table, pretty_json, render
 
 MODULE = "suites.selftest"

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from harness.errors import INTERNAL_ERROR, BitbenchError, StoreError
-from harness.gate import Policy
 from harness.gate_output import github, junit, pull_request
 from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read
+from harness.judge.judge import Policy
 from harness.store import files
 
 JSON = "verdict.json"

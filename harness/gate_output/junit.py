@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree
 
 from harness.gate_output.verdict_file import VerdictFile
-from harness.verdict import Verdict
+from harness.judge.verdict import Verdict
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write."""

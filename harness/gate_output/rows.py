@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from harness.analysis.results import varying
 from harness.gate_output.verdict_file import VerdictFile
+from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case
-from harness.verdict import EVERYTHING, Verdict, Word
 from harness.verdict_table import WORDS
 
 

@@ -9,12 +9,12 @@ from typing import Literal
 import msgspec
 
 from harness.errors import StoreError
-from harness.gate import Judgement, Policy, detectable, exit_code
+from harness.judge.judge import Judgement, Policy, detectable, exit_code
+from harness.judge.rules import Rules
+from harness.judge.verdict import Verdict
 from harness.model import Count, Revision, Run, StoredRun
 from harness.model.codec import LineError, decode
-from harness.rules import Rules
 from harness.table import pretty_json
-from harness.verdict import Verdict
 from harness.verdict_table import headline, rules_line, warnings
 
 SCHEMA = 1

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
+from harness.judge.verdict import Word
 from harness.plots.theme import BLUE, BROWN, GREEN, GREY, RED, RULE, VIOLET, label, panels, themed
-from harness.verdict import Word
 
 ROWS = 60
 """Cases that are drawn; more of them would not fit a page."""

@@ -18,6 +18,7 @@ from harness.analysis.arguments import Source
 from harness.analysis.ranking import led
 from harness.analysis.view import View
 from harness.errors import NothingMeasuredError, StoreError
+from harness.judge.rules import Rules
 from harness.plots import FRAMES, PLOTS, Plot
 from harness.plots.forest import Change, forest
 from harness.report.changes import ChangePart, changes_of
@@ -26,7 +27,6 @@ from harness.report.gates import GatePart, gates_of
 from harness.report.page import render
 from harness.report.sections import Figure
 from harness.report.sentences import Usage
-from harness.rules import Rules
 from harness.store import files
 
 _DRAWN_RUNS = 3

@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.gate import Judgement, judge_runs
+from harness.judge.judge import Judgement, judge_runs
+from harness.judge.rules import Rules
+from harness.judge.verdict import Verdict
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.model.units import distinct_amounts
 from harness.plots.forest import Change
 from harness.report.gates import Names, change_of, gravest, percent
 from harness.report.tables import Heading, Row, Sheet
-from harness.rules import Rules
 from harness.typography import listed
-from harness.verdict import Verdict
 from harness.verdict_table import WORDS
 
 _SENTINELS = 12

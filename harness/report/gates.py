@@ -9,15 +9,15 @@ from typing import NamedTuple
 from harness.analysis.looks import LOOKED_AT
 from harness.analysis.results import varying
 from harness.analysis.t_test import Shift
-from harness.gate import Judgement, Policy, judge_runs
+from harness.judge.judge import Judgement, Policy, judge_runs
+from harness.judge.rules import Rules
+from harness.judge.verdict import EVERYTHING, Verdict
 from harness.model import Case, StoredRun
 from harness.model.metrics import METRICS
 from harness.model.units import amount, figure
 from harness.plots.forest import Change, signed
 from harness.report.tables import Heading, Row, Sheet
 from harness.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
-from harness.rules import Rules
-from harness.verdict import EVERYTHING, Verdict
 from harness.verdict_table import WORDS, rules_line
 from harness.verdict_table import headline as counted
 

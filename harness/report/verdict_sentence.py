@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from harness.gate import Judgement, Policy, exit_code
+from harness.judge.judge import Judgement, Policy, exit_code
+from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model.metrics import METRICS
 from harness.model.units import distinct_amounts, figure
-from harness.verdict import EVERYTHING, Verdict, Word
 
 Mood: TypeAlias = Literal["bad", "good", "doubt"]
 SIGNS: dict[Mood, str] = {"bad": "✗", "good": "✓", "doubt": "?"}

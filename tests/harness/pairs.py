@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.voided import RULE
+from harness.judge.rules import Rules
 from harness.model import Record
-from harness.rules import Rules
 from tests.harness.factories import make_case, make_record, make_run, write_run
 
 SECONDS = 1e-3

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
-from harness.decision import CONFIRMING, Course, Rounds, deliberate, improved, mean_of
-from harness.rules import Rules
+from harness.judge.rules import Rules
+from harness.judge.sequential import CONFIRMING, Course, Rounds, deliberate, improved, mean_of
 
 BLOCKS = 16
 """Of a duel: a second in all, less what the canary takes."""

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness import cli
-from harness.baseline import accepted
+from harness.judge.baseline import accepted
 from harness.store import FILE_NAME, files, load
 from tests.harness.factories import make_case, make_record, make_run, write_run
 

@@ -13,8 +13,18 @@ from scipy import stats as scipy_stats
 
 from harness.analysis.looks import looks
 from harness.analysis.t_test import POWER, Shift
-from harness.decision import CONFIRMING, ONCE, Course, Rounds, deliberate, improved, judged_once, looks_until, mean_of
-from harness.rules import Rules
+from harness.judge.rules import Rules
+from harness.judge.sequential import (
+    CONFIRMING,
+    ONCE,
+    Course,
+    Rounds,
+    deliberate,
+    improved,
+    judged_once,
+    looks_until,
+    mean_of,
+)
 
 RULES = Rules()
 MARGIN = math.log1p(RULES.margin)

@@ -12,11 +12,11 @@ from harness import cli
 from harness.analysis.pairs import Pair, match
 from harness.analysis.results import results
 from harness.errors import UsageError
-from harness.gate import Judgement, detectable, exit_code, judge
+from harness.judge.judge import Judgement, detectable, exit_code, judge
+from harness.judge.rules import Rules
+from harness.judge.verdict import Verdict, Word
 from harness.model import Environment, Record
 from harness.model.metrics import METRICS
-from harness.rules import Rules
-from harness.verdict import Verdict, Word
 from tests.harness import golden
 from tests.harness.factories import make_case, make_environment, make_record, make_records, make_run, write_run
 

@@ -12,16 +12,16 @@ from markdown_it import MarkdownIt
 from harness import cli
 from harness.analysis.intervals import Comparison, Summary
 from harness.errors import StoreError
-from harness.gate import Policy, judge_runs
 from harness.gate_output import FILES, github, write
 from harness.gate_output.junit import document
 from harness.gate_output.pull_request import MARKER, escaped, page
 from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read, told
+from harness.judge.judge import Policy, judge_runs
+from harness.judge.verdict import Verdict, Word
 from harness.model import Case, StoredRun
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
 from harness.store import load
-from harness.verdict import Verdict, Word
 from tests.harness import golden
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 

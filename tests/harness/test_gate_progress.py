@@ -4,7 +4,7 @@ import itertools
 import re
 
 from harness.gate_progress import EVERY, Narrator
-from harness.rules import Rules
+from harness.judge.rules import Rules
 from tests.harness.test_live_gate import Scene, changed
 
 

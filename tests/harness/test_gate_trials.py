@@ -7,8 +7,8 @@ import pytest
 from harness.analysis.intervals import Share
 from harness.analysis.t_test import detectable, resolvable
 from harness.gate_trials import Row, Trial, by_case, round_noise, share
+from harness.judge.rules import Rules
 from harness.resolution import Resolution, doubt
-from harness.rules import Rules
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> Trial:

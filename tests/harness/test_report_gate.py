@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from harness.cli import main
+from harness.judge.rules import Rules
 from harness.plots.forest import forest
 from harness.report.gates import gates_of
-from harness.rules import Rules
 from harness.store import load
 from tests.harness.factories import make_case, make_record, make_records, write_run
 from tests.harness.pairs import steady, write_gate

@@ -8,9 +8,9 @@ import pytest
 
 from harness.analysis.looks import LOOKS
 from harness.errors import UsageError
-from harness.gate import Judgement, judge
+from harness.judge.judge import Judgement, judge
+from harness.judge.rules import Allowance, Rules, read
 from harness.model.metrics import METRICS
-from harness.rules import Allowance, Rules, read
 from tests.harness.factories import make_case, make_record
 from tests.harness.test_gate import pair_of
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from harness.analysis.results import results
 from harness.cli import bitbench
 from harness.commands import selftest as command
+from harness.judge.known_costs import Finding, exit_code, find
 from harness.model import Case, Measurement, Record
-from harness.selftest import Finding, exit_code, find
 from harness.table import FORMATS
 
 SPIN = {"expected_latency": 1e-3, "operations": 1_000_000, "activation_bytes": 20_000}

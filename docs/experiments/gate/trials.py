@@ -21,11 +21,11 @@ from harness.analysis.intervals import Share
 from harness.commands.selftest_gate import SIX
 from harness.gate_progress import Narrator
 from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
+from harness.judge.rules import Rules
 from harness.machine.environment import available_memory
 from harness.machine.revision import revision
 from harness.model import Request
 from harness.model.injection import Injection
-from harness.rules import Rules
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""

@@ -14,12 +14,12 @@ from harness.analysis.pairs import Pair, match
 from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, results
 from harness.analysis.words import change
+from harness.judge.rules import Rules
+from harness.judge.timings import judge_mean, judge_timings, moved
+from harness.judge.verdict import Verdict, Word
 from harness.model import StoredRun, differences
 from harness.model.metrics import KINDS, Metric
 from harness.model.units import amount, distinct_amounts
-from harness.rules import Rules
-from harness.timing_verdict import judge_mean, judge_timings, moved
-from harness.verdict import Verdict, Word
 
 Policy: TypeAlias = Literal["pr", "release"]
 """Under `release` an inconclusive row fails the gate; under `pr` it is shown."""

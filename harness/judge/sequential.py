@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
 from harness.analysis.t_test import Shift
-from harness.rules import Rules
-from harness.verdict import Look, State
+from harness.judge.rules import Rules
+from harness.judge.verdict import Look, State
 
 FRESH = 3
 """Rounds after the accusation that a confirmation takes at least."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import NothingMeasuredError, StoreError, UsageError
-from harness.gate import judge_runs
+from harness.judge.judge import judge_runs
 from harness.model import Revision, StoredRun
 from harness.model.codec import LineError, decode, encode
 from harness.model.metrics import KINDS, METRICS

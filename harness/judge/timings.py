@@ -15,10 +15,10 @@ from harness.analysis.looks import LOOKED_AT
 from harness.analysis.pairs import Pair
 from harness.analysis.t_test import Shift
 from harness.analysis.words import change, slower
-from harness.decision import ONCE, Course, Rounds, deliberate, improved, judged_once, mean_of
+from harness.judge.rules import Rules
+from harness.judge.sequential import ONCE, Course, Rounds, deliberate, improved, judged_once, mean_of
+from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Measurement
-from harness.rules import Rules
-from harness.verdict import EVERYTHING, Verdict, Word
 
 HOPELESS = 60
 """More rounds than anybody would wait for."""
