@@ -10,7 +10,7 @@ from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.explanation import Explanation, Gate
-from harness.gate_directory import is_gate, last, load_sides
+from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
 from harness.judge.rules import Rules
 from harness.model import StoredRun

@@ -7,16 +7,16 @@ from typing import get_args
 
 import click
 
-from harness.checkout import HERE, Checkouts
 from harness.commands import options
 from harness.commands.options import parse_axes
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
-from harness.gate_directory import is_gate, remember
+from harness.gate.checkouts import HERE, Checkouts
+from harness.gate.progress import Narrator
+from harness.gate.runs import is_gate, remember
+from harness.gate.session import Outcome, Session
 from harness.gate_output import errors_told, holds_verdict, write
 from harness.gate_output.verdict_file import told
-from harness.gate_progress import Narrator
-from harness.gate_session import Outcome, Session
 from harness.judge.judge import Policy, judge_runs
 from harness.judge.rules import Rules
 from harness.model import Request

@@ -11,7 +11,7 @@ import click
 from harness.commands import options
 from harness.commands.values import Folder, NewFile, Place
 from harness.errors import NothingMeasuredError
-from harness.gate_directory import is_gate, sides
+from harness.gate.runs import is_gate, sides
 from harness.judge.rules import Rules
 from harness.model import StoredRun
 from harness.model.suite import DEFAULT_MODULE, Registry

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import click
 
-from harness import resolution
 from harness.analysis.t_test import detectable
 from harness.errors import NothingMeasuredError, UsageError
-from harness.gate_progress import Narrator
-from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
+from harness.gate import resolution
+from harness.gate.progress import Narrator
+from harness.gate.resolution import Resolution
+from harness.gate.trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
 from harness.judge.rules import Rules
 from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
 from harness.model.injection import Injection, Kind
 from harness.model.units import amount, parse_duration, parse_share
-from harness.resolution import Resolution
 from harness.runner.process import describe_torch
 from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
 

@@ -170,7 +170,7 @@ class _Fates:
 
 @dataclass
 class Suites:
-    """Many suites at once, each measured look by look as `harness.live_gate` does."""
+    """Many suites at once, each measured look by look as `harness.gate.live` does."""
 
     machine: Machine
     truth: Sequence[float]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.checkout import Checkouts, locks_among
 from harness.errors import UsageError
-from harness.gate_progress import Narrator
+from harness.gate.checkouts import Checkouts, locks_among
+from harness.gate.progress import Narrator
 
 FORWARD = """
 import torch
@@ -203,7 +203,7 @@ def test_each_side_is_its_own_code(
 
 KILLED = """
 import os, signal, sys
-from harness.checkout import Checkouts
+from harness.gate.checkouts import Checkouts
 
 Checkouts("HEAD", "HEAD")
 os.kill(os.getpid(), signal.SIGKILL)

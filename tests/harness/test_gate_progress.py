@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from harness.gate_progress import EVERY, Narrator
+from harness.gate.progress import EVERY, Narrator
 from harness.judge.rules import Rules
 from tests.harness.test_live_gate import Scene, changed
 

@@ -6,9 +6,9 @@ import pytest
 
 from harness.analysis.intervals import Share
 from harness.analysis.t_test import detectable, resolvable
-from harness.gate_trials import Row, Trial, by_case, round_noise, share
+from harness.gate.resolution import Resolution, doubt
+from harness.gate.trials import Row, Trial, by_case, round_noise, share
 from harness.judge.rules import Rules
-from harness.resolution import Resolution, doubt
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> Trial:

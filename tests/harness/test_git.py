@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.checkout import Checkouts
 from harness.errors import UsageError
+from harness.gate.checkouts import Checkouts
 from harness.machine import git
 from harness.machine.revision import revision
 from harness.model.messages import Loaded, Sources, Whence

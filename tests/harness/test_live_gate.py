@@ -13,15 +13,15 @@ import pytest
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
+from harness.gate.live import BrokenHeadError, LiveGate, plan_duels
+from harness.gate.pair_controller import SIDES, Duel, PairedController, Side
 from harness.judge.judge import Judgement, exit_code, judge
 from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING
-from harness.live_gate import BrokenHeadError, LiveGate, plan_duels
 from harness.model import Budget, Case, Outcome, Record, Request
 from harness.model.messages import Accuracy, Answer, Description, Look, Memory, Prepare, Question, Release, Time
 from harness.model.metrics import METRICS
 from harness.model.suite import Axis, Registry, Suite
-from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.runner.process import WorkerLostError
 from tests.harness.test_run import FakeClock
 

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from harness import HOME
-from harness.checkout import Checkouts
 from harness.errors import UsageError
+from harness.gate.checkouts import Checkouts
+from harness.gate.named_files import missing
 from harness.model.codec import encode
 from harness.model.messages import Loaded, Sources
-from harness.named_files import missing
 from harness.runner.process import BEGIN
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
 
@@ -141,7 +141,7 @@ import sys
 from harness.worker.server.fingerprint import loaded
 from harness.model.messages import Whence
 from harness.model.codec import encode
-from harness.named_files import missing
+from harness.gate.named_files import missing
 {code}
 print(encode(loaded(Whence({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
 """

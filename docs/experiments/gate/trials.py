@@ -19,8 +19,8 @@ from neighbour import neighbour
 
 from harness.analysis.intervals import Share
 from harness.commands.selftest_gate import SIX
-from harness.gate_progress import Narrator
-from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
+from harness.gate.progress import Narrator
+from harness.gate.trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
 from harness.judge.rules import Rules
 from harness.machine.environment import available_memory
 from harness.machine.revision import revision

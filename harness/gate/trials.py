@@ -10,17 +10,17 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.intervals import Share
-from harness.gate_session import BUDGET, Outcome, Session
+from harness.gate.live import Watcher
+from harness.gate.pair_controller import SIDES, Side
+from harness.gate.session import BUDGET, Outcome, Session
 from harness.judge.judge import exit_code
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
-from harness.live_gate import Watcher
 from harness.machine.revision import revision
 from harness.model import Budget, Count, Request
 from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
-from harness.paired_run import SIDES, Side
 from harness.runner.plan import make_plan
 from harness.runner.pool import Staff
 

@@ -7,20 +7,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import resolution, store
+from harness import store
 from harness.analysis.voided import RULE
-from harness.checkout import Checkout, Checkouts
 from harness.errors import InvalidEnvironmentError
-from harness.gate_directory import TwoRuns, place_of
+from harness.gate import resolution
+from harness.gate.checkouts import Checkout, Checkouts
+from harness.gate.live import LiveGate, Watcher, broken, plan_duels
+from harness.gate.pair_controller import SIDES, PairedController, Side
+from harness.gate.provenance import Provenance
+from harness.gate.runs import TwoRuns, place_of
 from harness.judge.judge import Judgement
 from harness.judge.rules import Rules
-from harness.live_gate import LiveGate, Watcher, broken, plan_duels
 from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry
-from harness.paired_run import SIDES, PairedController, Side
-from harness.provenance import Provenance
 from harness.runner.pool import Staff
 from harness.runner.schedule import ORDER
 

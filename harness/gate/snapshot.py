@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from harness.gate.submodules import GITLINK, Link, is_top
 from harness.machine import git
-from harness.nested import GITLINK, Link, is_top
 
 WHO = {
     f"GIT_{role}_{field}": value

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from harness.checkout import Checkout, Checkouts, locks_among
 from harness.errors import NothingMeasuredError, UsageError
+from harness.gate.checkouts import Checkout, Checkouts, locks_among
+from harness.gate.named_files import missing
+from harness.gate.pair_controller import SIDES, Duel, Paired, Side
 from harness.judge.judge import Judgement
 from harness.model.messages import Loaded, Prepare, Whence
-from harness.named_files import missing
-from harness.paired_run import SIDES, Duel, Paired, Side
 from harness.runner.pool import Staff
 from harness.runner.process import WorkerLostError, WorkerProcess
 

@@ -13,12 +13,12 @@ from io import FileIO
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.gate.lfs_pointers import require_contents
+from harness.gate.pair_controller import SIDES
+from harness.gate.snapshot import snapshot
+from harness.gate.submodules import Nested, Origin, check_out
 from harness.machine import git
 from harness.model import Revision
-from harness.nested import Nested, Origin, check_out
-from harness.paired_run import SIDES
-from harness.pointers import require_contents
-from harness.snapshot import snapshot
 from harness.store.files import lock
 from harness.user_code.folders import folders
 

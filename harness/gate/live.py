@@ -13,6 +13,7 @@ import msgspec
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
+from harness.gate.pair_controller import SIDES, Duel, PairedController, Side
 from harness.judge.judge import SENTINEL, Judgement, judge
 from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING, FRESH
@@ -20,7 +21,6 @@ from harness.judge.verdict import Verdict
 from harness.model import Case, Record, Request
 from harness.model.messages import Description
 from harness.model.suite import Registry
-from harness.paired_run import SIDES, Duel, PairedController, Side
 from harness.runner.plan import Contest, make_plan, require_devices
 
 
