@@ -19,7 +19,7 @@ from harness.analysis.words import speedup
 from harness.model.metrics import METRICS
 from harness.model.units import amount
 from harness.runner.schedule import Timing, calibrate, take_turns
-from harness.table import Block, Column, Table, html, render
+from harness.show.table import Block, Column, Table, html, render
 from harness.worker.server.layout import Layout
 from harness.worker.server.visit import Call, Clock, WallClock, visit
 

@@ -52,7 +52,6 @@ MAY = {
 import `worker`: so no command can ever load a contestant."""
 
 PARTS = {
-    "show": "ended explanation gate_output latency_column look_words origin plots prediction_table report result_table run_header table timings typography value_words verdict_table",
 }
 """Which modules make up a part that is no folder yet."""
 

@@ -15,7 +15,7 @@ from harness.runner.controller import Controller
 from harness.runner.plan import check_names, make_plan, require_devices
 from harness.runner.pool import Staff
 from harness.runner.progress import watcher
-from harness.table import Block, Column, Table, pretty_json, render
+from harness.show.table import Block, Column, Table, pretty_json, render
 
 MODULE = "suites.conformance"
 """The package of suites that declares the properties; each case is one property of one implementation."""

@@ -9,9 +9,9 @@ from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
 from harness.judge.judge import judge_runs
 from harness.model.metrics import select_metrics
+from harness.show.table import Format, pretty_json, render
+from harness.show.verdicts import comparison_page, content, tidy
 from harness.store import load
-from harness.table import Format, pretty_json, render
-from harness.verdict_table import comparison_page, content, tidy
 
 
 @click.command("compare", cls=options.Command)

@@ -13,7 +13,7 @@ from harness.machine.revision import revision
 from harness.model import Environment, Revision
 from harness.model.units import amount
 from harness.runner.process import describe_torch
-from harness.table import Cell, Column, Format, Table, pretty_json
+from harness.show.table import Cell, Column, Format, Table, pretty_json
 
 SEVERITIES = get_args(checkup.Severity)
 

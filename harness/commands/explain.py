@@ -9,15 +9,15 @@ from harness.analysis.voided import RULE
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
-from harness.explanation import Explanation, Gate
 from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
 from harness.judge.rules import Rules
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.run_header import describe_run
+from harness.show.explanation import Explanation, Gate
+from harness.show.run_header import describe_run
+from harness.show.table import Block, Table, pretty_json, render
 from harness.store import load
-from harness.table import Block, Table, pretty_json, render
 
 Form = Literal["text", "markdown", "json"]
 

@@ -15,8 +15,6 @@ from harness.gate.checkouts import HERE, Checkouts
 from harness.gate.progress import Narrator
 from harness.gate.runs import is_gate, remember
 from harness.gate.session import Outcome, Session
-from harness.gate_output import errors_told, holds_verdict, write
-from harness.gate_output.verdict_file import told
 from harness.judge.judge import Policy, judge_runs
 from harness.judge.rules import Rules
 from harness.model import Request
@@ -24,9 +22,11 @@ from harness.model.metrics import METRICS, select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names
 from harness.runner.plan import check_names
+from harness.show.ci import errors_told, holds_verdict, write
+from harness.show.ci.verdict_file import told
+from harness.show.table import Format, pretty_json, render
+from harness.show.verdicts import content, gate_page, tidy
 from harness.store import load
-from harness.table import Format, pretty_json, render
-from harness.verdict_table import content, gate_page, tidy
 
 SUITE = "gate"
 """What a live gate measures that is told nothing else."""

@@ -5,7 +5,7 @@ import click
 from harness.commands import options
 from harness.model.suite import DEFAULT_MODULE, Registry, Suite
 from harness.runner.process import WorkerProcess
-from harness.table import Column, Table
+from harness.show.table import Column, Table
 
 
 @click.command("list", cls=options.Command)

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.judge.rules import Rules, read
 from harness.model import Value, normalise_value
 from harness.model.units import LONGEST_VALUE, choices, parse_share
-from harness.table import FORMATS
+from harness.show.table import FORMATS
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9

@@ -27,7 +27,7 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     if kind is None:
         raise UsageError(f"cannot write {output}: choose a name that ends in {', '.join(f'.{one}' for one in KINDS)}")
     stored = [load(run) for run in runs]
-    from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
+    from harness.show.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
 
     if name not in PLOTS:
         raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")

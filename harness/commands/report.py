@@ -39,7 +39,7 @@ def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Rule
     stored = [_without_path(path) for path in each]
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
-    from harness.report import write  # late: pandas and seaborn take two seconds to import
+    from harness.show.report import write  # late: pandas and seaborn take two seconds to import
 
     write(stored, output, figures, rules, Registry.load(DEFAULT_MODULE).usage)
 

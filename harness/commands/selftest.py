@@ -19,7 +19,7 @@ from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
 from harness.runner.pool import Staff
 from harness.runner.progress import watcher
-from harness.table import Column, Format, Table, pretty_json, render
+from harness.show.table import Column, Format, Table, pretty_json, render
 
 MODULE = "suites.selftest"
 """The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""

@@ -18,7 +18,7 @@ from harness.model import Environment, Request
 from harness.model.injection import Injection, Kind
 from harness.model.units import amount, parse_duration, parse_share
 from harness.runner.process import describe_torch
-from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
+from harness.show.table import Block, Cell, Column, Format, Table, pretty_json, render
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"
 """Six cases whose calls take 100 us and more."""

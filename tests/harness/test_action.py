@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.gate_output.pull_request import MARKER
+from harness.show.ci.pull_request import MARKER
 
 ROOT = Path(__file__).parent.parent.parent
 ACTION = (ROOT / "action.yml").read_text()

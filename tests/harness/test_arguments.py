@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from harness import frames, plots, report
+from harness import frames
+from harness.show import plots, report
 from harness.store import load
 from tests.harness.factories import make_records, make_run, write_run
 

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from harness.model import StoredRun
-from harness.plots.forest import forest
-from harness.report.changes import changes_of
+from harness.show.plots.forest import forest
+from harness.show.report.changes import changes_of
 from tests.harness.factories import make_case, make_environment, make_record, make_run
 
 

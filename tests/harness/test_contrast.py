@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from harness.plots import theme
+from harness.show.plots import theme
 
-CSS = files("harness.report").joinpath("report.css").read_text("utf-8")
+CSS = files("harness.show.report").joinpath("report.css").read_text("utf-8")
 NAMED = {name: (light, dark) for name, light, dark in re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", CSS)}
 TEXT = ("ink", "muted", "accent", "warn", "win", "bad")
 BEHIND = ("page", "card", "stripe", "warn-page", "win-page", "bad-page")
@@ -61,7 +61,7 @@ def test_marks_of_figures_stand_out_on_both_pages(behind, scheme):
 
 def test_figures_take_their_colours_from_the_theme():
     """Heat maps have scales of their own, and black or white in their cells."""
-    for file in files("harness.plots").iterdir():
+    for file in files("harness.show.plots").iterdir():
         if file.name.endswith(".py") and file.name not in ("theme.py", "landscape.py"):
             assert re.findall(r'"#[0-9a-fA-F]{3,8}"|colorblind', file.read_text("utf-8")) == [], file.name
 

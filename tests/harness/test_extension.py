@@ -17,8 +17,8 @@ from harness.model import Aim, Request, Revision
 from harness.model.codec import encode
 from harness.model.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.record import late
-from harness.result_table import page
-from harness.table import render
+from harness.show.results import page
+from harness.show.table import render
 from tests.harness.factories import make_case, make_record, make_run, write_run
 from tests.harness.test_kill import finish, start, turns, wait_for
 

@@ -12,15 +12,15 @@ from markdown_it import MarkdownIt
 from harness import cli
 from harness.analysis.intervals import Comparison, Summary
 from harness.errors import StoreError
-from harness.gate_output import FILES, github, write
-from harness.gate_output.junit import document
-from harness.gate_output.pull_request import MARKER, escaped, page
-from harness.gate_output.verdict_file import VerdictFile, encoded, failed, read, told
 from harness.judge.judge import Policy, judge_runs
 from harness.judge.verdict import Verdict, Word
 from harness.model import Case, StoredRun
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
+from harness.show.ci import FILES, github, write
+from harness.show.ci.junit import document
+from harness.show.ci.pull_request import MARKER, escaped, page
+from harness.show.ci.verdict_file import VerdictFile, encoded, failed, read, told
 from harness.store import load
 from tests.harness import golden
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run

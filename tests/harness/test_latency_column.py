@@ -8,10 +8,10 @@ import pytest
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
 from harness.model import StoredRun
-from harness.report import rivals
-from harness.report.tables import results_sheet
-from harness.result_table import page
-from harness.table import bar, render, sayable
+from harness.show.report import rivals
+from harness.show.report.tables import results_sheet
+from harness.show.results import page
+from harness.show.table import bar, render, sayable
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 from tests.harness.test_show import printed
 

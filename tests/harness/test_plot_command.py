@@ -3,7 +3,7 @@
 import pytest
 
 from harness.cli import main
-from harness.plots import PLOTS
+from harness.show.plots import PLOTS
 from tests.harness.factories import make_records, write_run
 
 

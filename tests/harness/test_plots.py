@@ -14,9 +14,9 @@ from matplotlib import pyplot
 from harness import frames
 from harness.errors import NothingMeasuredError
 from harness.model import Ceilings
-from harness.plots import PLOTS, draw, svg
-from harness.plots.theme import colours, markers
-from harness.plots.tradeoff import pareto, tradeoff
+from harness.show.plots import PLOTS, draw, svg
+from harness.show.plots.theme import colours, markers
+from harness.show.plots.tradeoff import pareto, tradeoff
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
 
 OF_SPEED = ("speed-up", "latency-against-error", "memory", "timings")

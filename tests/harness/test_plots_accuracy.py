@@ -10,8 +10,8 @@ import pytest
 from harness import frames
 from harness.errors import NothingMeasuredError
 from harness.histogram import BINS, EDGES, WIDTH
-from harness.plots import draw
-from harness.plots.accuracy import agreement, sqnr_against_bits, worst_channels
+from harness.show.plots import draw
+from harness.show.plots.accuracy import agreement, sqnr_against_bits, worst_channels
 from tests.harness.factories import make_case, make_error_records, make_record, write_run
 
 NORMAL = [NormalDist().cdf(hi) - NormalDist().cdf(lo) for lo, hi in pairwise(EDGES)]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from matplotlib.collections import PathCollection
 
 from harness import frames
-from harness.plots import draw
-from harness.plots.memory import _PARTS, memory, parts_of
-from harness.plots.tradeoff import pareto, standings, tradeoff
+from harness.show.plots import draw
+from harness.show.plots.memory import _PARTS, memory, parts_of
+from harness.show.plots.tradeoff import pareto, standings, tradeoff
 from tests.harness.factories import make_case, make_record, make_run, write_run
 
 DARK, LIGHT = "#1b1e22", "#ffffff"

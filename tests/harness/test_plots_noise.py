@@ -7,8 +7,8 @@ import pytest
 from harness import frames
 from harness.errors import NothingMeasuredError
 from harness.model import Aim, Measurement
-from harness.plots import draw, svg
-from harness.plots.noise import precision, timings_in_order
+from harness.show.plots import draw, svg
+from harness.show.plots.noise import precision, timings_in_order
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 
 

@@ -13,12 +13,12 @@ from hypothesis.extra.numpy import arrays
 from harness import frames
 from harness.errors import NothingMeasuredError
 from harness.model import Ceilings
-from harness.plots import draw, svg
-from harness.plots.implementations import foremost
-from harness.plots.landscape import break_even, landscape
-from harness.plots.roofline import roofline
-from harness.plots.scaling import freed, over_threads, over_tokens
-from harness.plots.speed import speedup
+from harness.show.plots import draw, svg
+from harness.show.plots.implementations import foremost
+from harness.show.plots.landscape import break_even, landscape
+from harness.show.plots.roofline import roofline
+from harness.show.plots.scaling import freed, over_threads, over_tokens
+from harness.show.plots.speed import speedup
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 
 BYTES = {"linear-fp32": 4.0, "linear-bf16": 2.0, "native": 0.25}

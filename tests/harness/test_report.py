@@ -22,8 +22,8 @@ from harness.cli import main
 from harness.errors import StoreError
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.report import data, page, rivals, schemes
-from harness.report.terms import explained
+from harness.show.report import data, page, rivals, schemes
+from harness.show.report.terms import explained
 from harness.store import FILE_NAME, load
 from tests.harness.factories import (
     make_case,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from harness.report.drawn import ROWS, numbers_of
+from harness.show.report.drawn import ROWS, numbers_of
 
 
 def panel(title="one"):

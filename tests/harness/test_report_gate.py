@@ -7,8 +7,8 @@ import pytest
 
 from harness.cli import main
 from harness.judge.rules import Rules
-from harness.plots.forest import forest
-from harness.report.gates import gates_of
+from harness.show.plots.forest import forest
+from harness.show.report.gates import gates_of
 from harness.store import load
 from tests.harness.factories import make_case, make_record, make_records, write_run
 from tests.harness.pairs import steady, write_gate

@@ -11,7 +11,7 @@ from harness.cli import bitbench
 from harness.commands import selftest as command
 from harness.judge.known_costs import Finding, exit_code, find
 from harness.model import Case, Measurement, Record
-from harness.table import FORMATS
+from harness.show.table import FORMATS
 
 SPIN = {"expected_latency": 1e-3, "operations": 1_000_000, "activation_bytes": 20_000}
 COPY = {"expected_peak_forward_bytes": 1000, "expected_bits_per_weight": 2}

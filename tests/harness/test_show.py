@@ -18,7 +18,7 @@ from harness.analysis.words import change, slower, speedup, with_spread
 from harness.model import SCHEMA_VERSION, Aim, Case, Measurement
 from harness.model.metrics import METRICS
 from harness.model.units import amount, distinct_amounts, figure
-from harness.table import Column, Table, render
+from harness.show.table import Column, Table, render
 from tests.harness import golden
 from tests.harness.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
 
