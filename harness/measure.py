@@ -20,8 +20,8 @@ from harness.model.metrics import METRICS
 from harness.model.units import amount
 from harness.runner.schedule import Timing, calibrate, take_turns
 from harness.show.table import Block, Column, Table, html, render
-from harness.worker.server.layout import Layout
-from harness.worker.server.visit import Call, Clock, WallClock, visit
+from harness.worker.layout import Layout
+from harness.worker.visit import Call, Clock, WallClock, visit
 
 Name = TypeVar("Name")
 

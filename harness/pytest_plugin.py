@@ -14,8 +14,8 @@ from harness.model.messages import Description
 from harness.model.suite import Catalogue, Registry
 from harness.runner.plan import Contest, make_plan
 from harness.user_code.reference import follow
-from harness.worker.server.device.devices import DEVICES
-from harness.worker.server.visit import collector_paused
+from harness.worker.device.devices import DEVICES
+from harness.worker.visit import collector_paused
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:

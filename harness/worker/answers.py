@@ -8,7 +8,7 @@ from harness.model import Case
 from harness.model.messages import Answer
 from harness.model.suite import Check, Measured
 from harness.user_code.plain_text import one_line
-from harness.worker.server.guard.guard import Findings
+from harness.worker.guard.guard import Findings
 
 WARNING = 2000
 """Characters that a warning may have: several refusals are one."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.machine.caches import Caches, caches
 from harness.model import Ceilings
 from harness.model.ceilings import SEVERAL, merge
-from harness.worker.server.device.devices import DEVICES, Device
+from harness.worker.device.devices import DEVICES, Device
 
 MATRICES = (512, 1024, 2048, 4096, 8192)
 """Sizes of the square products, as far as one does not take longer than LONGEST."""

@@ -14,7 +14,7 @@ from types import ModuleType
 from harness import HOME
 from harness.model.messages import Loaded, Whence
 from harness.user_code.folders import INSTALLED, within
-from harness.worker.server.bootstrap import MISSED
+from harness.worker.bootstrap import MISSED
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")

@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeAlias
 
 from harness.model.codec import decode, encode
 from harness.model.messages import Question, Reply
-from harness.worker.server.memory_limit import MemoryLimit
+from harness.worker.memory_limit import MemoryLimit
 
 Respond: TypeAlias = Callable[[Question], Reply]
 

@@ -1,6 +1,6 @@
 """The process that imports torch: JSON lines in, JSON lines out, one request at a time.
 
-`python -m harness.worker.server SUITES_MODULE`. Whatever a contestant prints goes to stderr; whatever it reads is empty.
+`python -m harness.worker.server SUITES_MODULE`. A contestant prints to stderr, and reads nothing from stdin.
 """
 
 import ctypes
@@ -42,19 +42,19 @@ from harness.model.suite import Catalogue, Registry, Workload
 from harness.user_code.plain_text import of_error
 from harness.user_code.raised import own_frames
 from harness.user_code.reference import follow
-from harness.worker.server.answers import judged, of_whom, said, singles, with_findings
-from harness.worker.server.canary import canary
-from harness.worker.server.ceilings import measure
-from harness.worker.server.compilation import Compilation
-from harness.worker.server.device.allocations import kept_by_python, peak_rss, surplus
-from harness.worker.server.device.devices import DEVICES, Device
-from harness.worker.server.fingerprint import loaded
-from harness.worker.server.guard.guard import Guard
-from harness.worker.server.layout import Layout
-from harness.worker.server.memory_limit import MemoryLimit
-from harness.worker.server.pipes import claim_pipes, serve
-from harness.worker.server.torch_build import torch_side
-from harness.worker.server.visit import Clock, visit
+from harness.worker.answers import judged, of_whom, said, singles, with_findings
+from harness.worker.canary import canary
+from harness.worker.ceilings import measure
+from harness.worker.compilation import Compilation
+from harness.worker.device.allocations import kept_by_python, peak_rss, surplus
+from harness.worker.device.devices import DEVICES, Device
+from harness.worker.fingerprint import loaded
+from harness.worker.guard.guard import Guard
+from harness.worker.layout import Layout
+from harness.worker.memory_limit import MemoryLimit
+from harness.worker.pipes import claim_pipes, serve
+from harness.worker.torch_build import torch_side
+from harness.worker.visit import Clock, visit
 
 PR_SET_PDEATHSIG = 1
 BALLAST = "BITBENCH_BALLAST"

@@ -15,8 +15,8 @@ from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.suite import Check, Workload
 from harness.user_code.raised import own_frames
-from harness.worker.server.device.allocations import kept_by_python, surplus
-from harness.worker.server.device.devices import DEVICES
+from harness.worker.device.allocations import kept_by_python, surplus
+from harness.worker.device.devices import DEVICES
 from suites.conformance import ALL_SCHEMES
 from suites.workloads.catalogue import find
 from suites.workloads.forward import stored_bytes

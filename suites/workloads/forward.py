@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bitlinear.implementation import Function, Implementation
 from harness.model import Case
 from harness.model.suite import Check, Measured, Workload
-from harness.worker.server.accuracy import distance, histogram
+from harness.worker.accuracy import distance, histogram
 from suites.workloads.catalogue import find
 from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.probe import probe

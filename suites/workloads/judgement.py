@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bitlinear.conformance import output as output_form
 from bitlinear.implementation import Implementation, overflown
-from harness.worker.server.accuracy import relative_error
+from harness.worker.accuracy import relative_error
 from suites.workloads.problem import Problem
 
 

@@ -19,7 +19,7 @@ from harness.model import Case, Environment, Measurement, Record, Request, Revis
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
 from harness.model.suite import Check, Workload
-from harness.worker.server.visit import WallClock, visit
+from harness.worker.visit import WallClock, visit
 from suites import latency, quick
 
 BITBENCH = (sys.executable, "-m", "harness.cli")

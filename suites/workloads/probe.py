@@ -12,7 +12,7 @@ from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.model.suite import Check
 from harness.user_code.plain_text import message
-from harness.worker.server.device.devices import DEVICES
+from harness.worker.device.devices import DEVICES
 from suites.workloads.judgement import disagreement, misshapen
 from suites.workloads.problem import Problem
 

@@ -7,7 +7,7 @@ import psutil
 import torch
 from torch import nn
 
-from harness.worker.server.ceilings import cache_sizes
+from harness.worker.ceilings import cache_sizes
 from suites.workloads.rotation import Layer, hidden_bytes, weights
 
 CACHES = 2

@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.model import Case
 from harness.model.suite import Check, Workload
-from harness.worker.server.accuracy import distance
+from harness.worker.accuracy import distance
 
 LEAST_AGREEMENT = 80.0
 """dB between float32 and float64: what a wrong answer does not reach."""

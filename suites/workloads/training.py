@@ -14,7 +14,7 @@ from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
 from harness.model import Case
 from harness.model.suite import Check, Workload
-from harness.worker.server.accuracy import cosine
+from harness.worker.accuracy import cosine
 from suites.workloads.catalogue import find
 from suites.workloads.forward import storage_bytes, stored_bytes
 from suites.workloads.problem import Problem, problem

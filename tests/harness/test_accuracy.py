@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.histogram import BINS, EDGES
-from harness.worker.server import accuracy
+from harness.worker import accuracy
 
 
 def test_by_hand() -> None:

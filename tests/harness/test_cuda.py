@@ -12,9 +12,9 @@ import torch
 from harness.model import Case
 from harness.model.messages import Answer, Look, Prepare, Release, Time
 from harness.model.suite import Registry
-from harness.worker.server.device import cuda
-from harness.worker.server.device.allocations import Allocation
-from harness.worker.server.device.cuda import (
+from harness.worker.device import cuda
+from harness.worker.device.allocations import Allocation
+from harness.worker.device.cuda import (
     ColdClock,
     EventClock,
     GraphClock,
@@ -22,9 +22,9 @@ from harness.worker.server.device.cuda import (
     launch_overhead,
     trace_cuda,
 )
-from harness.worker.server.device.devices import DEVICES, Cuda
-from harness.worker.server.device.throttle import Watch
-from harness.worker.server.server import Worker
+from harness.worker.device.devices import DEVICES, Cuda
+from harness.worker.device.throttle import Watch
+from harness.worker.server import Worker
 
 EMPTY = torch.empty
 L2 = 50 << 20

@@ -10,10 +10,10 @@ import torch
 from harness.model import Case
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Time
 from harness.model.suite import Registry
-from harness.worker.server.device.allocations import Allocation, peak_rss, tally, trace_mps
-from harness.worker.server.device.devices import DEVICES, Cpu, Device, Mps
-from harness.worker.server.server import Worker
-from harness.worker.server.visit import Call
+from harness.worker.device.allocations import Allocation, peak_rss, tally, trace_mps
+from harness.worker.device.devices import DEVICES, Cpu, Device, Mps
+from harness.worker.server import Worker
+from harness.worker.visit import Call
 
 
 def test_releases_of_what_was_there_before_do_not_count() -> None:
@@ -31,7 +31,7 @@ def test_cpu_bytes_are_exact_for_known_work() -> None:
 def test_the_resident_set_sees_a_large_temporary() -> None:
     # In a process of its own: one that has freed memory before would serve the temporary from that.
     program = (
-        "import torch; from harness.worker.server.device.allocations import peak_rss\n"
+        "import torch; from harness.worker.device.allocations import peak_rss\n"
         "print(peak_rss(lambda: torch.ones(64 << 18)) - peak_rss(lambda: None))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from harness.commands import env
 from harness.machine.environment import INSTRUCTION_SETS, combine, governor, machine, read_cpuinfo, read_sysctl
 from harness.machine.revision import revision
 from harness.model import COMPARABLE_FIELDS, Environment, Revision, differences
-from harness.worker.server.torch_build import blas_words, torch_side
+from harness.worker.torch_build import blas_words, torch_side
 from tests.harness.factories import make_environment
 
 X86_CPUINFO = """\

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from harness import measure
-from harness.worker.server.guard.guard import Guard
-from harness.worker.server.guard.settings import Settings
+from harness.worker.guard.guard import Guard
+from harness.worker.guard.settings import Settings
 
 
 class Rival:

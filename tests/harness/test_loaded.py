@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from harness.model.messages import Whence
-from harness.worker.server.fingerprint import loaded
+from harness.worker.fingerprint import loaded
 
 
 def built(place: Path, answer: int) -> str:

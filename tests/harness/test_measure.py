@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness.measure import interleave, interleave_builds
 from harness.runner.schedule import calibrate, take_turns
-from harness.worker.server.layout import Layout
-from harness.worker.server.visit import Call, WallClock, visit
+from harness.worker.layout import Layout
+from harness.worker.visit import Call, WallClock, visit
 
 
 class FakeTime:

@@ -12,8 +12,8 @@ import torch
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Check, Registry, Workload
-from harness.worker.server.device.allocations import LARGE, Allocation, kept_by_python, surplus, trace_cpu
-from harness.worker.server.server import Worker, settle_collector
+from harness.worker.device.allocations import LARGE, Allocation, kept_by_python, surplus, trace_cpu
+from harness.worker.server import Worker, settle_collector
 
 MB = 1_000_000
 

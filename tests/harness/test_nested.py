@@ -138,7 +138,7 @@ def test_a_pointer_in_place_of_contents_is_refused(repository: Path) -> None:
 
 SAYS = """
 import sys
-from harness.worker.server.fingerprint import loaded
+from harness.worker.fingerprint import loaded
 from harness.model.messages import Whence
 from harness.model.codec import encode
 from harness.gate.named_files import missing

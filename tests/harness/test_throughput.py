@@ -11,8 +11,8 @@ from harness.machine.caches import Caches, caches
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Ceilings, Look
 from harness.model.suite import Registry
-from harness.worker.server.ceilings import measure
-from harness.worker.server.server import Worker
+from harness.worker.ceilings import measure
+from harness.worker.server import Worker
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_a_cache_that_the_machine_gets_only_a_part_of_is_as_fast_as_that_part(mo
     def rate(device: object, size: int, pieces: int, passes: int) -> float:
         return 150e9 if size <= shown.core else 45e9 if size <= got else 24e9
 
-    monkeypatch.setattr("harness.worker.server.ceilings.cache_sizes", lambda name, threads: shown)
-    monkeypatch.setattr("harness.worker.server.ceilings._read_rate", rate)
-    monkeypatch.setattr("harness.worker.server.ceilings._product_rate", lambda device, dtype: 1e12)
+    monkeypatch.setattr("harness.worker.ceilings.cache_sizes", lambda name, threads: shown)
+    monkeypatch.setattr("harness.worker.ceilings._read_rate", rate)
+    monkeypatch.setattr("harness.worker.ceilings._product_rate", lambda device, dtype: 1e12)
     found = measure("cpu", 2)
     assert (found.core_cache_bandwidth, found.cache_bandwidth, found.memory_bandwidth) == (150e9, 45e9, 24e9)
 

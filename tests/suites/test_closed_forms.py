@@ -14,8 +14,8 @@ from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Registry
-from harness.worker.server.device.allocations import trace_cpu
-from harness.worker.server.server import Worker, settle_collector
+from harness.worker.device.allocations import trace_cpu
+from harness.worker.server import Worker, settle_collector
 from suites.workloads.forward import stored_bytes
 
 LAYERS = [

@@ -12,8 +12,8 @@ from harness.model import Case
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
 from harness.model.suite import Registry
 from harness.runner.process import WorkerLostError, WorkerProcess
-from harness.worker.server.ceilings import cache_sizes
-from harness.worker.server.server import Worker
+from harness.worker.ceilings import cache_sizes
+from harness.worker.server import Worker
 from suites.workloads.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from bitlinear import BitLinear
 from bitlinear.coded import CodedLinear
 from bitlinear.plain import PlainLinear
-from harness.worker.server.device.devices import DEVICES
-from harness.worker.server.visit import WallClock
+from harness.worker.device.devices import DEVICES
+from harness.worker.visit import WallClock
 
 CHECKED = 15
 """More calls than there are before timing: what behaves for so long has been checked and believed."""

@@ -12,9 +12,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from harness.worker.server.device.allocations import Allocation
-from harness.worker.server.device.throttle import CURE, Watch
-from harness.worker.server.visit import Call, Clock
+from harness.worker.device.allocations import Allocation
+from harness.worker.device.throttle import CURE, Watch
+from harness.worker.visit import Call, Clock
 
 Result = TypeVar("Result")
 

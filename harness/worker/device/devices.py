@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 
 from harness.model import Params
-from harness.worker.server.device.allocations import Allocation, trace_cpu, trace_mps
-from harness.worker.server.device.cuda import (
+from harness.worker.device.allocations import Allocation, trace_cpu, trace_mps
+from harness.worker.device.cuda import (
     ColdClock,
     EventClock,
     GraphClock,
@@ -16,8 +16,8 @@ from harness.worker.server.device.cuda import (
     launch_overhead,
     trace_cuda,
 )
-from harness.worker.server.device.throttle import Watch
-from harness.worker.server.visit import Call, Clock, WallClock
+from harness.worker.device.throttle import Watch
+from harness.worker.visit import Call, Clock, WallClock
 
 Result = TypeVar("Result")
 

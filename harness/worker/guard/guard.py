@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from harness.worker.server.guard.leftovers import Unrest
-from harness.worker.server.guard.settings import Settings
+from harness.worker.guard.leftovers import Unrest
+from harness.worker.guard.settings import Settings
 
 STANDARD = (builtins, gc, itertools, random, resource, time)
 TORCH = (torch, torch.nn.functional)
