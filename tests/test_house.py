@@ -51,8 +51,7 @@ MAY = {
 """Who may import whom within `harness`. Only `worker` may import torch, and only what times calls in this process may
 import `worker`: so no command can ever load a contestant."""
 
-PARTS = {
-}
+PARTS = {}
 """Which modules make up a part that is no folder yet."""
 
 SLOW_TO_IMPORT = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "rich")

@@ -8,6 +8,14 @@ import msgspec
 from harness.errors import UsageError
 from harness.model.units import choices
 
+ERROR_REACH = 4.0
+"""Bins of `error_histogram` lie between this many times the root mean square of the errors below and above zero."""
+ERROR_BINS = 32
+"""Equal ones, a quarter wide, closed on the left. The outermost two also take what lies beyond them."""
+ERROR_WIDTH = 2 * ERROR_REACH / ERROR_BINS
+ERROR_EDGES = tuple(-ERROR_REACH + ERROR_WIDTH * number for number in range(ERROR_BINS + 1))
+"""Of the bins, from the lowest to the highest; exact in binary."""
+
 
 class Metric(msgspec.Struct, frozen=True):
     """A quantity. `sampled` values vary from call to call and get intervals; `exact` ones are compared directly.

@@ -17,8 +17,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 PREFIX = "beside_"
-MARKS = {"harness": "protocol.py", "suites": "axes.py", "bitlinear": "implementation.py"}
-"""The program's packages, each with a file by which a revision of it is told from another package of that name."""
+MARKS = {
+    "harness": ("errors.py", "measure.py"),
+    "suites": ("axes.py", "sentinel.py"),
+    "bitlinear": ("scheme.py", "contract.py"),
+}
+"""The program's packages, each with files that every revision of it has and another package of that name has not."""
 
 _places: dict[str, str] = {}
 """By name: the folder that the other package lies in."""
@@ -33,7 +37,7 @@ def clashes(folders: Sequence[str]) -> dict[str, str]:
 def _is_another(folder: Path, name: str) -> bool:
     package = folder / name
     is_there = (folder / f"{name}.py").is_file() or any(package.glob("*.py"))
-    return is_there and not (package / MARKS[name]).is_file()
+    return is_there and not all((package / mark).is_file() for mark in MARKS[name])
 
 
 def install(places: Mapping[str, str], is_theirs: Callable[[str], bool]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from harness.histogram import BINS, REACH
+from harness.model.metrics import ERROR_BINS, ERROR_REACH
 
 
 def sqnr(reference: Tensor, output: Tensor) -> float:
@@ -72,7 +72,7 @@ def histogram(reference: Tensor, output: Tensor) -> tuple[float, ...]:
     rms = float(error.square().mean().sqrt())
     if not 0 < rms < math.inf:
         return ()
-    counts = torch.histc((error / rms).clamp(-REACH, REACH), BINS, -REACH, REACH)
+    counts = torch.histc((error / rms).clamp(-ERROR_REACH, ERROR_REACH), ERROR_BINS, -ERROR_REACH, ERROR_REACH)
     return tuple(round(float(count) / error.numel(), 6) for count in counts)
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.histogram import BINS, EDGES
+from harness.model.metrics import ERROR_BINS, ERROR_EDGES
 from harness.worker import accuracy
 
 
@@ -53,9 +53,9 @@ def test_the_histogram_of_a_normal_error_is_the_normal_density_at_any_scale() ->
     r, e = torch.randn(2, 400, 500, generator=generator, dtype=torch.float64)
     shares = accuracy.histogram(r, r + 1e-3 * e)
     normal = NormalDist()
-    expected = [normal.cdf(hi) - normal.cdf(lo) for lo, hi in pairwise(EDGES)]
-    assert len(shares) == BINS
-    assert sum(shares) == pytest.approx(1, abs=BINS * 1e-6)
+    expected = [normal.cdf(hi) - normal.cdf(lo) for lo, hi in pairwise(ERROR_EDGES)]
+    assert len(shares) == ERROR_BINS
+    assert sum(shares) == pytest.approx(1, abs=ERROR_BINS * 1e-6)
     assert shares == pytest.approx(expected, abs=3e-3)
     assert accuracy.histogram(r, r + e) == pytest.approx(shares, abs=1e-4)
 
@@ -65,7 +65,7 @@ def test_the_outermost_bins_take_what_lies_beyond_and_equal_tensors_have_no_hist
     y = r.clone()
     y[0], y[1] = 7.0, -1.0
     shares = accuracy.histogram(r, y)
-    assert (shares[-1], shares[BINS // 2], shares[0]) == (0.01, 0.98, 0.0)
+    assert (shares[-1], shares[ERROR_BINS // 2], shares[0]) == (0.01, 0.98, 0.0)
     assert accuracy.histogram(r, r) == ()
     assert accuracy.histogram(r, r + math.nan) == ()
 

@@ -9,12 +9,12 @@ import pytest
 
 from harness import frames
 from harness.errors import NothingMeasuredError
-from harness.histogram import BINS, EDGES, WIDTH
+from harness.model.metrics import ERROR_BINS, ERROR_EDGES, ERROR_WIDTH
 from harness.show.plots import draw
 from harness.show.plots.accuracy import agreement, sqnr_against_bits, worst_channels
 from tests.harness.factories import make_case, make_error_records, make_record, write_run
 
-NORMAL = [NormalDist().cdf(hi) - NormalDist().cdf(lo) for lo, hi in pairwise(EDGES)]
+NORMAL = [NormalDist().cdf(hi) - NormalDist().cdf(lo) for lo, hi in pairwise(ERROR_EDGES)]
 SCHEME = {"weight_bits": 1.58, "activation_bits": 8, "groups": 1}
 
 
@@ -73,10 +73,10 @@ def test_the_histogram_is_a_density_beside_the_normal_one(tmp_path):
     (axes,) = figure.axes
 
     (steps,) = axes.patches
-    assert steps.get_data().edges == pytest.approx(EDGES)
-    assert steps.get_data().values * WIDTH == pytest.approx(NORMAL)
+    assert steps.get_data().edges == pytest.approx(ERROR_EDGES)
+    assert steps.get_data().values * ERROR_WIDTH == pytest.approx(NORMAL)
     x, density = line(axes, "normal").get_data()
-    at_middles = np.interp((np.array(EDGES[:-1]) + WIDTH / 2), x, density)
+    at_middles = np.interp((np.array(ERROR_EDGES[:-1]) + ERROR_WIDTH / 2), x, density)
     assert np.abs(at_middles - steps.get_data().values)[1:-1].max() < 0.005
     assert legend(figure) == ["w1.58a8", "normal"]
 
@@ -85,7 +85,7 @@ def test_more_schemes_than_can_be_told_apart_are_thinned_and_the_caption_says_so
     records = [
         make_record(
             make_case("reference", suite="error", m=16, scheme=f"w{bits}a8"),
-            values={"error_histogram": [1 / BINS] * BINS},
+            values={"error_histogram": [1 / ERROR_BINS] * ERROR_BINS},
             facts=SCHEME | {"weight_bits": bits},
         )
         for bits in range(2, 9)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.histogram import BINS, EDGES, REACH, WIDTH
+from harness.model.metrics import ERROR_BINS, ERROR_EDGES, ERROR_REACH, ERROR_WIDTH
 from harness.show.plots.accuracy import by_distribution
 from harness.show.plots.theme import INK, colours, label, panels, require, themed
 
@@ -32,9 +32,9 @@ def error_shape(histograms: pd.DataFrame) -> Figure:
         schemes = schemes[np.linspace(0, len(schemes) - 1, _SCHEMES).round().astype(int)]
     cases = cases[cases["scheme"].isin(schemes)]
     densities = {
-        key: part.sort_values("sample")["value"].to_numpy(float) / WIDTH
+        key: part.sort_values("sample")["value"].to_numpy(float) / ERROR_WIDTH
         for key, part in shares[shares["case"].isin(cases["case"])].groupby(["run", "case"])
-        if len(part) == BINS
+        if len(part) == ERROR_BINS
     }
     parts = list(cases.groupby("distribution", sort=False))
     figure, axes = panels(len(parts), 2.9)
@@ -42,11 +42,11 @@ def error_shape(histograms: pd.DataFrame) -> Figure:
     for ax, (name, part) in zip(axes, parts, strict=True):
         for scheme, key in zip(part["scheme"], zip(part["run"], part["case"], strict=True), strict=True):
             if key in densities:
-                ax.stairs(np.fmax(densities[key], _FLOOR / 2), EDGES, baseline=None, color=palette[scheme],
+                ax.stairs(np.fmax(densities[key], _FLOOR / 2), ERROR_EDGES, baseline=None, color=palette[scheme],
                           linestyle=styles[scheme], linewidth=1.4, label=scheme)  # fmt: skip
         _normal(ax)
         ax.set(title=name, xlabel="error over its root mean square", ylabel="density", yscale="log")
-        ax.set(xlim=(-REACH, REACH), ylim=(_FLOOR, 1.0))
+        ax.set(xlim=(-ERROR_REACH, ERROR_REACH), ylim=(_FLOOR, 1.0))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.5f}".rstrip("0").rstrip(".")))
         ax.yaxis.set_minor_locator(NullLocator())
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=_SCHEMES + 1)
@@ -58,10 +58,10 @@ _CAPTION = (
     "How the quantisation errors of single outputs are distributed, each divided by the root mean square of all, "
     "against the normal density (smooth line; the scale is logarithmic). Steps above it on the outside are heavy "
     "tails: a few outputs are far worse than the rest, as where values are clipped. Steps below it are bounded errors. "
-    f"What lies beyond ±{REACH:g} is in the outermost bins."
+    f"What lies beyond ±{ERROR_REACH:g} is in the outermost bins."
 )
 
 
 def _normal(ax: Axes) -> None:
-    x = np.linspace(-REACH, REACH, 41)
+    x = np.linspace(-ERROR_REACH, ERROR_REACH, 41)
     ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=INK, linewidth=1, label="normal", zorder=3)
