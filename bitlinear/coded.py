@@ -7,10 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bitlinear.frozen import FrozenLinear
-from bitlinear.implementation import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import activation_codes, normalise, widen
-from bitlinear.scheme import FULL_PRECISION, Scheme
 
 
 class QuantisedLinear(FrozenLinear):
@@ -101,13 +99,3 @@ class HalfLinear(CodedLinear):
     def accumulate(self, a: Tensor, w: Tensor) -> Tensor:
         """The inner sums `(M, N)` of activation codes `(M, Kg)` and padded weight codes."""
         return super().accumulate(F.pad(a, (0, self.padding)) if self.padding else a, w)
-
-
-class CodedImplementation(Implementation):
-    """An implementation whose ops store weight codes."""
-
-    def why_not(self, *, scheme: Scheme, device: str, dtype: torch.dtype, training: bool = False) -> str | None:
-        """Also says that there must be weight codes to store."""
-        if scheme.weight_bits == FULL_PRECISION:
-            return f"{self.name} stores weight codes, and weight_bits={FULL_PRECISION} has none; use reference"
-        return super().why_not(scheme=scheme, device=device, dtype=dtype, training=training)

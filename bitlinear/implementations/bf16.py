@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation, HalfLinear
+from bitlinear.coded import HalfLinear
 from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 

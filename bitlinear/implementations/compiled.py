@@ -15,7 +15,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.coded import CodedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.implementations.int8 import Int8Linear
 from bitlinear.layer import BitLinear
 from bitlinear.observers import is_compilable

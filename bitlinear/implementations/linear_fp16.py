@@ -2,7 +2,7 @@
 
 import torch
 
-from bitlinear.plain import PlainBaseline
+from bitlinear.implementations.baseline import PlainBaseline
 from bitlinear.scheme import Scheme
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from bitlinear.plain import PlainBaseline
+from bitlinear.implementations.baseline import PlainBaseline
 
 
 class LinearFp32(PlainBaseline):

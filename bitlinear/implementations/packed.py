@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 from bitlinear.packed import PackedLinear
 

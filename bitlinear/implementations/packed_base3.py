@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 from bitlinear.pack import BASE3
 from bitlinear.packed import PackedLinear

@@ -7,8 +7,8 @@ import os
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
 from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import FULL_PRECISION, Scheme
 

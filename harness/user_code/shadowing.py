@@ -19,7 +19,7 @@ from pathlib import Path
 PREFIX = "beside_"
 MARKS = {
     "harness": ("errors.py", "measure.py"),
-    "suites": ("axes.py", "sentinel.py"),
+    "suites": ("axes.py", "quick.py"),
     "bitlinear": ("scheme.py", "contract.py"),
 }
 """The program's packages, each with files that every revision of it has and another package of that name has not."""
