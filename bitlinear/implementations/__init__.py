@@ -1,6 +1,5 @@
 """The contestants, one a file, in the order in which tables show them."""
 
-from bitlinear.implementation import Implementation
 from bitlinear.implementations.bf16 import Bf16
 from bitlinear.implementations.bf16_naive import Bf16Naive
 from bitlinear.implementations.compiled import Compiled
@@ -15,6 +14,7 @@ from bitlinear.implementations.packed import Packed
 from bitlinear.implementations.packed_base3 import PackedBase3
 from bitlinear.implementations.reference import Reference
 from bitlinear.implementations.triton import Triton
+from bitlinear.interface import Implementation
 
 __all__ = ["IMPLEMENTATIONS"]
 

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.implementation import FLOAT32_AGREEMENT, Implementation, Tolerance, unit_roundoff
+from bitlinear.engines.plain import PlainLinear
+from bitlinear.interface import FLOAT32_AGREEMENT, Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
-from bitlinear.plain import PlainLinear
 from bitlinear.scheme import Scheme
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 

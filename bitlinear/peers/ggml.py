@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import DequantisedPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, effective_weight, installed
+from bitlinear.peers.bitnet import DequantisedPeer, copied_bias
+from bitlinear.peers.interface import PeerOp, effective_weight, installed
 from bitlinear.peers.libggml import Library, Product, Weights, load
 
 _SOURCES = ("llama-cpp-python", "libggml-python")

@@ -5,11 +5,11 @@ from functools import cache
 import torch
 from torch import nn
 
-from bitlinear.implementation import Implementation, NoFactoryError, from_factory, would_do
 from bitlinear.implementations import IMPLEMENTATIONS
+from bitlinear.interface import Implementation, NoFactoryError, from_factory, would_do
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer
 from bitlinear.peers import PEERS
+from bitlinear.peers.interface import Peer
 from bitlinear.scheme import Scheme
 from harness.errors import UsageError
 from harness.model import Params

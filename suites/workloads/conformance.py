@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import Finding, check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from harness.model import Case

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Function, Implementation
+from bitlinear.interface import Function, Implementation
 from harness.model import Case
 from harness.model.suite import Check, Measured, Workload
 from harness.worker.accuracy import distance, histogram

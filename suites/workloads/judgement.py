@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bitlinear.conformance import output as output_form
-from bitlinear.implementation import Implementation, overflown
+from bitlinear.interface import Implementation, overflown
 from harness.worker.accuracy import relative_error
 from suites.workloads.problem import Problem
 

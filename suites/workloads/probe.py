@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.model.suite import Check

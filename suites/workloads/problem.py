@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.contract import twin_forward
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER

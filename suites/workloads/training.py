@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from harness.model import Case
 from harness.model.suite import Check, Workload

@@ -6,9 +6,9 @@ import torch
 
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import contract_forward
-from bitlinear.peer import effective_weight
 from bitlinear.peers import PEERS
 from bitlinear.peers.ggml import GGML
+from bitlinear.peers.interface import effective_weight
 from bitlinear.peers.zetascale import Zetascale
 from tests.bitlinear.test_golden import golden, layer_of, relative_error
 

@@ -14,7 +14,7 @@ from bitlinear import Scheme
 from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
-from bitlinear.implementation import from_factory
+from bitlinear.interface import from_factory
 from harness.model import Case
 from suites.conformance import SENTENCES
 from suites.workloads.conformance import Conformance

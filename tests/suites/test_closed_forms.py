@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
+from bitlinear.engines.packed import BLOCK_BYTES, PackedLinear
 from bitlinear.implementations import IMPLEMENTATIONS
-from bitlinear.pack import BASE3, Packing
-from bitlinear.packed import BLOCK_BYTES, PackedLinear
+from bitlinear.layouts.packing import BASE3, Packing
 from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare

@@ -77,7 +77,7 @@ def worker() -> Iterator[Worker]:
         ("PatchesLoop", "replaced harness.worker.visit.WallClock.elapsed"),
         ("PatchesTorch", "replaced torch.nn.functional.linear"),
         ("HidesMethod", "replaced torch.Tensor.isfinite"),
-        ("SleepsInBaseline", "replaced bitlinear.plain.PlainLinear.forward"),
+        ("SleepsInBaseline", "replaced bitlinear.engines.plain.PlainLinear.forward"),
         ("HooksEverybody", "changed the hooks of all modules"),
         ("TakesThreads", "changed the number of threads"),
         ("LowersPrecision", "changed the precision of float32 products"),

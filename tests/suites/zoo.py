@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitlinear import BitLinear
-from bitlinear.coded import CodedLinear
-from bitlinear.plain import PlainLinear
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.engines.plain import PlainLinear
 from harness.worker.device.devices import DEVICES
 from harness.worker.visit import WallClock
 

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from torch import nn
 
-from bitlinear.frozen import FrozenLinear
+from bitlinear.engines.frozen import FrozenLinear
 from bitlinear.layer import BitLinear, why_not_taken_over
-from bitlinear.readers import read_children
+from bitlinear.models.readers import read_children
 
 Skip: TypeAlias = str | Iterable[str] | Callable[[str, nn.Module], bool]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bitlinear.frozen import FrozenLinear
+from bitlinear.engines.frozen import FrozenLinear
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import activation_codes, normalise, widen
 

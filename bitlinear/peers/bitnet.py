@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from bitlinear.implementation import Tolerance, flip_allowance
+from bitlinear.interface import Tolerance, flip_allowance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer
+from bitlinear.peers.interface import Peer
 from bitlinear.scheme import Scheme
 
 _WEIGHTS_AT_A_TIE = 1e-6

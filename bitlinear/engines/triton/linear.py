@@ -8,10 +8,10 @@ import torch
 import triton
 from torch import Tensor
 
-from bitlinear import triton_kernels as kernels
-from bitlinear.frozen import FrozenLinear
+from bitlinear.engines.frozen import FrozenLinear
+from bitlinear.engines.triton import kernels
 from bitlinear.layer import BitLinear
-from bitlinear.pack import BitPacking
+from bitlinear.layouts.packing import BitPacking
 from bitlinear.quantize import activation_codes, normalise
 from bitlinear.scheme import FULL_PRECISION, largest_code
 
@@ -49,7 +49,7 @@ class Tile:
 class TritonLinear(FrozenLinear):
     """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias`, with weights that are unpacked in registers.
 
-    Buffers: `packed` `(G, N, J)` uint8, as `bitlinear.triton_kernels` describes it, `scale` `(G, 1 or N)` float32, and
+    Buffers: `packed` `(G, N, J)` uint8, as `engines.triton.kernels` describes it, `scale` `(G, 1 or N)` float32, and
     `bias` `(N,)`. Raises what `FrozenLinear` raises, and ValueError for activation codes of 9 to 15 bits.
     """
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from bitlinear.frozen import FrozenLinear
-from bitlinear.implementation import Implementation
+from bitlinear.engines.frozen import FrozenLinear
 from bitlinear.implementations import IMPLEMENTATIONS
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
+from bitlinear.models.selection import Skip, Survey, listed, survey
 from bitlinear.scheme import Scheme
-from bitlinear.selection import Skip, Survey, listed, survey
 
 LOG = logging.getLogger("bitlinear")
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from bitlinear.frozen import FrozenLinear
+from bitlinear.engines.frozen import FrozenLinear
+from bitlinear.engines.native.library import TYPES, Layer, layer_of, library, offset_of, require_buffers, storage_bits
 from bitlinear.layer import BitLinear
-from bitlinear.native.library import TYPES, Layer, layer_of, library, offset_of, require_buffers, storage_bits
-from bitlinear.native.tiles import from_tiles, to_tiles
+from bitlinear.layouts.tiles import from_tiles, to_tiles
 from bitlinear.observers import is_unobserved
 from bitlinear.quantize import activation_codes, normalise, require_floating, widen
 from bitlinear.scheme import Scheme
@@ -25,7 +25,7 @@ _BUFFERS = {"codes", "scale", "bias"}
 class NativeLinear(FrozenLinear):
     """`y = sum_g (w_scale / a_scale) * (a_codes @ w_codes.T) + bias` in one fused operation, on the CPU.
 
-    Buffers: `codes` uint8 `(T, G, C, 64)`, the packed weight in tiles (`bitlinear.native.tiles`); `scale` float32
+    Buffers: `codes` uint8 `(T, G, C, 64)`, the packed weight in tiles (`bitlinear.layouts.tiles`); `scale` float32
     `(G, 1 or N)`; `bias` float32 `(N,)` or None. They are made empty: `from_layer` fills them from a layer, or
     `load_state_dict` from what was saved, without the float weights. `.half()` and the like leave them as they are.
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from bitlinear.autocast import full_precision
-from bitlinear.gradient import is_differentiated, straight_through
+from bitlinear.engines.gradient import is_differentiated, straight_through
+from bitlinear.engines.stand_in import WeightStandIn
 from bitlinear.nested import over_nested
 from bitlinear.observers import is_unobserved
 from bitlinear.quantize import normalise, require_fit, require_sizes, widen
 from bitlinear.saved_scheme import SavesScheme
 from bitlinear.scheme import FULL_PRECISION, Scheme
-from bitlinear.stand_in import WeightStandIn
 
 
 class FrozenLinear(SavesScheme, ABC):
@@ -27,7 +27,7 @@ class FrozenLinear(SavesScheme, ABC):
     `.to(device)` moves everything. `.half()` and the like convert the buffers that `converted` names, and no others:
     codes are whole numbers, and a scale in half precision would make another layer of it.
 
-    `weight` shows dtype, shape and device and has no values (`bitlinear.stand_in`); `dequantised_weight()` makes them.
+    `weight` shows dtype, shape and device and has no values (`engines.stand_in`); `dequantised_weight()` makes them.
 
     Raises ValueError for sizes below 1, for `in_features` that the groups do not divide, and for 16 weight bits.
     """

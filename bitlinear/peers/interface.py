@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.implementation import Implementation, Tolerance, unit_roundoff
+from bitlinear.interface import Implementation, Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 

@@ -6,9 +6,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bitlinear.coded import QuantisedLinear
+from bitlinear.engines.codes import QuantisedLinear
 from bitlinear.layer import BitLinear
-from bitlinear.pack import PACKINGS, Packing
+from bitlinear.layouts.packing import PACKINGS, Packing
 from bitlinear.quantize import scale_shape
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
@@ -34,7 +34,7 @@ class PackedLinear(QuantisedLinear):
     The inner sums are exact: in float32 while they stay below 2^24, else in float64; where there is none (mps), and for
     activations that are not quantised, float32 rounding stays within the contract's 1e-6.
 
-    `packing` is how codes lie in bytes, by default as many whole bits as the scheme has; `bitlinear.pack.BASE3` takes
+    `packing` is how codes lie in bytes, by default as many whole bits as the scheme has; `layouts.packing.BASE3` takes
     1.6 bits for ternary codes. A state is loaded into a layer of the packing that was saved.
 
     Raises what `FrozenLinear` raises, and ValueError for a packing that does not have the scheme's codes.

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitlinear.native.build import BuildError, library_file
-from bitlinear.native.tiles import tiles_shape
+from bitlinear.engines.native.build import BuildError, library_file
+from bitlinear.layouts.tiles import tiles_shape
 from bitlinear.scheme import Scheme, largest_code
 
 PATHS = ("amx", "avx512", "avx2", "neon", "plain")
