@@ -6,9 +6,7 @@ from bitlinear.implementations.compiled import Compiled
 from bitlinear.implementations.eager import Eager
 from bitlinear.implementations.fp16 import Fp16
 from bitlinear.implementations.int8 import Int8
-from bitlinear.implementations.linear_bf16 import LinearBf16
-from bitlinear.implementations.linear_fp16 import LinearFp16
-from bitlinear.implementations.linear_fp32 import LinearFp32
+from bitlinear.implementations.linear import LinearBf16, LinearFp16, LinearFp32
 from bitlinear.implementations.native import Native
 from bitlinear.implementations.packed import Packed
 from bitlinear.implementations.packed_base3 import PackedBase3

@@ -1,9 +1,9 @@
 """Triton kernels of `engines.triton.linear`. Importing this imports triton; `docs/triton.md` explains the design.
 
 Symbols are the contract's: `M` tokens, `N` output features, `G` groups of `KG` input features. Packed weights are as
-`layouts.packing.BitPacking` writes them: `C = 8 / BITS` codes a byte and `J = ceil(KG / C)` bytes a group, of which byte
-`j` holds, in the bits from `c * BITS` on, the code of input feature `c * J + j`, as the unsigned number
-`(code + LARGEST) / STEP`. So a tile of bytes is loaded once, and each of its `C` planes meets neighbouring activations.
+`layouts.packing.BitPacking` writes them: `C = 8 / BITS` codes a byte and `J = ceil(KG / C)` bytes a group, of which
+byte `j` holds, in the bits from `c * BITS` on, the code of input feature `c * J + j`, as the unsigned number `(code +
+LARGEST) / STEP`. So a tile of bytes is loaded once, and each of its `C` planes meets neighbouring activations.
 """
 
 import triton
