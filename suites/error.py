@@ -35,7 +35,7 @@ SUITE = Suite(
     ),
     metrics=ACCURACY,
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=facts,
     implementations=("reference",),

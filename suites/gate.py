@@ -19,7 +19,7 @@ SUITE = Suite(
     ),
     metrics=("latency", *MEMORY, *ACCURACY),
     budget=Budget(rounds=4, seconds=1.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     left_out=(

@@ -19,7 +19,7 @@ SUITE = Suite(
     ),
     metrics=(*MEMORY, "agreement_sqnr"),
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     probed_by=axes.PROBED_BY,

@@ -28,7 +28,7 @@ SUITE = Suite(
         "error_sqnr",
     ),
     budget=Budget(rounds=4, seconds=2.0, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     implementations=("linear-bf16", "eager", "compiled", "int8", "packed", "native"),

@@ -41,7 +41,7 @@ SUITE = Suite(
     ),
     metrics=SPEED + MEMORY + ACCURACY,
     budget=Budget(rounds=4, seconds=1.2, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     left_out=("linear-fp16", "fp16", "bf16-naive", "packed-base3"),  # a variant each of one that is there

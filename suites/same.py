@@ -15,7 +15,7 @@ SUITE = Suite(
     ),
     metrics=("latency",),
     budget=Budget(rounds=20, seconds=1.0, precision=0.02),
-    workload="suites.workloads.same:same",
+    workload="suites.workloads.own.same:same",
     resolve=axes.resolve_product,
     facts=dict,
     implementations=("one", "other"),

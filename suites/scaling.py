@@ -18,7 +18,7 @@ SUITE = Suite(
     ),
     metrics=("latency", "weight_bytes", "agreement_sqnr"),
     budget=Budget(rounds=9, seconds=2.0, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     baseline="linear-bf16",

@@ -17,7 +17,7 @@ from harness.runner.pool import Staff
 from harness.runner.progress import watcher
 from harness.show.table import Block, Column, Table, pretty_json, render
 
-MODULE = "suites.conformance"
+MODULE = "suites.special.conformance"
 """The package of suites that declares the properties; each case is one property of one implementation."""
 INFORMATION = "information"
 WORDS = {"measured": "pass", "failed": "FAIL", "crashed": "CRASH", "timed_out": "TIMEOUT", "skipped": "skipped"}

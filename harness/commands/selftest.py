@@ -21,7 +21,7 @@ from harness.runner.pool import Staff
 from harness.runner.progress import watcher
 from harness.show.table import Column, Format, Table, pretty_json, render
 
-MODULE = "suites.selftest"
+MODULE = "suites.special.selftest"
 """The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""
 MOST_GATES = 1000
 """Each takes minutes."""

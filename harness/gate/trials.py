@@ -24,7 +24,7 @@ from harness.model.suite import Registry
 from harness.runner.plan import make_plan
 from harness.runner.pool import Staff
 
-MODULE = "suites.injected"
+MODULE = "suites.special.injected"
 """The package of suites whose contestants can be slowed down."""
 SUITE = "gate"
 

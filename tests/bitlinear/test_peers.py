@@ -12,7 +12,7 @@ from bitlinear.contract import contract_forward, twin_forward
 from bitlinear.peers import PEERS
 from bitlinear.peers.interface import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
 from bitlinear.peers.programs import offer_own_programs
-from suites.workloads.rotation import hidden_bytes, weights
+from suites.workloads.layer.rotation import hidden_bytes, weights
 
 WITHOUT_NORM = Scheme.parse("w1.58a8-nonorm")
 BY_NAME = {peer.name: peer for peer in PEERS}

@@ -16,8 +16,8 @@ from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.interface import from_factory
 from harness.model import Case
-from suites.conformance import SENTENCES
-from suites.workloads.conformance import Conformance
+from suites.special.conformance import SENTENCES
+from suites.workloads.own.conformance import Conformance
 from tests.suites import contestants, zoo
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Registry
 from harness.worker.device.allocations import trace_cpu
 from harness.worker.server import Worker, settle_collector
-from suites.workloads.forward import stored_bytes
+from suites.workloads.layer.forward import stored_bytes
 
 LAYERS = [
     (48, 32, 3, "w1.58a8"),

@@ -14,7 +14,7 @@ from harness.model.suite import Registry
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.worker.ceilings import cache_sizes
 from harness.worker.server import Worker
-from suites.workloads.ring import UNKNOWN
+from suites.workloads.layer.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"
 VISITS = 8
@@ -191,7 +191,7 @@ def test_no_honest_one_is_rejected(
     worker: Worker, name: str, scheme: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caches = sum(cache_sizes("cpu", 1)) or UNKNOWN
-    monkeypatch.setattr("suites.workloads.ring.CACHES", (32 << 10) / caches)  # 32 KiB, whatever the machine has
+    monkeypatch.setattr("suites.workloads.layer.ring.CACHES", (32 << 10) / caches)  # 32 KiB, whatever the machine has
     found = list(answers(worker, case(name, scheme=scheme, cache=cache)))
     assert found[-1].outcome == "measured"
     assert said(found) == ""

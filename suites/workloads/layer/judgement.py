@@ -8,7 +8,7 @@ from torch import Tensor
 from bitlinear.conformance import output as output_form
 from bitlinear.interface import Implementation, overflown
 from harness.worker.accuracy import relative_error
-from suites.workloads.problem import Problem
+from suites.workloads.layer.problem import Problem
 
 
 def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:

@@ -17,9 +17,9 @@ from harness.model.suite import Check, Workload
 from harness.user_code.raised import own_frames
 from harness.worker.device.allocations import kept_by_python, surplus
 from harness.worker.device.devices import DEVICES
-from suites.conformance import ALL_SCHEMES
-from suites.workloads.catalogue import find
-from suites.workloads.forward import stored_bytes
+from suites.catalogue.contestants import find
+from suites.special.conformance import ALL_SCHEMES
+from suites.workloads.layer.forward import stored_bytes
 
 SECONDS = 20.0
 """After which no further example of a property is asked; compilers take seconds for each."""

@@ -12,12 +12,12 @@ from bitlinear.interface import Function, Implementation
 from harness.model import Case
 from harness.model.suite import Check, Measured, Workload
 from harness.worker.accuracy import distance, histogram
-from suites.workloads.catalogue import find
-from suites.workloads.judgement import disagreement, irreproducible, misshapen, shared
-from suites.workloads.probe import probe
-from suites.workloads.problem import Problem, problem
-from suites.workloads.ring import GAINS, ring_bytes, ring_of
-from suites.workloads.rotation import Rotation, Turn, hidden_bytes, raw_bytes, weights
+from suites.catalogue.contestants import find
+from suites.workloads.layer.judgement import disagreement, irreproducible, misshapen, shared
+from suites.workloads.layer.probe import probe
+from suites.workloads.layer.problem import Problem, problem
+from suites.workloads.layer.ring import GAINS, ring_bytes, ring_of
+from suites.workloads.layer.rotation import Rotation, Turn, hidden_bytes, raw_bytes, weights
 
 OUTPUTS_HELD = 4
 """Earlier outputs whose memory a new one must not share."""

@@ -40,10 +40,10 @@ SUITE = Suite(
     ),
     metrics=("examples",),
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.conformance:Conformance",
+    workload="suites.workloads.own.conformance:Conformance",
     resolve=dict,
     facts=_facts,
 )
 SUITES = (SUITE,)
-CATALOGUE = "suites.workloads.catalogue:catalogue"
+CATALOGUE = "suites.catalogue.contestants:catalogue"
 GUARDED = ("bitlinear", "suites")

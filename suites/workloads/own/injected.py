@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from harness.model import Case, filters
 from harness.model.injection import VARIABLE, Injection
-from suites.workloads.forward import Forward
+from suites.workloads.layer.forward import Forward
 
 _NOW = time.perf_counter
 TRIALS = 9

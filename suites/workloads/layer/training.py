@@ -15,10 +15,10 @@ from bitlinear.layer import BitLinear
 from harness.model import Case
 from harness.model.suite import Check, Workload
 from harness.worker.accuracy import cosine
-from suites.workloads.catalogue import find
-from suites.workloads.forward import storage_bytes, stored_bytes
-from suites.workloads.problem import Problem, problem
-from suites.workloads.rotation import LOOKED_AT, weights
+from suites.catalogue.contestants import find
+from suites.workloads.layer.forward import storage_bytes, stored_bytes
+from suites.workloads.layer.problem import Problem, problem
+from suites.workloads.layer.rotation import LOOKED_AT, weights
 
 LEARNING_RATE = 1e-9
 """So small that the weights of the last timed step are those of the first: what is timed does not drift."""

@@ -13,8 +13,8 @@ from bitlinear.theory import OUTLIER
 from harness.model.suite import Check
 from harness.user_code.plain_text import message
 from harness.worker.device.devices import DEVICES
-from suites.workloads.judgement import disagreement, misshapen
-from suites.workloads.problem import Problem
+from suites.workloads.layer.judgement import disagreement, misshapen
+from suites.workloads.layer.problem import Problem
 
 SHAPES = ((3, 97, 5), (3, 128, 64))
 """(tokens, input features of a group, output features): an odd one, with a whole vector of 64 and a tail; and an even

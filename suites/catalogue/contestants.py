@@ -16,7 +16,7 @@ from harness.model import Params
 from harness.model.suite import Catalogue
 from harness.user_code import shadowing
 from harness.user_code.reference import follow, others
-from suites.installed import Installed, installed
+from suites.catalogue.installed import Installed, installed
 
 _BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
 _USUAL, _WITHOUT_NORM = Scheme.parse("w1.58a8"), Scheme.parse("w1.58a8-nonorm")

@@ -36,7 +36,7 @@ def _suite(name: str, summary: str, works: tuple[str, ...], metrics: tuple[str, 
         axes=(Axis("work", works, str), axes.threads(1)),
         metrics=metrics,
         budget=budget,
-        workload="suites.workloads.selftest:known",
+        workload="suites.workloads.own.selftest:known",
         resolve=dict,
         facts=_facts,
         implementations=("once", "twice"),
@@ -53,4 +53,4 @@ SUITES = (
     ),
     _suite("selftest-time", "a known duration", ("spin",), ("latency",), Budget(rounds=3, seconds=0.5)),
 )
-CATALOGUE = "suites.workloads.selftest:catalogue"
+CATALOGUE = "suites.workloads.own.selftest:catalogue"

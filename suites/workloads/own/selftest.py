@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.errors import UsageError
 from harness.model import Case
 from harness.model.suite import Catalogue, Check, Workload
-from suites.selftest import BITS, COPY, KEEP, SPIN, WEIGHTS
+from suites.special.selftest import BITS, COPY, KEEP, SPIN, WEIGHTS
 
 TIMES = {"once": 1, "twice": 2}
 _NOW = time.perf_counter

@@ -1,7 +1,7 @@
 """The contestants of the suite `same`: `linear-fp32`, whatever they are called."""
 
 from harness.model import Case
-from suites.workloads.forward import Forward
+from suites.workloads.layer.forward import Forward
 
 IMPLEMENTATION = "linear-fp32"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from suites import GUARDED, gate, sentinel
 
-SUITES = (replace(gate.SUITE, workload="suites.workloads.injected:injected"), sentinel.SUITE)
-CATALOGUE = "suites.workloads.catalogue:catalogue"
+SUITES = (replace(gate.SUITE, workload="suites.workloads.own.injected:injected"), sentinel.SUITE)
+CATALOGUE = "suites.catalogue.contestants:catalogue"
 SENTINELS = ("sentinel",)
 __all__ = ("CATALOGUE", "GUARDED", "SENTINELS", "SUITES")

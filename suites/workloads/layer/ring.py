@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from harness.worker.ceilings import cache_sizes
-from suites.workloads.rotation import Layer, hidden_bytes, weights
+from suites.workloads.layer.rotation import Layer, hidden_bytes, weights
 
 CACHES = 2
 """A ring is so many times as large as all caches together that its threads can fill."""
