@@ -8,7 +8,7 @@ import pytest
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
 from harness.model import StoredRun
-from harness.show.report import rivals
+from harness.show.report.answers import contest
 from harness.show.report.tables import results_sheet
 from harness.show.results import page
 from harness.show.table import bar, render, sayable
@@ -57,7 +57,7 @@ def test_the_table_and_the_report_name_the_same_winners(tmp_path: Path) -> None:
     }
     records = [make_record(make_case(name), n, {"latency": seconds[name][n]}) for name in seconds for n in range(2)]
     view = View.of(StoredRun(make_run(), tuple(records)))
-    answer, *_ = rivals.answers(view.results, view.ratios)
+    answer, *_ = contest.answers(view.results, view.ratios)
     assert tuple(one.case.implementation for one in fastest(view.results)) == answer.winners
     assert answer.undecided
     assert "undecided" in view._repr_html_()

@@ -22,7 +22,8 @@ from harness.cli import main
 from harness.errors import StoreError
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.show.report import data, page, rivals, schemes
+from harness.show.report import data, page
+from harness.show.report.answers import contest, schemes
 from harness.show.report.terms import explained
 from harness.store import FILE_NAME, load
 from tests.harness.factories import (
@@ -45,7 +46,7 @@ def view_of(records):
 def answers_of(records):
     view = view_of(records)
     measured = [result for result in view.results if result.measured]
-    return [spaced(answer) for answer in rivals.answers(measured, view.ratios, view.baselines)]
+    return [spaced(answer) for answer in contest.answers(measured, view.ratios, view.baselines)]
 
 
 def spaced(answer):

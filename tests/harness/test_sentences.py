@@ -13,10 +13,10 @@ from harness.analysis.results import contests
 from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.show.report.answers import Answer
-from harness.show.report.points import measured_pace, pace
-from harness.show.report.rivals import answers
-from harness.show.report.sentences import sentences
+from harness.show.report.answers.contest import answers
+from harness.show.report.answers.points import measured_pace, pace
+from harness.show.report.answers.questions import Answer
+from harness.show.report.answers.sentences import sentences
 from tests.harness.factories import make_case, make_error_records, make_record, make_run
 
 

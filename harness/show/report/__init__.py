@@ -21,12 +21,12 @@ from harness.errors import NothingMeasuredError, StoreError
 from harness.judge.rules import Rules
 from harness.show.plots import FRAMES, PLOTS, Plot
 from harness.show.plots.forest import Change, forest
+from harness.show.report.answers.sentences import Usage
 from harness.show.report.changes import ChangePart, changes_of
-from harness.show.report.drawing import Drawing, Task, drawn
+from harness.show.report.figure_pool import Drawing, Task, drawn
 from harness.show.report.gates import GatePart, gates_of
 from harness.show.report.page import render
 from harness.show.report.sections import Figure
-from harness.show.report.sentences import Usage
 from harness.store import files
 
 _DRAWN_RUNS = 3

@@ -11,9 +11,9 @@ from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model.units import figure
-from harness.show.report.answers import Answer
+from harness.show.report.answers.contest import LATENCY
+from harness.show.report.answers.questions import Answer
 from harness.show.report.data import attribute
-from harness.show.report.rivals import LATENCY
 from harness.show.typography import typeset
 
 CELLS = 1000

@@ -15,15 +15,16 @@ from markupsafe import Markup, escape
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.show.report import rivals, schemes, strip
-from harness.show.report.answers import Answer, Card, headlines
+from harness.show.report import machine_summary
+from harness.show.report.answers import contest, schemes
+from harness.show.report.answers.questions import Answer, Card, headlines
+from harness.show.report.answers.sentences import Sentence, Usage, sentences
 from harness.show.report.changes import ChangePart
 from harness.show.report.data import island, saved
 from harness.show.report.decision import decision_table
 from harness.show.report.failures import Failures, failures
 from harness.show.report.gates import GatePart
 from harness.show.report.sections import Figure, parts
-from harness.show.report.sentences import Sentence, Usage, sentences
 from harness.show.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.show.report.terms import explained, explanations
 from harness.show.report.verdict_sentence import Headline
@@ -66,7 +67,7 @@ class RunPart:
     order: str
     command: str
     rules: Sequence[str]
-    chips: Sequence[strip.Chip]
+    chips: Sequence[machine_summary.Chip]
     warnings: Sequence[str]
     suites: Sequence[SuitePart]
     origins: Sheet
@@ -104,8 +105,8 @@ def render(
         "terms": explanations(),
         "runs": runs,
         "decision": decision_table(views, fastest),
-        "environment": strip.environment_rows([view.stored.run.environment for view in views]),
-        "unlike": strip.unlike(views),
+        "environment": machine_summary.environment_rows([view.stored.run.environment for view in views]),
+        "unlike": machine_summary.unlike(views),
         "saved": saved(summary),
         "headers": island(view.stored.run for view in views),
         "style": Markup(style),
@@ -156,8 +157,8 @@ def _run_part(view: View, rows: int, usage: Usage) -> RunPart:
         order=run.order,
         command=shlex.join(run.argv),
         rules=run.rules,
-        chips=strip.chips(view),
-        warnings=strip.doubts(view),
+        chips=machine_summary.chips(view),
+        warnings=machine_summary.doubts(view),
         suites=_suite_parts(view, rows, usage),
         origins=origins_sheet(view),
         ended=ended_sheet(view),
@@ -198,7 +199,7 @@ def _cards(measured: Sequence[Result], view: View) -> list[Card]:
         return [Card("", place, schemes.answers(group)) for place, group in schemes.points(measured).items()]
     words = titles(measured)
     return [
-        Card(name, words[name], rivals.answers(group, view.ratios, view.baselines))
+        Card(name, words[name], contest.answers(group, view.ratios, view.baselines))
         for name, group in contests(measured).items()
     ]
 

@@ -17,7 +17,7 @@ from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure, suited
 from harness.show.ended import ended_early
 from harness.show.libraries import origins
-from harness.show.report.answers import FASTEST, QUESTIONS, Card
+from harness.show.report.answers.questions import FASTEST, QUESTIONS, Card
 from harness.show.table import Table
 
 _FURTHER = {

@@ -13,7 +13,7 @@ from harness.analysis.view import BASELINES
 from harness.analysis.words import is_known
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
-from harness.show.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
+from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.show.typography import interval, listed, typeset
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]

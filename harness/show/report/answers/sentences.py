@@ -15,9 +15,9 @@ from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model import Params
-from harness.show.report import rivals
-from harness.show.report.answers import Answer
-from harness.show.report.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
+from harness.show.report.answers.contest import BITS, BYTES, SQNR, centre
+from harness.show.report.answers.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
+from harness.show.report.answers.questions import Answer
 from harness.show.typography import interval_of_times, listed, typeset
 
 _TOLD = 3
@@ -206,8 +206,8 @@ def _listed_circumstances(points: Sequence[Point]) -> str:
 
 def _size(used: Point, rest: Sequence[Result]) -> str:
     """Against the baseline: `8× smaller`."""
-    own = rivals.centre(used.best, rivals.BYTES)
-    plain = (rivals.centre(one, rivals.BYTES) for one in rest if one.case.implementation == used.baseline)
+    own = centre(used.best, BYTES)
+    plain = (centre(one, BYTES) for one in rest if one.case.implementation == used.baseline)
     full = next((size for size in plain if size > 0), math.nan)
     if not own > 0 or math.isnan(full):
         return ""
@@ -217,17 +217,17 @@ def _size(used: Point, rest: Sequence[Result]) -> str:
 
 def _error(best: Result, rest: Sequence[Result]) -> str:
     """`error 8.0 dB, usual for 1.58 bits`."""
-    sqnr = rivals.centre(best, rivals.SQNR)
+    sqnr = centre(best, SQNR)
     return ", ".join([f"error {_decibels(sqnr)}", *_usual(best, rest)]) if not math.isnan(sqnr) else ""
 
 
 def _usual(best: Result, rest: Sequence[Result]) -> list[str]:
     """Whether the error is what theory predicts, or else what the others have that compute the same scheme."""
-    sqnr, bits = rivals.centre(best, rivals.SQNR), best.facts.get("weight_bits")
+    sqnr, bits = centre(best, SQNR), best.facts.get("weight_bits")
     off = off_prediction(best)
     if math.isnan(off):
         same = [one for one in rest if one.case.params == best.case.params and one is not best]
-        others = [rivals.centre(one, rivals.SQNR) for one in same if not full_precision(one.case.implementation)]
+        others = [centre(one, SQNR) for one in same if not full_precision(one.case.implementation)]
         known = [value for value in others if math.isfinite(value)]
         off = sqnr - statistics.median(known) if known and math.isfinite(sqnr) else math.nan
     if bits is None or math.isnan(off):
@@ -266,13 +266,13 @@ def _bounds(ratio: Comparison) -> str:
 
 
 def _size_chip(used: Point) -> list[Chip]:
-    size, bits = (rivals.centre(used.best, metric) for metric in (rivals.BYTES, rivals.BITS))
+    size, bits = (centre(used.best, metric) for metric in (BYTES, BITS))
     words = f"{bits:.3g} bits a weight" if bits > 0 else ""
     return [Chip("Size", [Entry(typeset(size, "B"), "", words)])] if size > 0 else []
 
 
 def _error_chip(used: Point, rest: Sequence[Result]) -> list[Chip]:
-    sqnr = rivals.centre(used.best, rivals.SQNR)
+    sqnr = centre(used.best, SQNR)
     words = ", ".join(["SQNR", *_usual(used.best, rest)])
     return [Chip("Error", [Entry(_decibels(sqnr), "", words)])] if not math.isnan(sqnr) else []
 

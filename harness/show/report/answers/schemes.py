@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off
 from harness.analysis.results import Result
-from harness.show.report.answers import ACCURATE, FASTEST, SMALLEST, Answer
-from harness.show.report.rivals import SQNR, centre, prediction
+from harness.show.report.answers.contest import SQNR, centre, prediction
+from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, Answer
 from harness.show.typography import typeset
 
 

@@ -12,8 +12,8 @@ from harness.analysis.results import Result
 from harness.analysis.view import View
 from harness.analysis.words import is_known
 from harness.model.units import figure
-from harness.show.report import rivals
-from harness.show.report.answers import Answer
+from harness.show.report.answers import contest
+from harness.show.report.answers.questions import Answer
 
 NEAR = 1.5
 """A ratio up to which two are near each other: nothing that is further away is called within noise."""
@@ -117,4 +117,4 @@ def _circumstance(key: str, value: object) -> str:
 
 
 def _latency(result: Result) -> float:
-    return rivals.centre(result, rivals.LATENCY)
+    return contest.centre(result, contest.LATENCY)
