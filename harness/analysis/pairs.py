@@ -10,7 +10,7 @@ from harness.model.metrics import METRICS, Metric
 
 
 @dataclass(frozen=True)
-class Pair:
+class MetricPair:
     """One metric of one case in two runs, measured in at least one of them."""
 
     case: Case
@@ -24,7 +24,7 @@ class Pair:
 
 def match(
     baseline: Mapping[str, Result], candidate: Mapping[str, Result], metrics: Collection[str], *, paired: bool = False
-) -> list[Pair]:
+) -> list[MetricPair]:
     """Every case and metric of either run, by case name, limited to `metrics`.
 
     `paired` says that both sides took turns in the same rounds.
@@ -36,7 +36,7 @@ def match(
         for metric in METRICS.values():
             if metric.name in measured and metric.name in metrics:
                 comparison = _compare(metric, baseline.get(name), candidate.get(name), paired)
-                pairs.append(Pair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
+                pairs.append(MetricPair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
     return pairs
 
 

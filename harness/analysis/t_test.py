@@ -13,7 +13,7 @@ _MOST = 1000
 
 
 @dataclass(frozen=True)
-class Shift:
+class LogRatio:
     """The mean of the logs of head over base, its standard error, and the degrees of freedom of that."""
 
     mean: float
@@ -22,7 +22,7 @@ class Shift:
     rounds: int
 
     @classmethod
-    def paired(cls, logs: Sequence[float]) -> "Shift | None":
+    def paired(cls, logs: Sequence[float]) -> "LogRatio | None":
         """From one log ratio a round; None where fewer than two are numbers."""
         usable = [log for log in logs if math.isfinite(log)]
         if len(usable) < 2:
@@ -31,7 +31,7 @@ class Shift:
         return cls(statistics.fmean(usable), error, len(usable) - 1, len(usable))
 
     @classmethod
-    def between(cls, base: Sequence[float], head: Sequence[float]) -> "Shift | None":
+    def between(cls, base: Sequence[float], head: Sequence[float]) -> "LogRatio | None":
         """From separate rounds of either side (Welch 1947); None where a side has fewer than two."""
         sides = [[log for log in side if math.isfinite(log)] for side in (base, head)]
         if min(map(len, sides)) < 2:

@@ -11,7 +11,7 @@ from harness.machine.ceilings import remember
 from harness.model import Record, Run
 from harness.runner.controller import Controller
 from harness.runner.forecast import forecast
-from harness.runner.pool import Staff
+from harness.runner.pool import WorkerPool
 from harness.runner.progress import watcher
 
 
@@ -45,10 +45,10 @@ def carry_out(
     return _exit_code(stored.records)
 
 
-def tell(controller: Controller, staff: Staff, made: Sequence[Record] = ()) -> None:
+def tell(controller: Controller, pool: WorkerPool, made: Sequence[Record] = ()) -> None:
     """Print what would be measured, and measure nothing."""
     controller.continue_from(made)
-    for line in forecast(controller, staff.description.unavailable):
+    for line in forecast(controller, pool.description.unavailable):
         click.echo(line)
 
 

@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.gate.checkouts import HERE, Checkouts
 from harness.gate.progress import Narrator
 from harness.gate.runs import is_gate, remember
-from harness.gate.session import Outcome, Session
+from harness.gate.session import GateResult, Session
 from harness.judge.judge import Policy, judge_runs
 from harness.judge.rules import Rules
 from harness.model import Request
@@ -116,10 +116,10 @@ def _refuse_live_options() -> None:
         raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
 
-def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
+def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> GateResult:
     runs = _two_runs(what)
     baseline, candidate = map(load, runs)
-    return Outcome(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
+    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
 
 
 def _live(
@@ -129,7 +129,7 @@ def _live(
     live: dict[str, object],
     metrics: Collection[str],
     rules: Rules,
-) -> Outcome:
+) -> GateResult:
     registry = Registry.load(DEFAULT_MODULE)
     if stored := [name for name in suites if name not in registry.suites and Path(name).exists()]:
         raise UsageError(f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out")
@@ -204,7 +204,7 @@ def _is_suite(name: str) -> bool:
     return name in Registry.load(DEFAULT_MODULE).suites
 
 
-def _print(outcome: Outcome, code: int, policy: Policy, form: Format) -> None:
+def _print(outcome: GateResult, code: int, policy: Policy, form: Format) -> None:
     sides, judgement = (outcome.base, outcome.head), outcome.judgement
     if form == "csv":
         click.echo(tidy(judgement).csv())

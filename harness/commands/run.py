@@ -25,7 +25,7 @@ from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names, parse_share, parse_size
 from harness.runner.controller import Controller
 from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
-from harness.runner.pool import Staff
+from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 from harness.store.places import RUNS
 
@@ -134,35 +134,35 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        require_devices(contests, staff.description)
-        staff.require(request.implementations)
-        for doubt in staff.description.doubts:
+        contests = make_plan(request, registry, pool.description)
+        require_devices(contests, pool.description)
+        pool.require(request.implementations)
+        for doubt in pool.description.doubts:
             click.echo(f"bitbench: {doubt}", err=True)
-        run = _header(request, staff, registry, contests)
+        run = _header(request, pool, registry, contests)
         directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
         with writer:
-            return carry_out(Controller(contests, request, staff.hire, ceilings=run.ceilings), run, writer, directory)
+            return carry_out(Controller(contests, request, pool.start, ceilings=run.ceilings), run, writer, directory)
     finally:
-        staff.close()
+        pool.close()
 
 
 def _foretell(registry: Registry, request: Request) -> int:
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        require_devices(contests, staff.description)
-        staff.require(request.implementations)
-        tell(Controller(contests, request, staff.hire), staff)
+        contests = make_plan(request, registry, pool.description)
+        require_devices(contests, pool.description)
+        pool.require(request.implementations)
+        tell(Controller(contests, request, pool.start), pool)
     finally:
-        staff.close()
+        pool.close()
     return 0
 
 
-def _header(request: Request, staff: Staff, registry: Registry, contests: Sequence[Contest]) -> Run:
-    environment: Environment = combine(machine(), staff.description.environment)
+def _header(request: Request, pool: WorkerPool, registry: Registry, contests: Sequence[Contest]) -> Run:
+    environment: Environment = combine(machine(), pool.description.environment)
     started = _now()
     aims = aims_of(request, registry)
     code: Revision = revision()
@@ -174,7 +174,7 @@ def _header(request: Request, staff: Staff, registry: Registry, contests: Sequen
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
         aims=aims,
-        ceilings=staff.ceilings(contests, environment),
+        ceilings=pool.ceilings(contests, environment),
         environment=environment,
         revision=code,
         argv=shared.as_recorded(sys.argv[1:]),

@@ -24,7 +24,7 @@ class Narrator:
         self._said = now()
         self._shifts: dict[str, list[float]] = {}
 
-    def fought(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
+    def measured(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
         """A line now and then: how far it is, and the case that has moved most so far."""
         for side, record in records.items():
             if record.outcome != "measured":

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate.checkouts import Checkout, Checkouts, locks_among
 from harness.gate.named_files import missing
-from harness.gate.pair_controller import SIDES, Duel, Paired, Side
+from harness.gate.pair_controller import SIDES, CasePair, Paired, Side
 from harness.judge.judge import Judgement
-from harness.model.messages import Loaded, Prepare, Whence
-from harness.runner.pool import Staff
+from harness.model.messages import Fingerprint, Prepare, TakeFingerprint
+from harness.runner.pool import WorkerPool
 from harness.runner.process import WorkerLostError, WorkerProcess
 
 CURE = "uninstall that copy, or gate from the folder that holds the package"
@@ -25,7 +25,7 @@ class Provenance:
     """What either side has loaded, asked of its workers as the gate goes on."""
 
     checkouts: Checkouts
-    loaded: dict[Side, Loaded] = field(default_factory=dict)
+    loaded: dict[Side, Fingerprint] = field(default_factory=dict)
     _waiting: set[tuple[Side, str]] = field(default_factory=set)
     """Sides and those of their implementations that nobody has been seen to build."""
     _named: list[str] = field(default_factory=list)
@@ -35,33 +35,37 @@ class Provenance:
         self.changed = self.checkouts.changed
         self._sides: dict[Side, Checkout] = {"base": self.checkouts.base, "head": self.checkouts.head}
 
-    def expect(self, duels: Iterable[Duel]) -> None:
+    def expect(self, case_pairs: Iterable[CasePair]) -> None:
         """What is going to be measured."""
-        self._waiting = {(side, duel.case.implementation) for duel in duels for side in duel.contests}
+        self._waiting = {
+            (side, case_pair.case.implementation) for case_pair in case_pairs for side in case_pair.contests
+        }
         self._named = sorted({name for _, name in self._waiting if ":" in name})
 
-    def after_duel(self, _: int, duel: Duel, side: Side, worker: Paired) -> None:
+    def after_duel(self, _: int, case_pair: CasePair, side: Side, worker: Paired) -> None:
         """Ask the worker, if it has built somebody new. Raises as `conclude`."""
-        if (side, duel.case.implementation) in self._waiting and isinstance(worker, WorkerProcess):
+        if (side, case_pair.case.implementation) in self._waiting and isinstance(worker, WorkerProcess):
             with suppress(WorkerLostError):  # its records are made: whoever was not seen is asked for at the end
-                self._ask(side, duel, worker)
+                self._ask(side, case_pair, worker)
 
-    def conclude(self, duels: Iterable[Duel], judgement: Judgement, staffs: Mapping[Side, Staff], limit: float) -> None:
+    def conclude(
+        self, case_pairs: Iterable[CasePair], judgement: Judgement, pools: Mapping[Side, WorkerPool], limit: float
+    ) -> None:
         """See who was measured and not seen, before a gate was gone on with, say.
 
         Raises UsageError where a side has taken from elsewhere what it should have had of its own checkout, and
         NothingMeasuredError where neither has loaded anything from there.
         """
         measured = _measured(judgement)
-        for duel in duels:
-            for side, contest in duel.contests.items():
-                if (side, duel.case.name) in measured and (side, duel.case.implementation) in self._waiting:
-                    worker = staffs[side].hire()
+        for case_pair in case_pairs:
+            for side, contest in case_pair.contests.items():
+                if (side, case_pair.case.name) in measured and (side, case_pair.case.implementation) in self._waiting:
+                    worker = pools[side].start()
                     try:
-                        worker.ask(Prepare(duel.case, contest.seed), limit)
-                        self._ask(side, duel, worker)
+                        worker.ask(Prepare(case_pair.case, contest.seed), limit)
+                        self._ask(side, case_pair, worker)
                     except WorkerLostError as lost:
-                        name = duel.case.implementation
+                        name = case_pair.case.implementation
                         raise UsageError(f"where {name} of {side} came from cannot be told: {lost.reason}") from lost
                     finally:
                         worker.close()
@@ -80,17 +84,17 @@ class Provenance:
             " both sides: name its contestants, as in --impl package.module:object"
         )
 
-    def _ask(self, side: Side, duel: Duel, worker: WorkerProcess) -> None:
-        name = duel.case.implementation
+    def _ask(self, side: Side, case_pair: CasePair, worker: WorkerProcess) -> None:
+        name = case_pair.case.implementation
         changed = tuple(file for file in self.changed if file.endswith(".py"))
         references = (name,) if ":" in name else ()
         root, repository = str(self._sides[side].root), str(self.checkouts.repository)
-        self._take_in(side, worker.loaded(Whence(root, repository, references, changed)))
+        self._take_in(side, worker.loaded(TakeFingerprint(root, repository, references, changed)))
         self._waiting.discard((side, name))
         if not self._waiting:
             self._require_own()
 
-    def _take_in(self, side: Side, loaded: Loaded) -> None:
+    def _take_in(self, side: Side, loaded: Fingerprint) -> None:
         """Raise UsageError for what the side should have had of its own checkout and took from elsewhere."""
         for module, place in loaded.elsewhere.items():
             raise UsageError(

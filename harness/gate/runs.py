@@ -99,7 +99,7 @@ def place_of(directory: Path | None, name: str) -> Path:
     return GATES / (name if number == 1 else f"{name}-{number}")
 
 
-class TwoRuns:
+class GateRuns:
     """Both, in `base` and `head` of a directory, open to be written. A context manager, which closes them."""
 
     def __init__(self, place: Path, runs: Mapping[Side, Run], resume: bool = False) -> None:
@@ -132,7 +132,7 @@ class TwoRuns:
         for side, record in records.items():
             self._writers[side].append(record)
 
-    def __enter__(self) -> "TwoRuns":
+    def __enter__(self) -> "GateRuns":
         return self
 
     def __exit__(

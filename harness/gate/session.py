@@ -1,4 +1,4 @@
-"""One live gate from beginning to end: two staffs of workers, two runs on the disk, one judgement."""
+"""One live gate from beginning to end: two pools of workers, two runs on the disk, one judgement."""
 
 import math
 import time
@@ -12,17 +12,17 @@ from harness.analysis.voided import RULE
 from harness.errors import InvalidEnvironmentError
 from harness.gate import resolution
 from harness.gate.checkouts import Checkout, Checkouts
-from harness.gate.live import LiveGate, Watcher, broken, plan_duels
+from harness.gate.live import GateWatcher, LiveGate, broken, plan_case_pairs
 from harness.gate.pair_controller import SIDES, PairedController, Side
 from harness.gate.provenance import Provenance
-from harness.gate.runs import TwoRuns, place_of
+from harness.gate.runs import GateRuns, place_of
 from harness.judge.judge import Judgement
 from harness.judge.rules import Rules
 from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry
-from harness.runner.pool import Staff
+from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 
 BUDGET = Budget(rounds=0, seconds=1.0)
@@ -30,7 +30,7 @@ BUDGET = Budget(rounds=0, seconds=1.0)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GateResult:
     """What a gate has found, and where it lies."""
 
     directory: Path | None
@@ -62,7 +62,7 @@ class Session:
     began: float = field(default_factory=time.monotonic)
     """When the request's budget began to run: what workers take to start counts."""
 
-    def of_checkouts(self, checkouts: Checkouts, directory: Path | None, watcher: Watcher) -> Outcome:
+    def of_checkouts(self, checkouts: Checkouts, directory: Path | None, watcher: GateWatcher) -> GateResult:
         """Gate two checkouts of a repository.
 
         Raises UsageError when base cannot be measured at all or a side is not its own code, BrokenHeadError when head
@@ -70,53 +70,53 @@ class Session:
         runs cannot be written.
         """
         sides: dict[Side, Checkout] = {"base": checkouts.base, "head": checkouts.head}
-        staffs: dict[Side, Staff] = {}
+        pools: dict[Side, WorkerPool] = {}
         try:
             for side, checkout in sides.items():
                 folders, current = checkout.folders(checkouts.below), checkout.current(checkouts.below)
-                staffs[side] = self._hire(side, Sources(folders, str(checkouts.repository), current))
+                pools[side] = self._start(side, Sources(folders, str(checkouts.repository), current))
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             provenance = Provenance(checkouts)
-            outcome = self.of_staffs(staffs, revisions, directory, watcher, provenance)
+            outcome = self.of_staffs(pools, revisions, directory, watcher, provenance)
         finally:
-            for staff in staffs.values():
-                staff.close()
+            for pool in pools.values():
+                pool.close()
         return replace(outcome, notes=(*provenance.notes(), *outcome.notes))
 
-    def _hire(self, side: Side, sources: Sources) -> Staff:
+    def _start(self, side: Side, sources: Sources) -> WorkerPool:
         try:
-            return Staff(self.registry, self.request.memory_limit, sources, shuffle=True)
+            return WorkerPool(self.registry, self.request.memory_limit, sources, shuffle=True)
         except InvalidEnvironmentError as error:
             raise broken(side, str(error)) from error
 
     def of_staffs(
         self,
-        staffs: Mapping[Side, Staff],
+        pools: Mapping[Side, WorkerPool],
         revisions: Mapping[Side, Revision],
         directory: Path | None,
-        watcher: Watcher,
+        watcher: GateWatcher,
         provenance: Provenance | None = None,
-    ) -> Outcome:
-        """Gate the cases of two staffs; their runs are written to `base` and `head` in the directory.
+    ) -> GateResult:
+        """Gate the cases of two pools; their runs are written to `base` and `head` in the directory.
 
         `provenance` watches over where their code comes from.
         """
-        duels = plan_duels(self.registry, self.request, {side: staffs[side].description for side in SIDES})
+        case_pairs = plan_case_pairs(self.registry, self.request, {side: pools[side].description for side in SIDES})
         controller = PairedController(
-            lambda side: staffs[side].hire(),
+            lambda side: pools[side].start(),
             self.budget,
             self.request.case_limit,
             self.request.seed,
             after_duel=provenance.after_duel if provenance else None,
         )
         if provenance:
-            provenance.expect(duels)
-        runs = self._headers(staffs, revisions)
+            provenance.expect(case_pairs)
+        runs = self._headers(pools, revisions)
         place = place_of(directory, runs["head"].pair)
-        with TwoRuns(place, runs, self.resume) as both:
+        with GateRuns(place, runs, self.resume) as both:
             budget = self.request.budget
             deadline = self.began + budget if budget else math.inf
-            gate = LiveGate(duels, controller, self.rules, self.metrics, deadline, earlier=both.earlier)
+            gate = LiveGate(case_pairs, controller, self.rules, self.metrics, deadline, earlier=both.earlier)
             try:
                 judgement = gate.run(watcher, both.keep)
             except KeyboardInterrupt as stop:
@@ -126,20 +126,20 @@ class Session:
                 stop.add_note(f"interrupted: what was measured is in {place}; {go_on.format(place)}")
                 raise
             if provenance:
-                provenance.conclude(duels, judgement, staffs, self.request.case_limit)
+                provenance.conclude(case_pairs, judgement, pools, self.request.case_limit)
         base_run, head_run = store.load(place / "base"), store.load(place / "head")
-        names = [duel.case.name for duel in duels]
+        names = [case_pair.case.name for case_pair in case_pairs]
         doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
         notes = (doubt,) if doubt else ()
         where, seconds = (place / "base", place / "head"), time.monotonic() - self.began
-        return Outcome(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
+        return GateResult(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
 
-    def _headers(self, staffs: Mapping[Side, Staff], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
+    def _headers(self, pools: Mapping[Side, WorkerPool], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
         started = datetime.now(UTC)
         commit = revisions["head"].commit[:7]
         name = f"{started:%Y%m%dT%H%M%SZ}-gate{f'-{commit}' if commit else ''}"
         name += "-dirty" if revisions["head"].dirty else ""
-        here = combine(machine(), staffs["base"].description.environment)
+        here = combine(machine(), pools["base"].description.environment)
         rounds = self.rules.looks[-1]
         return {
             side: Run(

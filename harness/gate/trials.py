@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.intervals import Share
-from harness.gate.live import Watcher
+from harness.gate.live import GateWatcher
 from harness.gate.pair_controller import SIDES, Side
-from harness.gate.session import BUDGET, Outcome, Session
+from harness.gate.session import BUDGET, GateResult, Session
 from harness.judge.judge import exit_code
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
@@ -22,14 +22,14 @@ from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.runner.plan import make_plan
-from harness.runner.pool import Staff
+from harness.runner.pool import WorkerPool
 
 MODULE = "suites.special.injected"
 """The package of suites whose contestants can be slowed down."""
 SUITE = "gate"
 
 
-class Row(msgspec.Struct, frozen=True):
+class TrialRow(msgspec.Struct, frozen=True):
     """What became of one case, or of the geometric mean."""
 
     word: Word
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True):
     """Of one call, before."""
 
 
-class Trial(msgspec.Struct, frozen=True):
+class TrialGate(msgspec.Struct, frozen=True):
     """One gate."""
 
     injection: str
@@ -49,9 +49,9 @@ class Trial(msgspec.Struct, frozen=True):
     rounds: Count
     seconds: float
     """Wall time, from the first worker to the verdict."""
-    cases: dict[str, Row]
-    mean: Row | None
-    sentinels: dict[str, Row]
+    cases: dict[str, TrialRow]
+    mean: TrialRow | None
+    sentinels: dict[str, TrialRow]
     invalid: str = ""
 
     @property
@@ -60,7 +60,7 @@ class Trial(msgspec.Struct, frozen=True):
         return Injection.parse(self.injection)
 
     @property
-    def target(self) -> Row | None:
+    def target(self) -> TrialRow | None:
         """What became of the one case that an injection was for; None where there was none, or it was for all."""
         return self.cases.get(self.put_in.match) if self.put_in else None
 
@@ -94,9 +94,9 @@ def hold(
     request: Request,
     rules: Rules,
     injection: Injection | None,
-    watcher: Watcher,
+    watcher: GateWatcher,
     budget: Budget = BUDGET,
-) -> Trial:
+) -> TrialGate:
     """One gate of the code as it is against itself, with `injection` in head; in base where it is to be faster.
 
     The other side has one of nothing, so that what it costs to inject at all is on both.
@@ -106,30 +106,30 @@ def hold(
     metrics = frozenset(name for name, metric in METRICS.items() if not metric.informative)
     session = Session(registry, request, rules, metrics, budget=budget)
     slower = injection and Injection(injection.kind, _slower(injection.share), injection.match)
-    staffs: dict[Side, Staff] = {}
+    pools: dict[Side, WorkerPool] = {}
     with tempfile.TemporaryDirectory(prefix="bitbench-selftest-") as folder:
         try:
             for one in SIDES:
                 put_in = slower if slower is None or one == side else replace(slower, share=0.0)
                 environment = {VARIABLE: str(put_in)} if put_in else {}
-                staffs[one] = Staff(registry, request.memory_limit, shuffle=True, environment=environment)
+                pools[one] = WorkerPool(registry, request.memory_limit, shuffle=True, environment=environment)
             code = revision()
-            outcome = session.of_staffs(staffs, dict.fromkeys(SIDES, code), Path(folder, "gate"), watcher)
+            outcome = session.of_staffs(pools, dict.fromkeys(SIDES, code), Path(folder, "gate"), watcher)
         finally:
-            for staff in staffs.values():
-                staff.close()
+            for pool in pools.values():
+                pool.close()
     return _trial(outcome, str(injection or ""))
 
 
 def cases_of(request: Request) -> list[str]:
     """Names of the cases of a gate, without its sentinels. Raises as `make_plan` does."""
     registry = Registry.load(MODULE)
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        unavailable = staff.description.unavailable
+        contests = make_plan(request, registry, pool.description)
+        unavailable = pool.description.unavailable
     finally:
-        staff.close()
+        pool.close()
     cases = [case for contest in contests for case in contest.cases]
     return [case.name for case in cases if case.implementation not in unavailable]
 
@@ -139,10 +139,10 @@ def _slower(share: float) -> float:
     return share if share > 0 else 1 / (1 + share) - 1
 
 
-def _trial(outcome: Outcome, injection: str) -> Trial:
+def _trial(outcome: GateResult, injection: str) -> TrialGate:
     judgement = outcome.judgement
     mean = judgement.geometric_mean
-    return Trial(
+    return TrialGate(
         injection,
         exit_code(judgement, "release"),
         outcome.rounds,
@@ -154,12 +154,12 @@ def _trial(outcome: Outcome, injection: str) -> Trial:
     )
 
 
-def _row(verdict: Verdict) -> Row:
+def _row(verdict: Verdict) -> TrialRow:
     seconds = verdict.comparison.baseline.centre if verdict.comparison else 0.0
-    return Row(verdict.word, tuple(verdict.log_ratios[number] for number in sorted(verdict.log_ratios)), seconds)
+    return TrialRow(verdict.word, tuple(verdict.log_ratios[number] for number in sorted(verdict.log_ratios)), seconds)
 
 
-def round_noise(rows: Iterable[Row]) -> float:
+def round_noise(rows: Iterable[TrialRow]) -> float:
     """The standard deviation of a round's log ratio about the mean of its gate, pooled; NaN without two rounds."""
     squares, freedom = 0.0, 0
     for row in rows:
@@ -169,13 +169,13 @@ def round_noise(rows: Iterable[Row]) -> float:
     return math.sqrt(squares / freedom) if freedom else math.nan
 
 
-def by_case(trials: Sequence[Trial]) -> dict[str, list[Row]]:
+def by_case(trials: Sequence[TrialGate]) -> dict[str, list[TrialRow]]:
     """The rows of each case over all trials, in the order of the first."""
     names = dict.fromkeys(name for trial in trials for name in trial.cases)
     return {name: [trial.cases[name] for trial in trials if name in trial.cases] for name in names}
 
 
-def share(trials: Iterable[Trial], is_hit: Callable[[Trial], bool]) -> Share:
+def share(trials: Iterable[TrialGate], is_hit: Callable[[TrialGate], bool]) -> Share:
     """Of how many trials something is so."""
     hits = [is_hit(trial) for trial in trials]
     return Share.count(sum(hits), len(hits))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from harness.analysis.intervals import Comparison, within_tolerance
-from harness.analysis.pairs import Pair, match
+from harness.analysis.pairs import MetricPair, match
 from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, results
 from harness.analysis.words import change
@@ -35,7 +35,7 @@ SENTINEL = "sentinel"
 class Judgement:
     """Everything that was held side by side, and what became of it."""
 
-    pairs: Sequence[Pair]
+    pairs: Sequence[MetricPair]
     verdicts: Sequence[Verdict | None]
     """One a pair; None for metrics that are shown and never judged, and for latencies of sentinels."""
     differing: Sequence[str]
@@ -72,7 +72,7 @@ def judge_runs(
 
 
 def judge(
-    pairs: Sequence[Pair],
+    pairs: Sequence[MetricPair],
     differing: Sequence[str],
     rules: Rules,
     reached: int | None = None,
@@ -111,7 +111,7 @@ def judge(
     return Judgement(pairs, verdicts, differing, rules, mean, sentinels)
 
 
-def is_sentinel(pair: Pair) -> bool:
+def is_sentinel(pair: MetricPair) -> bool:
     """Whether the case is torch's own code, which no change of a contestant can make slower or faster."""
     sides = [side for side in (pair.baseline, pair.candidate) if side is not None]
     return full_precision(pair.case.implementation) or any(SENTINEL in side.facts for side in sides)
@@ -159,7 +159,7 @@ def _results(stored: StoredRun) -> dict[str, Result]:
     return results(stored.records, stored.run.aims)
 
 
-def _at_once(pair: Pair, differing: Sequence[str], rules: Rules) -> Verdict | None:
+def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdict | None:
     """The verdict that takes no statistics; None where there is none, or where the rounds decide."""
     if pair.metric.informative:
         return None
@@ -171,13 +171,13 @@ def _at_once(pair: Pair, differing: Sequence[str], rules: Rules) -> Verdict | No
     return Verdict(pair.case, pair.metric.name, *found, pair.comparison) if found else None
 
 
-def _comparison(pair: Pair) -> Comparison:
+def _comparison(pair: MetricPair) -> Comparison:
     if pair.comparison is None:
         raise ValueError(f"{pair.case.name}, {pair.metric.name}: measured on both sides and never compared")
     return pair.comparison
 
 
-def _unmeasured(pair: Pair) -> Judged | None:
+def _unmeasured(pair: MetricPair) -> Judged | None:
     """The verdict where a side is missing, or where rounds of the candidate ended early and the baseline's did not."""
     base, head, metric = pair.baseline, pair.candidate, pair.metric
     if base is None or metric not in base.metrics:
@@ -200,7 +200,7 @@ def _absence(result: Result | None, side: str) -> str:
     return f"{result.end.outcome.replace('_', ' ')} in round {result.end.round + 1} of the {side}: {result.end.reason}"
 
 
-def _incomparable(pair: Pair, differing: Sequence[str]) -> Judged | None:
+def _incomparable(pair: MetricPair, differing: Sequence[str]) -> Judged | None:
     if differing and pair.metric.name not in KINDS["portable"]:
         return "incomparable", f"not like machines ({'; '.join(differing)}); measure both on one machine"
     return None

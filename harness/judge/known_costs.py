@@ -25,7 +25,7 @@ RATES = (("GFLOP/s", "throughput", "operations"), ("GB/s", "bandwidth", "activat
 """Derived numbers: name, attribute of a `Standing`, and the fact that they come from."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CostFinding(msgspec.Struct, frozen=True):
     """One number that was reported, beside the true one. `word` is `yes`, `no` or `too noisy`."""
 
     contestant: str
@@ -52,9 +52,9 @@ class Finding(msgspec.Struct, frozen=True):
         return "yes" if abs(self.error) <= self.allowed else "no"
 
 
-def find(everything: Iterable[Result]) -> list[Finding]:
+def find(everything: Iterable[Result]) -> list[CostFinding]:
     """Every metric that a contestant's facts tell, of both contestants and of one over the other."""
-    found: list[Finding] = []
+    found: list[CostFinding] = []
     for members in contests(everything).values():
         by_name = {result.case.implementation: result for result in members}
         once, twice = by_name[ONCE], by_name[TWICE]
@@ -65,26 +65,28 @@ def find(everything: Iterable[Result]) -> list[Finding]:
     return found
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def exit_code(findings: Iterable[CostFinding]) -> int:
     """1 when a number is wrong, else 4 when one is too noisy to be judged, else 0. 1 when there is none at all."""
     words = {finding.word for finding in findings}
     return 1 if "no" in words or not words else 4 if "too noisy" in words else 0
 
 
-def _metric(metric: Metric, expected: float, once: Result, twice: Result) -> Iterator[Finding]:
+def _metric(metric: Metric, expected: float, once: Result, twice: Result) -> Iterator[CostFinding]:
     allowed = ALLOWED if metric.assume == "sampled" else 0.0
     sides = [(once, expected, once.summary(metric)), (twice, _doubled(metric, expected), twice.summary(metric))]
     for result, value, summary in sides:
         reported = summary.centre if summary else math.nan
-        yield Finding(_name(result), metric.name, value, reported, allowed, _half_width(summary) if allowed else 0.0)
+        yield CostFinding(
+            _name(result), metric.name, value, reported, allowed, _half_width(summary) if allowed else 0.0
+        )
     (_, one, base), (_, other, head) = sides
     name = f"{_name(once).rpartition(' ')[0]} twice / once"
     if allowed:
         ratio = in_one_run(once, twice)
-        yield Finding(name, metric.name, other / one, ratio.ratio, allowed, _half_width(ratio), is_ratio=True)
+        yield CostFinding(name, metric.name, other / one, ratio.ratio, allowed, _half_width(ratio), is_ratio=True)
     else:
         reported = head.centre / base.centre if head and base else math.nan
-        yield Finding(name, metric.name, other / one, reported, allowed, is_ratio=True)
+        yield CostFinding(name, metric.name, other / one, reported, allowed, is_ratio=True)
 
 
 def _doubled(metric: Metric, expected: float) -> float:
@@ -92,7 +94,7 @@ def _doubled(metric: Metric, expected: float) -> float:
     return expected if metric.unit == "bit" else 2 * expected
 
 
-def _rates(once: Result, twice: Result) -> Iterator[Finding]:
+def _rates(once: Result, twice: Result) -> Iterator[CostFinding]:
     """What a second of each is said to do. They do the same work by the suite's facts, `twice` in twice the time."""
     work = Work.of(once.facts, weight_bytes=0.0)
     for result, times in ((once, 1), (twice, 2)) if work else ():
@@ -100,7 +102,7 @@ def _rates(once: Result, twice: Result) -> Iterator[Finding]:
         told = Standing.of(work, summary.centre, Ceilings()) if summary and work else None
         for name, attribute, fact in RATES:
             expected, reported = float(once.facts[fact]) / seconds, getattr(told, attribute, math.nan)
-            yield Finding(_name(result), name, expected / GIGA, reported / GIGA, ALLOWED, _half_width(summary))
+            yield CostFinding(_name(result), name, expected / GIGA, reported / GIGA, ALLOWED, _half_width(summary))
 
 
 def _half_width(interval: Summary | Comparison | None) -> float:

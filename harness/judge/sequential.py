@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import Shift
+from harness.analysis.t_test import LogRatio
 from harness.judge.rules import Rules
-from harness.judge.verdict import Look, State
+from harness.judge.verdict import CaseState, Look
 
 FRESH = 3
 """Rounds after the accusation that a confirmation takes at least."""
@@ -25,21 +25,21 @@ CONFIRMING = 5
 ONCE = (1 - CONFIDENCE) / 2
 """The level of a single look, one-sided."""
 
-Rounds = Mapping[int, float]
+SideRounds = Mapping[int, float]
 """The log ratio of head to base by round; rounds that say nothing are left out."""
 
 
 @dataclass(frozen=True)
-class Course:
+class CaseHistory:
     """How a case fared, look by look."""
 
     limit: float
     looks: tuple[Look, ...] = ()
-    shift: Shift | None = None
+    shift: LogRatio | None = None
     """At the last look."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> CaseState:
         """After the last look: open, accused, regressed or ok."""
         return self.looks[-1].state if self.looks else "open"
 
@@ -63,17 +63,17 @@ def looks_until(rules: Rules, reached: int) -> tuple[int, ...]:
     return (*(look for look in planned if look < end), end) if end >= planned[0] else ()
 
 
-def deliberate(
-    taken: Mapping[str, Rounds], limits: Mapping[str, float], rules: Rules, reached: int, is_over: bool = True
-) -> dict[str, Course]:
+def decide(
+    taken: Mapping[str, SideRounds], limits: Mapping[str, float], rules: Rules, reached: int, is_over: bool = True
+) -> dict[str, CaseHistory]:
     """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
-    courses = {name: Course(limits[name]) for name in taken}
+    courses = {name: CaseHistory(limits[name]) for name in taken}
     looks = looks_until(rules, reached)
     for rounds in looks:
         unused = len(rules.looks) - len(looks) if is_over and rounds == looks[-1] else 0
         ok_level = rules.ok_level * (1 + max(0, unused))
         shifts = {
-            name: Shift.paired([log for number, log in taken[name].items() if number < rounds])
+            name: LogRatio.paired([log for number, log in taken[name].items() if number < rounds])
             for name, course in courses.items()
             if not course.is_settled
         }
@@ -82,13 +82,13 @@ def deliberate(
 
 
 def _looked_at(
-    courses: Mapping[str, Course],
-    shifts: Mapping[str, Shift | None],
-    taken: Mapping[str, Rounds],
+    courses: Mapping[str, CaseHistory],
+    shifts: Mapping[str, LogRatio | None],
+    taken: Mapping[str, SideRounds],
     rules: Rules,
     rounds: int,
     ok_level: float,
-) -> dict[str, Course]:
+) -> dict[str, CaseHistory]:
     """The courses that go on, one look later."""
     deciding = rounds <= rules.looks[-1]
     known = {name: shift for name, shift in shifts.items() if shift is not None}
@@ -100,7 +100,7 @@ def _looked_at(
     for name, shift in known.items():
         below = shift.below(courses[name].limit)
         level = levels.get(name, 0.0)
-        state: State
+        state: CaseState
         if confirmed[name] == "confirmed":
             state = "regressed"
         elif confirmed[name] == "waiting" or (deciding and above[name] <= level):
@@ -110,16 +110,16 @@ def _looked_at(
         else:
             state = "open"
         look = Look(rounds, shift.mean, shift.half_width(LOOKED_AT), above[name], level, below, ok_level, state)
-        later[name] = Course(courses[name].limit, (*courses[name].looks, look), shift)
+        later[name] = CaseHistory(courses[name].limit, (*courses[name].looks, look), shift)
     return later
 
 
-def _confirmed(course: Course, taken: Rounds, rules: Rules, rounds: int) -> str | None:
+def _confirmed(course: CaseHistory, taken: SideRounds, rules: Rules, rounds: int) -> str | None:
     """What the rounds since the accusation say, if there was one: confirmed, refuted, or waiting for more of them."""
     if not course.accused_at:
         return None
     fresh = [log for number, log in taken.items() if course.accused_at <= number < rounds]
-    shift = Shift.paired(fresh) if len(fresh) >= FRESH else None
+    shift = LogRatio.paired(fresh) if len(fresh) >= FRESH else None
     if shift is None:
         return "waiting"
     return "confirmed" if shift.above(course.limit) <= rules.unconfirmed else "refuted"
@@ -136,7 +136,7 @@ def _holm(chances: Mapping[str, float], family: int, level: float) -> dict[str, 
     return levels
 
 
-def judged_once(shifts: Mapping[str, Shift], limits: Mapping[str, float]) -> dict[str, Course]:
+def judged_once(shifts: Mapping[str, LogRatio], limits: Mapping[str, float]) -> dict[str, CaseHistory]:
     """The courses of cases whose rounds are looked at once, as of stored runs: nothing can be confirmed any more.
 
     The levels are those of the interval that is shown, so that what is red or ok is seen to be.
@@ -146,14 +146,14 @@ def judged_once(shifts: Mapping[str, Shift], limits: Mapping[str, float]) -> dic
     courses = {}
     for name, shift in shifts.items():
         below = shift.below(limits[name])
-        state: State = "regressed" if above[name] <= levels[name] else "ok" if below <= ONCE else "open"
+        state: CaseState = "regressed" if above[name] <= levels[name] else "ok" if below <= ONCE else "open"
         width = shift.half_width(CONFIDENCE)
         look = Look(shift.rounds, shift.mean, width, above[name], levels[name], below, ONCE, state)
-        courses[name] = Course(limits[name], (look,), shift)
+        courses[name] = CaseHistory(limits[name], (look,), shift)
     return courses
 
 
-def improved(courses: Mapping[str, Course], rules: Rules) -> set[str]:
+def improved(courses: Mapping[str, CaseHistory], rules: Rules) -> set[str]:
     """The cases that are faster by more than their limit (Benjamini and Hochberg 1995): of those that are called so a
     share of at most `rules.false_improved` is expected not to be.
     """
@@ -168,7 +168,7 @@ def improved(courses: Mapping[str, Course], rules: Rules) -> set[str]:
     return {name for name in ordered[:last] if courses[name].state != "regressed"}
 
 
-def mean_of(taken: Iterable[Rounds]) -> Rounds:
+def mean_of(taken: Iterable[SideRounds]) -> SideRounds:
     """The logs of the geometric mean by round, of the rounds that all have."""
     everyone = list(taken)
     if not everyone:

@@ -9,7 +9,7 @@ from harness.analysis.intervals import Comparison
 from harness.model import Case, Count
 
 Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]
-State = Literal["open", "accused", "regressed", "ok"]
+CaseState = Literal["open", "accused", "regressed", "ok"]
 
 EVERYTHING = Case("geometric mean", "all", {})
 """Stands for all cases together, where their geometric mean is judged."""
@@ -29,7 +29,7 @@ class Look(msgspec.Struct, frozen=True):
     """p value of: it is slower than its limit."""
     below_level: float
     """It is ok where `below` is at most this."""
-    state: State
+    state: CaseState
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 CORES = "BITBENCH_CORES"
-"""Names the cores among which `bound` has spread a worker's threads. OMP_PLACES may be anything of the user's."""
+"""Names the cores among which `pinned` has spread a worker's threads. OMP_PLACES may be anything of the user's."""
 
 
-def bound() -> dict[str, str]:
+def pinned() -> dict[str, str]:
     """The environment in which OpenMP binds its threads to the cores that may be used, one each, in order.
 
     A process that was stopped finds its threads where the scheduler wakes them, at times two on one core: they then
@@ -26,8 +26,8 @@ def bound() -> dict[str, str]:
 
 
 @contextmanager
-def unbound(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Inside, this thread may run on every core that `bound` has named, and back to where it was at the end.
+def unpinned(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Inside, this thread may run on every core that `pinned` has named, and back to where it was at the end.
 
     For what is not timed: the main threads of two workers that build at the same time are bound to the same core.
     """

@@ -26,7 +26,7 @@ ROOM = 2**30
 
 
 @dataclass(frozen=True)
-class Finding:
+class Symptom:
     """One fact, what it does to a measurement, and what to do about it; a quiet one needs no cure."""
 
     topic: str
@@ -35,7 +35,7 @@ class Finding:
     cure: str = ""
 
 
-def check(root: Path = ROOT) -> list[Finding]:
+def check(root: Path = ROOT) -> list[Symptom]:
     """Everything, in about a second and a half."""
     import psutil
 
@@ -63,169 +63,169 @@ def check(root: Path = ROOT) -> list[Finding]:
     ]
 
 
-def load(average: float, cores: int) -> Finding:
+def load(average: float, cores: int) -> Symptom:
     """Work that waits for the cores."""
     what = f"load average {average:.2f} over the last minute, {cores} usable cores"
     if average > 2 * cores:
-        return Finding("load", "meaningless", what, "stop the other work: whatever is measured waits for its turn")
+        return Symptom("load", "meaningless", what, "stop the other work: whatever is measured waits for its turn")
     if average > 0.25 * cores:
-        return Finding("load", "noisy", what, "stop other work and wait a minute")
-    return Finding("load", "quiet", what)
+        return Symptom("load", "noisy", what, "stop other work and wait a minute")
+    return Symptom("load", "quiet", what)
 
 
-def others(seen: Observation) -> Finding:
+def others(seen: Observation) -> Symptom:
     """Who used the processor while this process slept."""
     named = [f"{name} {100 * share:.0f} %" for name, share in seen.busy.items() if share > BUSY]
     if named:
-        return Finding("other processes", "noisy", f"of a core used: {', '.join(named)}", "end them, or pause them")
+        return Symptom("other processes", "noisy", f"of a core used: {', '.join(named)}", "end them, or pause them")
     if seen.used > 2 * BUSY:
         what = f"{seen.used:.2g} cores were busy with what cannot be seen from here, or with many small ones"
-        return Finding("other processes", "noisy", what, "look for it outside of this container, or as its user")
-    return Finding("other processes", "quiet", f"none used more than {100 * BUSY:.0f} % of a core")
+        return Symptom("other processes", "noisy", what, "look for it outside of this container, or as its user")
+    return Symptom("other processes", "quiet", f"none used more than {100 * BUSY:.0f} % of a core")
 
 
-def steal(share: float | None) -> Finding:
+def steal(share: float | None) -> Symptom:
     """What the hypervisor gave to other guests."""
     if share is None:
-        return Finding("steal", "unknown", "this system does not tell whether a hypervisor takes time away")
+        return Symptom("steal", "unknown", "this system does not tell whether a hypervisor takes time away")
     what = f"a hypervisor took {100 * share:.1f} % of the cores' time away"
     if share > 0.2:
-        return Finding("steal", "meaningless", what, "use another machine, or one with dedicated cores")
+        return Symptom("steal", "meaningless", what, "use another machine, or one with dedicated cores")
     if share > 0.002:
-        return Finding("steal", "noisy", what, "use dedicated cores, or measure at another hour; more rounds help")
-    return Finding("steal", "quiet", what)
+        return Symptom("steal", "noisy", what, "use dedicated cores, or measure at another hour; more rounds help")
+    return Symptom("steal", "quiet", what)
 
 
-def jitter(durations: Sequence[float]) -> Finding:
+def jitter(durations: Sequence[float]) -> Symptom:
     """How steady a fixed loop is: its 95th percentile over its median."""
     ratio = statistics.quantiles(durations, n=20)[-1] / statistics.median(durations)
     what = f"a fixed loop takes {100 * (ratio - 1):.0f} % longer in one of twenty runs"
     if ratio > 3:
-        return Finding("steadiness", "meaningless", what, "find out who else runs here: see the rows above")
+        return Symptom("steadiness", "meaningless", what, "find out who else runs here: see the rows above")
     if ratio > 1.1:
-        return Finding("steadiness", "noisy", what, "see the other rows for the cause")
-    return Finding("steadiness", "quiet", what)
+        return Symptom("steadiness", "noisy", what, "see the other rows for the cause")
+    return Symptom("steadiness", "quiet", what)
 
 
-def hypervisor(cpuinfo: str) -> Finding:
+def hypervisor(cpuinfo: str) -> Symptom:
     """Whether this is a virtual machine. Only x86 says so."""
     if "flags" not in cpuinfo:
-        return Finding("virtual machine", "unknown", "this processor does not say whether it is a virtual one")
+        return Symptom("virtual machine", "unknown", "this processor does not say whether it is a virtual one")
     if "hypervisor" in cpuinfo.split():
         cure = "use bare metal to compare machines; interleaving keeps ratios within a run honest"
-        return Finding("virtual machine", "noisy", "caches, memory and power are shared with guests unseen", cure)
-    return Finding("virtual machine", "quiet", "this is not one, as far as the processor says")
+        return Symptom("virtual machine", "noisy", "caches, memory and power are shared with guests unseen", cure)
+    return Symptom("virtual machine", "quiet", "this is not one, as far as the processor says")
 
 
-def quota(cores: float | None, usable_here: int) -> Finding:
+def quota(cores: float | None, usable_here: int) -> Symptom:
     """How much of the processor the control group allows; beyond it, every thread stops for a while."""
     if cores is None:
-        return Finding("processor quota", "unknown", "this system has no control groups that can be read")
+        return Symptom("processor quota", "unknown", "this system has no control groups that can be read")
     if cores == math.inf:
-        return Finding("processor quota", "quiet", "no control group limits the processor")
+        return Symptom("processor quota", "quiet", "no control group limits the processor")
     what = f"the control group allows {cores:g} of {usable_here} cores"
     if cores < 1:
-        return Finding("processor quota", "meaningless", what, "raise the quota to one core at least")
+        return Symptom("processor quota", "meaningless", what, "raise the quota to one core at least")
     if cores < usable_here:
-        return Finding("processor quota", "noisy", what, f"measure with --threads {int(cores)}, or lift the quota")
-    return Finding("processor quota", "quiet", what)
+        return Symptom("processor quota", "noisy", what, f"measure with --threads {int(cores)}, or lift the quota")
+    return Symptom("processor quota", "quiet", what)
 
 
-def usable(cores: int, logical: int) -> Finding:
+def usable(cores: int, logical: int) -> Symptom:
     """Whether others may have the rest of the cores."""
     what = f"this process may use {cores} of {logical} logical cores"
     if cores < logical:
-        return Finding("cores", "noisy", what, "whoever has the others shares caches, memory and power: keep them idle")
-    return Finding("cores", "quiet", what)
+        return Symptom("cores", "noisy", what, "whoever has the others shares caches, memory and power: keep them idle")
+    return Symptom("cores", "quiet", what)
 
 
-def siblings(active: str) -> Finding:
+def siblings(active: str) -> Symptom:
     """Whether two threads share a core's units."""
     match active:
         case "0":
-            return Finding("hyper-threading", "quiet", "off")
+            return Symptom("hyper-threading", "quiet", "off")
         case "1":
             cure = "measure with one thread a physical core (taskset, --threads), or echo off > /sys/.../smt/control"
-            return Finding("hyper-threading", "noisy", "two threads may share one core", cure)
-    return Finding("hyper-threading", "unknown", "this system does not tell")
+            return Symptom("hyper-threading", "noisy", "two threads may share one core", cure)
+    return Symptom("hyper-threading", "unknown", "this system does not tell")
 
 
-def frequency_governor(name: str) -> Finding:
+def frequency_governor(name: str) -> Symptom:
     """Whether the frequency follows the load."""
     if name == "unknown":
-        return Finding("frequency governor", "unknown", "this system does not tell")
+        return Symptom("frequency governor", "unknown", "this system does not tell")
     if name == "performance":
-        return Finding("frequency governor", "quiet", name)
+        return Symptom("frequency governor", "quiet", name)
     cure = "sudo cpupower frequency-set -g performance"
-    return Finding("frequency governor", "noisy", f"{name}: the frequency follows the load", cure)
+    return Symptom("frequency governor", "noisy", f"{name}: the frequency follows the load", cure)
 
 
-def turbo(no_turbo: str, boost: str) -> Finding:
+def turbo(no_turbo: str, boost: str) -> Symptom:
     """Whether the frequency depends on heat and on how many cores work: Intel's file and everybody else's."""
     on = {"0": True, "1": False}.get(no_turbo, {"0": False, "1": True}.get(boost))
     if on is None:
-        return Finding("turbo", "unknown", "this system does not tell")
+        return Symptom("turbo", "unknown", "this system does not tell")
     if not on:
-        return Finding("turbo", "quiet", "off")
+        return Symptom("turbo", "quiet", "off")
     file = "intel_pstate/no_turbo: write 1" if no_turbo else "cpufreq/boost: write 0"
-    return Finding("turbo", "noisy", "on: the frequency depends on heat and on other cores", f"{PROCESSORS}/{file}")
+    return Symptom("turbo", "noisy", "on: the frequency depends on heat and on other cores", f"{PROCESSORS}/{file}")
 
 
-def heat(seen: Observation, since_start: int | None) -> Finding:
+def heat(seen: Observation, since_start: int | None) -> Symptom:
     """Whether cores were slowed down because of heat, just now or before."""
     if since_start is None or seen.throttled is None:
-        return Finding("heat", "unknown", "this system does not count when heat slows a core down")
+        return Symptom("heat", "unknown", "this system does not count when heat slows a core down")
     if seen.throttled:
-        return Finding("heat", "noisy", f"cores were slowed down {seen.throttled} times just now", "cool it, or wait")
+        return Symptom("heat", "noisy", f"cores were slowed down {seen.throttled} times just now", "cool it, or wait")
     if since_start:
         cure = "look at it again after a run: if it has grown, cool the machine or switch turbo off"
-        return Finding("heat", "noisy", f"cores were slowed down {since_start} times since it started", cure)
-    return Finding("heat", "quiet", "no core was ever slowed down")
+        return Symptom("heat", "noisy", f"cores were slowed down {since_start} times since it started", cure)
+    return Symptom("heat", "quiet", "no core was ever slowed down")
 
 
-def power(plugged: bool | None) -> Finding:
+def power(plugged: bool | None) -> Symptom:
     """Whether a battery limits what the processor may take."""
     if plugged is None:
-        return Finding("power", "unknown", "this system tells of no battery")
+        return Symptom("power", "unknown", "this system tells of no battery")
     if plugged:
-        return Finding("power", "quiet", "on mains")
-    return Finding("power", "noisy", "on battery, which limits the frequency", "plug it in")
+        return Symptom("power", "quiet", "on mains")
+    return Symptom("power", "noisy", "on battery, which limits the frequency", "plug it in")
 
 
-def free_memory(available: int) -> Finding:
+def free_memory(available: int) -> Symptom:
     """Whether there is room."""
     what = f"{amount(available, 'B')} are available"
     if available < ROOM:
-        return Finding("memory", "noisy", what, "close what is large, or measure small shapes only")
-    return Finding("memory", "quiet", what)
+        return Symptom("memory", "noisy", what, "close what is large, or measure small shapes only")
+    return Symptom("memory", "quiet", what)
 
 
-def swapping(used: int) -> Finding:
+def swapping(used: int) -> Symptom:
     """Whether memory was written to disk."""
     what = f"{amount(used, 'B')} are in use"
     if used > 2**20:
-        return Finding("swap", "noisy", what, "free memory, then sudo swapoff -a")
-    return Finding("swap", "quiet", what)
+        return Symptom("swap", "noisy", what, "free memory, then sudo swapoff -a")
+    return Symptom("swap", "quiet", what)
 
 
-def huge_pages(enabled: str) -> Finding:
+def huge_pages(enabled: str) -> Symptom:
     """Whether the kernel decides by luck which weights lie in large pages: `always [madvise] never`."""
     chosen = enabled.partition("[")[2].partition("]")[0]
     match chosen:
         case "":
-            return Finding("huge pages", "unknown", "this system does not tell")
+            return Symptom("huge pages", "unknown", "this system does not tell")
         case "always":
             cure = "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"
-            return Finding("huge pages", "noisy", "always: which memory gets them depends on luck", cure)
-    return Finding("huge pages", "quiet", chosen)
+            return Symptom("huge pages", "noisy", "always: which memory gets them depends on luck", cure)
+    return Symptom("huge pages", "quiet", chosen)
 
 
-def clock(step: float, source: str) -> Finding:
+def clock(step: float, source: str) -> Symptom:
     """How finely time can be told."""
     what = f"tells apart {amount(step, 's')}{f', from {source}' * bool(source)}"
     if step > 1e-6:
-        return Finding("clock", "noisy", what, "boot with clocksource=tsc; calls below 100 us are uncertain until then")
-    return Finding("clock", "quiet", what)
+        return Symptom("clock", "noisy", what, "boot with clocksource=tsc; calls below 100 us are uncertain until then")
+    return Symptom("clock", "quiet", what)
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:

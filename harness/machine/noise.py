@@ -22,7 +22,7 @@ Read: TypeAlias = Callable[[], float]
 ABSENT = (OSError, ValueError, IndexError)
 
 
-class Lookout:
+class NoiseMonitor:
     """Looks at what grows (`steal`, `suspended`, in seconds, switches, faults) and at what is (`frequency`, in Hz).
 
     What this system does not tell is left out from the beginning.

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from harness.errors import UsageError
 
-Keep = Callable[[str], bool]
+CaseFilter = Callable[[str], bool]
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 
-def parse(expression: str) -> Keep:
+def parse(expression: str) -> CaseFilter:
     """A predicate on case names. A word matches when it is a part of the name, whatever the case of its letters.
 
     Raises UsageError for an expression that is not well formed.
@@ -23,7 +23,7 @@ def parse(expression: str) -> Keep:
     return keep
 
 
-def _either(tokens: list[str], expression: str) -> Keep:
+def _either(tokens: list[str], expression: str) -> CaseFilter:
     terms = [_both(tokens, expression)]
     while tokens and tokens[0] == "or":
         tokens.pop(0)
@@ -31,7 +31,7 @@ def _either(tokens: list[str], expression: str) -> Keep:
     return lambda name: any(term(name) for term in terms)
 
 
-def _both(tokens: list[str], expression: str) -> Keep:
+def _both(tokens: list[str], expression: str) -> CaseFilter:
     factors = [_factor(tokens, expression)]
     while tokens and tokens[0] == "and":
         tokens.pop(0)
@@ -39,7 +39,7 @@ def _both(tokens: list[str], expression: str) -> Keep:
     return lambda name: all(factor(name) for factor in factors)
 
 
-def _factor(tokens: list[str], expression: str) -> Keep:
+def _factor(tokens: list[str], expression: str) -> CaseFilter:
     token = tokens.pop(0) if tokens else ")"
     if token == "not":
         negated = _factor(tokens, expression)

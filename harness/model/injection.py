@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, get_args
 
 from harness.errors import UsageError
 
-Kind: TypeAlias = Literal["spin", "work"]
+InjectionKind: TypeAlias = Literal["spin", "work"]
 """Spin for a share of each call's own time, or do that share of additional work."""
 VARIABLE = "BITBENCH_INJECTION"
 """Names the injection for a worker, whose suites must know of it."""
@@ -15,7 +15,7 @@ VARIABLE = "BITBENCH_INJECTION"
 class Injection:
     """Calls of the cases that `match`, an expression as of -k, take longer by `share`: 0.05 is 5 %."""
 
-    kind: Kind
+    kind: InjectionKind
     share: float
     match: str = ""
 
@@ -30,7 +30,7 @@ class Injection:
         kind, _, rest = text.partition(" ")
         share, _, match = rest.partition(" ")
         try:
-            if kind not in get_args(Kind):
+            if kind not in get_args(InjectionKind):
                 raise ValueError(kind)
             return cls(kind, float(share), match)  # type: ignore[arg-type]  # it is one of them
         except ValueError as error:

@@ -17,7 +17,7 @@ class Find(msgspec.Struct, frozen=True, tag="find"):
     implementation: str
 
 
-class Whence(msgspec.Struct, frozen=True, tag="whence"):
+class TakeFingerprint(msgspec.Struct, frozen=True, tag="whence"):
     """Say which files below `root` you have loaded, and what came from elsewhere that should have come from there.
 
     `root` stands for the repository in `instead_of`, whose `changed` files are those of Python that differ between the
@@ -30,7 +30,7 @@ class Whence(msgspec.Struct, frozen=True, tag="whence"):
     changed: tuple[str, ...] = ()
 
 
-class Ceilings(msgspec.Struct, frozen=True, tag="ceilings"):
+class MeasureCeilings(msgspec.Struct, frozen=True, tag="ceilings"):
     """Measure how fast this machine reads memory and multiplies matrices, with `threads` threads on `device`.
 
     Answers one value a ceiling, by the names of `model.Ceilings`.
@@ -47,7 +47,7 @@ class Probe(msgspec.Struct, frozen=True, tag="probe"):
     seed: int
 
 
-class Look(msgspec.Struct, frozen=True, tag="look"):
+class ObserveMachine(msgspec.Struct, frozen=True, tag="look"):
     """Run the canary, a fixed loop, and say what the machine did since the last look. Answers in `noise` alone."""
 
 
@@ -90,7 +90,19 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     """Forget every prepared case."""
 
 
-Question: TypeAlias = Describe | Find | Whence | Ceilings | Probe | Look | Prepare | Accuracy | Memory | Time | Release
+Question: TypeAlias = (
+    Describe
+    | Find
+    | TakeFingerprint
+    | MeasureCeilings
+    | Probe
+    | ObserveMachine
+    | Prepare
+    | Accuracy
+    | Memory
+    | Time
+    | Release
+)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -122,8 +134,8 @@ class Description(msgspec.Struct, frozen=True):
     """Of `implementations` those that are other people's libraries, with what is known of each."""
 
 
-class Loaded(msgspec.Struct, frozen=True):
-    """The reply to `Whence`."""
+class Fingerprint(msgspec.Struct, frozen=True):
+    """The reply to `TakeFingerprint`."""
 
     files: dict[str, str]
     """Paths below the root, and names of libraries built elsewhere, each with the SHA-256 of the file."""
@@ -139,7 +151,7 @@ class Loaded(msgspec.Struct, frozen=True):
     """Files that were looked for below the root and not found, and are in the repository that it stands for."""
 
 
-Reply: TypeAlias = Answer | Description | Loaded
+Reply: TypeAlias = Answer | Description | Fingerprint
 
 
 class Sources(msgspec.Struct, frozen=True):

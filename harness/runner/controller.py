@@ -9,16 +9,15 @@ from typing import Protocol
 from harness.analysis.convergence import undecided
 from harness.analysis.looks import looks
 from harness.analysis.results import results
-from harness.model import Case, Ceilings, Record, Request
+from harness.model import Case, Ceilings, Record, Request, messages
 from harness.model.ceilings import from_answer, matching, merge
-from harness.model.messages import Accuracy, Answer, Look, Memory, Prepare, Question, Release, Time
-from harness.model.messages import Ceilings as MeasureCeilings
+from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
 from harness.model.metrics import MEMORY_METRICS
 from harness.model.record import is_late, late
 from harness.runner.plan import Contest
-from harness.runner.probe import Scout
+from harness.runner.probe import Prober
 from harness.runner.process import Worker, WorkerLostError
-from harness.runner.record_builder import CaseEndedError, Draft, Witness
+from harness.runner.record_builder import CaseEndedError, RecordBuilder, RoundNoise
 from harness.runner.schedule import calibrate, take_turns
 
 CONFIRMATIONS = 5
@@ -48,7 +47,7 @@ class Controller:
         self,
         contests: Sequence[Contest],
         request: Request,
-        hire: Callable[[], Worker],
+        start: Callable[[], Worker],
         now: Callable[[], float] = time.perf_counter,
         ceilings: Sequence[Ceilings] = (),
         begun: Mapping[str, int] | None = None,
@@ -56,14 +55,14 @@ class Controller:
         self.contests = contests
         self.ceilings = list(ceilings)
         self.request = request
-        self.hire = hire
+        self.start = start
         self.now = now
         self.iterations: dict[Case, int] = {}
         self.made: dict[Case, list[Record]] = {}
         self._begun = begun or {}  # rounds that contests had had when the run was extended: nothing is added to them
         self._late: set[Case] = set()
         self._worker: Worker | None = None
-        self._scout = Scout(hire, request.case_limit)
+        self._prober = Prober(start, request.case_limit)
 
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made, but for those that say that there was no time: there is time again."""
@@ -101,10 +100,10 @@ class Controller:
                             self._note(record)
                         yield batch
                 self._dismiss()
-                self._scout.close()
+                self._prober.close()
         finally:
             self._dismiss()
-            self._scout.close()
+            self._prober.close()
 
     def _note(self, record: Record) -> None:
         self.made.setdefault(record.case, []).append(record)
@@ -150,61 +149,61 @@ class Controller:
         waiting = self._waiting(contest, number)
         while waiting:
             self._release()
-            drafts = {case: Draft(contest, case, number, self.now()) for case in waiting}
+            builders = {case: RecordBuilder(contest, case, number, self.now()) for case in waiting}
             for case in tuple(waiting):
                 try:
-                    self._prepare(drafts[case])
-                    progress.prepared(case, {name: tuple(values) for name, values in drafts[case].values.items()})
-                    self._scout.try_out(drafts[case])
+                    self._prepare(builders[case])
+                    progress.prepared(case, {name: tuple(values) for name, values in builders[case].values.items()})
+                    self._prober.probe(builders[case])
                 except CaseEndedError as end:
                     waiting.remove(case)
-                    yield [drafts.pop(case).ended(end, self.now())]
+                    yield [builders.pop(case).ended(end, self.now())]
                     if self._worker is None:
                         break  # what was prepared went with the worker
             else:
                 try:
-                    witness = self._time(contest, number, drafts)
+                    witness = self._time(contest, number, builders)
                 except CaseEndedError as end:
                     waiting.remove(end.case)
-                    yield [drafts[end.case].ended(end, self.now())]
+                    yield [builders[end.case].ended(end, self.now())]
                 else:
                     timed_by = self._worker
-                    yield [self._finished(draft, witness, timed_by) for draft in drafts.values()]
+                    yield [self._finished(builder, witness, timed_by) for builder in builders.values()]
                     return
 
-    def _finished(self, draft: Draft, witness: Witness, timed_by: Worker | None) -> Record:
+    def _finished(self, builder: RecordBuilder, witness: RoundNoise, timed_by: Worker | None) -> Record:
         """What was measured, unless the machine cannot be that fast."""
         try:
-            self._require_possible(draft, timed_by)
+            self._require_possible(builder, timed_by)
         except CaseEndedError as end:
-            return draft.ended(end, self.now())
-        return draft.measured(witness, self.now())
+            return builder.ended(end, self.now())
+        return builder.measured(witness, self.now())
 
-    def _require_possible(self, draft: Draft, timed_by: Worker | None) -> None:
+    def _require_possible(self, builder: RecordBuilder, timed_by: Worker | None) -> None:
         """Raise CaseEndedError for a latency below what the ceilings allow, if it is so whenever both are measured.
 
         Neighbours that were busy while the ceilings were measured, and quiet while the case was, make an honest call
         too fast. Measured in turns, both have the same neighbours. The ceilings may turn out to be higher; else, the
         case may take longer now, and what it took before keeps a warning.
         """
-        ceilings, taken = matching(draft.case, self.ceilings), tuple(draft.values.get("latency", ()))
-        if ceilings is None or not draft.too_fast(ceilings, taken):
+        ceilings, taken = matching(builder.case, self.ceilings), tuple(builder.values.get("latency", ()))
+        if ceilings is None or not builder.too_fast(ceilings, taken):
             return
         if self._worker is not timed_by:  # which was lost in a turn of another case
-            self._exchange(draft.case, Prepare(draft.case, draft.contest.seed))
+            self._exchange(builder.case, Prepare(builder.case, builder.contest.seed))
         for _ in range(CONFIRMATIONS):
-            ceilings = self._higher(ceilings, draft)
-            told = draft.too_fast(ceilings, taken)
+            ceilings = self._higher(ceilings, builder)
+            told = builder.too_fast(ceilings, taken)
             if not told:
                 return
-            if not draft.too_fast(ceilings, self._take(draft, draft.iterations, AGAIN)):
-                draft.warnings[NOT_CONFIRMED] = None
+            if not builder.too_fast(ceilings, self._take(builder, builder.iterations, AGAIN)):
+                builder.warnings[NOT_CONFIRMED] = None
                 return
-        raise CaseEndedError(draft.case, "failed", told)
+        raise CaseEndedError(builder.case, "failed", told)
 
-    def _higher(self, known: Ceilings, draft: Draft) -> Ceilings:
+    def _higher(self, known: Ceilings, builder: RecordBuilder) -> Ceilings:
         """Ceilings that were measured again, where they are higher: a neighbour may have been busy the first time."""
-        answer = self._exchange(draft.case, MeasureCeilings(known.device, known.threads))
+        answer = self._exchange(builder.case, messages.MeasureCeilings(known.device, known.threads))
         higher = merge(known, from_answer(known.device, answer.values))
         self.ceilings = [higher if one is known else one for one in self.ceilings]
         return higher
@@ -218,47 +217,47 @@ class Controller:
         except WorkerLostError:
             self._dismiss()
 
-    def _prepare(self, draft: Draft) -> None:
+    def _prepare(self, builder: RecordBuilder) -> None:
         """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
-        contest, case = draft.contest, draft.case
-        draft.started = self.now()
-        self._scout.heed(draft)
-        self._ask(draft, Prepare(case, contest.seed))
-        self._ask(draft, Accuracy(case, tuple(sorted(draft.wanted))))
-        if draft.wanted & MEMORY_METRICS:
-            self._ask(draft, Memory(case, contest.seed))
-        if "latency" in draft.wanted:
-            self._calibrate(draft)
+        contest, case = builder.contest, builder.case
+        builder.started = self.now()
+        self._prober.require_fit(builder)
+        self._ask(builder, Prepare(case, contest.seed))
+        self._ask(builder, Accuracy(case, tuple(sorted(builder.wanted))))
+        if builder.wanted & MEMORY_METRICS:
+            self._ask(builder, Memory(case, contest.seed))
+        if "latency" in builder.wanted:
+            self._calibrate(builder)
 
-    def _calibrate(self, draft: Draft) -> None:
+    def _calibrate(self, builder: RecordBuilder) -> None:
         """Choose the loop count once a case, for all rounds. The last trial stands in for the latency until timing."""
 
         def take(_: Case, iterations: int, samples: int) -> Sequence[float]:
-            draft.values["latency"] = list(self._take(draft, iterations, samples))
-            return draft.values["latency"]
+            builder.values["latency"] = list(self._take(builder, iterations, samples))
+            return builder.values["latency"]
 
-        if draft.case not in self.iterations:
-            self.iterations[draft.case] = calibrate(take, draft.case, draft.contest.suite.budget.sample)
-        draft.iterations = self.iterations[draft.case]
+        if builder.case not in self.iterations:
+            self.iterations[builder.case] = calibrate(take, builder.case, builder.contest.suite.budget.sample)
+        builder.iterations = self.iterations[builder.case]
 
-    def _time(self, contest: Contest, number: int, drafts: dict[Case, Draft]) -> Witness:
-        witness = Witness()
-        if "latency" not in contest.metrics or not drafts:
+    def _time(self, contest: Contest, number: int, builders: dict[Case, RecordBuilder]) -> RoundNoise:
+        witness = RoundNoise()
+        if "latency" not in contest.metrics or not builders:
             return witness
-        last = next(iter(drafts))
+        last = next(iter(builders))
 
         def take(case: Case, iterations: int, samples: int) -> Sequence[float]:
             nonlocal last
             last = case
-            return self._take(drafts[case], iterations, samples)
+            return self._take(builders[case], iterations, samples)
 
         def look() -> None:
-            witness.take_in(self._exchange(last, Look()).noise)
+            witness.take_in(self._exchange(last, ObserveMachine()).noise)
 
         look()
         timings = take_turns(
             take,
-            {case: draft.iterations for case, draft in drafts.items()},
+            {case: builder.iterations for case, builder in builders.items()},
             seconds=contest.suite.budget.seconds,
             sample=contest.suite.budget.sample,
             rng=random.Random(f"{self.request.seed}/{number}/{contest.seed}"),
@@ -266,24 +265,24 @@ class Controller:
             after_block=look,
         )
         for case, timing in timings.items():
-            drafts[case].values["latency"] = list(timing.values)
-            drafts[case].blocks = timing.blocks
+            builders[case].values["latency"] = list(timing.values)
+            builders[case].blocks = timing.blocks
         return witness
 
-    def _take(self, draft: Draft, iterations: int, samples: int) -> Sequence[float]:
-        answer = self._exchange(draft.case, Time(draft.case, iterations, samples))
-        draft.take_in(answer)
+    def _take(self, builder: RecordBuilder, iterations: int, samples: int) -> Sequence[float]:
+        answer = self._exchange(builder.case, Time(builder.case, iterations, samples))
+        builder.take_in(answer)
         values = answer.values["latency"]
-        draft.timed += sum(values) * iterations
+        builder.timed += sum(values) * iterations
         return values
 
-    def _ask(self, draft: Draft, question: Question) -> None:
-        draft.take_in(self._exchange(draft.case, question))
+    def _ask(self, builder: RecordBuilder, question: Question) -> None:
+        builder.take_in(self._exchange(builder.case, question))
 
     def _exchange(self, case: Case, question: Question) -> Answer:
         """The answer to a question. Raises CaseEndedError when `case`, which it is about, cannot go on."""
         if self._worker is None:
-            self._worker = self.hire()
+            self._worker = self.start()
         try:
             answer = self._worker.ask(question, self.request.case_limit)
         except WorkerLostError as lost:

@@ -83,7 +83,7 @@ def _why_none(request: Request, registry: Registry) -> str:
     return f"no case is left by -k {request.keyword!r}; `{command}` lists the cases and their names"
 
 
-def _contests(suite: Suite, request: Request, description: Description, keep: filters.Keep) -> list[Contest]:
+def _contests(suite: Suite, request: Request, description: Description, keep: filters.CaseFilter) -> list[Contest]:
     names = _implementations(suite, request, description)
     metrics = frozenset(suite.metrics) & (frozenset(request.metrics) or frozenset(suite.metrics))
     sampled = any(METRICS[name].assume == "sampled" and not METRICS[name].first_round_only for name in metrics)

@@ -5,12 +5,11 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from harness.errors import InvalidEnvironmentError, UsageError
-from harness.machine.affinity import bound
+from harness.machine.affinity import pinned
 from harness.machine.ceilings import recall, remember
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
-from harness.model.messages import Answer, Find, Sources
-from harness.model.messages import Ceilings as MeasureCeilings
+from harness.model.messages import Answer, Find, MeasureCeilings, Sources
 from harness.model.suite import Registry
 from harness.runner.plan import Contest
 from harness.runner.process import WorkerLostError, WorkerProcess
@@ -24,7 +23,7 @@ IMPORT_LIMIT = 120.0
 """Seconds that importing an implementation of the user's may take."""
 
 
-class Staff:
+class WorkerPool:
     """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one.
 
     With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
@@ -52,13 +51,13 @@ class Staff:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         if self._shuffle is not None:
-            environment |= bound()
+            environment |= pinned()
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
             environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
         environment |= self._environment
         return WorkerProcess(self._module, environment, self._memory_limit, sources=self._sources)
 
-    def hire(self) -> WorkerProcess:
+    def start(self) -> WorkerProcess:
         """A fresh worker; the one that described the machine serves first."""
         worker, self._first = self._first or self._start(), None
         return worker
@@ -83,7 +82,7 @@ class Staff:
             worker.close()
 
     def close(self) -> None:
-        """Let go of what was not hired, and of the compile cache."""
+        """Let go of what was not used, and of the compile cache."""
         if self._first is not None:
             self._first.close()
         self._cache.cleanup()

@@ -4,36 +4,36 @@ from collections.abc import Callable
 
 from harness.model.messages import Answer, Probe
 from harness.runner.process import Worker, WorkerLostError
-from harness.runner.record_builder import CaseEndedError, Draft
+from harness.runner.record_builder import CaseEndedError, RecordBuilder
 
 
-class Scout:
+class Prober:
     """A worker whose state, what compiling leaves behind above all, touches nothing that is timed."""
 
-    def __init__(self, hire: Callable[[], Worker], limit: float) -> None:
-        self._hire = hire
+    def __init__(self, start: Callable[[], Worker], limit: float) -> None:
+        self._start = start
         self._limit = limit
         self._worker: Worker | None = None
         self._found: dict[tuple[str, ...], Answer | CaseEndedError] = {}
 
-    def try_out(self, draft: Draft) -> None:
+    def probe(self, builder: RecordBuilder) -> None:
         """Judge the contestant of `draft`, if its suite asks for that and it was not judged before.
 
         Raises CaseEndedError when it is unfit.
         """
-        key = _key(draft)
-        if not draft.contest.suite.probed_by or key in self._found:
+        key = _key(builder)
+        if not builder.contest.suite.probed_by or key in self._found:
             return
-        self._found[key] = self._trial(draft)
-        self.heed(draft)
+        self._found[key] = self._trial(builder)
+        self.require_fit(builder)
 
-    def heed(self, draft: Draft) -> None:
+    def require_fit(self, builder: RecordBuilder) -> None:
         """Let `draft` know what was found, if anything. Raises CaseEndedError when the contestant is unfit."""
-        match self._found.get(_key(draft)):
+        match self._found.get(_key(builder)):
             case CaseEndedError() as unfit:
-                raise CaseEndedError(draft.case, unfit.outcome, unfit.reason, unfit.evidence)
+                raise CaseEndedError(builder.case, unfit.outcome, unfit.reason, unfit.evidence)
             case Answer() as fit:
-                draft.take_in(Answer(warnings=fit.warnings))
+                builder.take_in(Answer(warnings=fit.warnings))
 
     def close(self) -> None:
         """Let the worker go. Safe to call twice."""
@@ -41,19 +41,19 @@ class Scout:
             self._worker.close()
             self._worker = None
 
-    def _trial(self, draft: Draft) -> Answer | CaseEndedError:
+    def _trial(self, builder: RecordBuilder) -> Answer | CaseEndedError:
         if self._worker is None:
-            self._worker = self._hire()
+            self._worker = self._start()
         try:
-            answer = self._worker.ask(Probe(draft.case, draft.contest.seed), self._limit)
+            answer = self._worker.ask(Probe(builder.case, builder.contest.seed), self._limit)
         except WorkerLostError as lost:
             self.close()
-            return CaseEndedError(draft.case, lost.outcome, lost.reason)
+            return CaseEndedError(builder.case, lost.outcome, lost.reason)
         fit = answer.outcome in ("measured", "skipped")  # its own preparation says why it is skipped
-        return answer if fit else CaseEndedError(draft.case, answer.outcome, answer.reason, answer)
+        return answer if fit else CaseEndedError(builder.case, answer.outcome, answer.reason, answer)
 
 
-def _key(draft: Draft) -> tuple[str, ...]:
+def _key(builder: RecordBuilder) -> tuple[str, ...]:
     """Cases that share it are tried once."""
-    suite, case = draft.contest.suite, draft.case
+    suite, case = builder.contest.suite, builder.case
     return (suite.workload, case.implementation, *(str(case.params.get(name)) for name in suite.probed_by))

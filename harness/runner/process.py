@@ -19,7 +19,7 @@ from harness.errors import InvalidEnvironmentError
 from harness.machine import git
 from harness.model import Outcome
 from harness.model.codec import LineError, decode, encode
-from harness.model.messages import Answer, Describe, Description, Loaded, Question, Sources, Whence
+from harness.model.messages import Answer, Describe, Description, Fingerprint, Question, Sources, TakeFingerprint
 from harness.model.units import amount
 from harness.user_code.folders import folders
 from harness.user_code.plain_text import one_line
@@ -57,7 +57,7 @@ SIGNS_OF_NO_MEMORY = (
 )
 """Words with which a contestant ends for want of memory."""
 
-Reply = TypeVar("Reply")
+ReplyT = TypeVar("ReplyT")
 
 
 class WorkerLostError(Exception):
@@ -125,9 +125,9 @@ class WorkerProcess:
                 f"the worker does not start: {lost.reason}; try: {sys.executable} -c 'import torch'"
             ) from lost
 
-    def loaded(self, question: Whence) -> Loaded:
+    def loaded(self, question: TakeFingerprint) -> Fingerprint:
         """What it has loaded, and from where. Raises WorkerLostError as `ask`."""
-        return self._exchange(question, Loaded, START_LIMIT)
+        return self._exchange(question, Fingerprint, START_LIMIT)
 
     def ask(self, question: Question, limit: float) -> Answer:
         """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds.
@@ -167,7 +167,7 @@ class WorkerProcess:
                 os.killpg(self._process.pid, CONTINUE)
         self._resting = False
 
-    def _exchange(self, question: Question, kind: type[Reply], limit: float) -> Reply:
+    def _exchange(self, question: Question, kind: type[ReplyT], limit: float) -> ReplyT:
         self._send(question)
         return self._receive(kind, limit)
 
@@ -181,7 +181,7 @@ class WorkerProcess:
         except BrokenPipeError:
             raise self._lost() from None
 
-    def _receive(self, kind: type[Reply], limit: float) -> Reply:
+    def _receive(self, kind: type[ReplyT], limit: float) -> ReplyT:
         line = self._read_line(limit)
         number, _, reply = line.partition(b" ")
         try:

@@ -27,7 +27,7 @@ class CaseEndedError(Exception):
 
 
 @dataclass
-class Witness:
+class RoundNoise:
     """What the machine did during one contest's round, block by block."""
 
     canary: list[float] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Witness:
 
 
 @dataclass
-class Draft:
+class RecordBuilder:
     """What is known so far."""
 
     contest: Contest
@@ -88,7 +88,7 @@ class Draft:
         work = Work.of(self.contest.facts, stored, ring)
         return too_fast(work, statistics.median(latencies), ceilings) if work and latencies else ""
 
-    def measured(self, witness: Witness, now: float) -> Record:
+    def measured(self, witness: RoundNoise, now: float) -> Record:
         """The record of a case that came to its end."""
         measurements = tuple(
             Measurement(metric, tuple(values), self.iterations, self.blocks)
@@ -104,11 +104,11 @@ class Draft:
         evidence = tuple(
             Measurement(metric, values) for metric, values in sorted(end.evidence.values.items()) if metric != "latency"
         )
-        record = self._record(end.outcome, end.reason, evidence, Witness(), now)
+        record = self._record(end.outcome, end.reason, evidence, RoundNoise(), now)
         return msgspec.structs.replace(record, trace=end.evidence.trace)
 
     def _record(
-        self, outcome: Outcome, reason: str, measurements: tuple[Measurement, ...], witness: Witness, now: float
+        self, outcome: Outcome, reason: str, measurements: tuple[Measurement, ...], witness: RoundNoise, now: float
     ) -> Record:
         return Record(
             self.case,

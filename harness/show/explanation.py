@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.analysis.pairs import Pair
+from harness.analysis.pairs import MetricPair
 from harness.analysis.voided import told
 from harness.analysis.words import slower, with_spread
 from harness.errors import NothingMeasuredError, UsageError
@@ -79,10 +79,10 @@ class Gate:
         rounds = max((record.round + 1 for side in sides for record in side.records), default=0)
         return rounds if self.is_paired else None
 
-    def cases(self) -> dict[str, list[tuple[Pair, Verdict | None]]]:
+    def cases(self) -> dict[str, list[tuple[MetricPair, Verdict | None]]]:
         """Pairs with their verdicts by case name; that of a sentinel's latency is among them."""
         watched = {verdict.case.name: verdict for verdict in self.judgement.sentinels}
-        found: dict[str, list[tuple[Pair, Verdict | None]]] = {}
+        found: dict[str, list[tuple[MetricPair, Verdict | None]]] = {}
         for pair, verdict in zip(self.judgement.pairs, self.judgement.verdicts, strict=True):
             known = verdict or (watched.get(pair.case.name) if pair.metric.name == "latency" else None)
             found.setdefault(pair.case.name, []).append((pair, known))
@@ -111,7 +111,7 @@ class Gate:
         short = self._short(verdict, verdict.reason.partition(";")[0])
         return Explanation(EVERYTHING.suite, short, [("Verdict", short), *paragraphs], (verdict,))
 
-    def _case(self, pairs: Sequence[tuple[Pair, Verdict | None]]) -> Explanation:
+    def _case(self, pairs: Sequence[tuple[MetricPair, Verdict | None]]) -> Explanation:
         case = pairs[0][0].case
         exact = exact_words(pairs, self.judgement.rules)
         others = sampled_words(pairs)
@@ -147,7 +147,7 @@ class Gate:
         words = [f"{verdict.word}: {change}; {meaning}.", *course(verdict, self.judgement.rules, self.reached)]
         return " ".join([*words, _cure(verdict)]).strip()
 
-    def _measured(self, pair: Pair) -> str:
+    def _measured(self, pair: MetricPair) -> str:
         assert pair.comparison is not None, "only what both sides measured is told"
         assert pair.baseline is not None, "only what both sides measured is told"
         assert pair.candidate is not None, "only what both sides measured is told"

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import Shift
+from harness.analysis.t_test import LogRatio
 from harness.judge.rules import Rules
-from harness.judge.sequential import FRESH, ONCE, Course
+from harness.judge.sequential import FRESH, ONCE, CaseHistory
 from harness.judge.verdict import Look, Verdict
 from harness.show.table import Column, Table
 
@@ -67,7 +67,7 @@ def _holm(family: int) -> str:
 def course(verdict: Verdict, rules: Rules, reached: int | None) -> Iterator[str]:
     """Sentences: accusation, confirmation, and why it ended. `reached` is None for runs measured each by itself."""
     for number, look in enumerate(verdict.looks):
-        before = Course(0.0, verdict.looks[:number])
+        before = CaseHistory(0.0, verdict.looks[:number])
         if reached is not None and before.accused_at:
             yield _confirmation(verdict, before.accused_at, look, rules)
         if look.state == "accused" and not before.accused_at:
@@ -82,7 +82,7 @@ def course(verdict: Verdict, rules: Rules, reached: int | None) -> Iterator[str]
 
 def _confirmation(verdict: Verdict, accused_at: int, look: Look, rules: Rules) -> str:
     fresh = [log for number, log in verdict.log_ratios.items() if accused_at <= number < look.rounds]
-    shift = Shift.paired(fresh) if len(fresh) >= FRESH else None
+    shift = LogRatio.paired(fresh) if len(fresh) >= FRESH else None
     if shift is None:
         return f"After {look.rounds} rounds it waited, as only {len(fresh)} of {FRESH} fresh rounds had been measured."
     p = shift.above(math.log1p(verdict.margin))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.pairs import Pair
+from harness.analysis.pairs import MetricPair
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict
 from harness.model.metrics import Metric
 from harness.model.units import amount, distinct_amounts
 
-Judged = Sequence[tuple[Pair, Verdict | None]]
+Judged = Sequence[tuple[MetricPair, Verdict | None]]
 
 
 def exact_words(pairs: Judged, rules: Rules) -> str:
@@ -35,11 +35,11 @@ def sampled_words(pairs: Judged) -> str:
     )
 
 
-def _is_equal(pair: Pair) -> bool:
+def _is_equal(pair: MetricPair) -> bool:
     return pair.comparison is not None and pair.comparison.baseline.centre == pair.comparison.candidate.centre
 
 
-def _from_to(pair: Pair) -> str:
+def _from_to(pair: MetricPair) -> str:
     assert pair.comparison is not None, "only what both sides measured is ok"
     values = (pair.comparison.baseline.centre, pair.comparison.candidate.centre)
     return " became ".join(distinct_amounts(*values, pair.metric.unit))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.analysis.intervals import Summary
-from harness.analysis.pairs import Pair
+from harness.analysis.pairs import MetricPair
 from harness.analysis.results import Result, varying
 from harness.analysis.words import change, with_spread
 from harness.judge.judge import Judgement, Policy, detectable, exit_code, is_sentinel
@@ -125,7 +125,7 @@ def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) ->
 class _Naming:
     """Cases in few words: what they all share is said once, the rest row by row."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Sequence[MetricPair]) -> None:
         sides = [side for pair in pairs for side in (pair.baseline, pair.candidate) if side is not None]
         shared, self._differing = varying(sides)
         self._suites = {side.case.suite for side in sides}
@@ -179,21 +179,21 @@ def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
     return ["\n".join(["warnings:", *(f"  {doubt}" for doubt in doubts)])] if doubts else []
 
 
-def _summary(side: Result | None, pair: Pair) -> Summary | None:
+def _summary(side: Result | None, pair: MetricPair) -> Summary | None:
     return side.summary(pair.metric) if side else None
 
 
-def _amount(side: Result | None, pair: Pair) -> str:
+def _amount(side: Result | None, pair: MetricPair) -> str:
     summary = _summary(side, pair)
     return with_spread(summary, pair.metric) if summary else ""
 
 
-def _numbers(side: Result | None, pair: Pair) -> list[Cell]:
+def _numbers(side: Result | None, pair: MetricPair) -> list[Cell]:
     summary = _summary(side, pair)
     return [summary.centre, summary.lo, summary.hi, summary.n] if summary else [None] * 4
 
 
-def _change(pair: Pair, verdict: Verdict | None) -> str:
+def _change(pair: MetricPair, verdict: Verdict | None) -> str:
     """Nothing where the two must not be compared, so that nobody reads a difference of machines as one of code."""
     if pair.comparison is None or (verdict and verdict.word == "incomparable"):
         return ""

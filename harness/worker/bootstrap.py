@@ -22,7 +22,7 @@ from harness.user_code import shadowing
 from harness.user_code.folders import within
 
 
-class Own(MetaPathFinder):
+class PinnedPackages(MetaPathFinder):
     """Finds top-level packages of the referee in its own folder, whatever else is called so."""
 
     def __init__(self, packages: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ def main() -> None:
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]
     places = shadowing.clashes(sources.folders)
-    sys.meta_path.insert(0, Own(("harness", module.partition(".")[0], *places)))
+    sys.meta_path.insert(0, PinnedPackages(("harness", module.partition(".")[0], *places)))
     shadowing.install(places, lambda file: _is_of(sources, file))
     sys.meta_path.append(MISSED)
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from harness import HOME
-from harness.model.messages import Loaded, Whence
+from harness.model.messages import Fingerprint, TakeFingerprint
 from harness.user_code.folders import INSTALLED, within
 from harness.worker.bootstrap import MISSED
 
@@ -30,7 +30,7 @@ BUILD_ID = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0.{20}", re.DOTALL)
 """The note NT_GNU_BUILD_ID: a digest of the file, so of every path in it."""
 
 
-def loaded(question: Whence) -> Loaded:
+def loaded(question: TakeFingerprint) -> Fingerprint:
     """Modules and libraries below the root, by their paths in it, and what came from elsewhere all the same.
 
     Libraries that were compiled into a cache outside of it, as kernels are at their first use, are told by their names.
@@ -47,7 +47,7 @@ def loaded(question: Whence) -> Loaded:
     built = {file: Path(file).name for file in libraries if file not in ours and file not in mine and not _shared(file)}
     digests = {str(name): _digest(file) for file, name in sorted({**built, **mine}.items())}
     others = {name: file for name, file in modules.items() if file not in mine and file not in ours}
-    return Loaded(
+    return Fingerprint(
         digests,
         tuple(strays),
         bool(mine),
@@ -86,7 +86,7 @@ def _module_of(reference: str) -> str:
     return name if module.partition(".")[0] in PARTS else module
 
 
-def _copies(question: Whence, others: Mapping[str, str]) -> dict[str, str]:
+def _copies(question: TakeFingerprint, others: Mapping[str, str]) -> dict[str, str]:
     """The changed files in place of which another was loaded: an installed copy of the same module."""
     copies = {}
     for file in question.changed:

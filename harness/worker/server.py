@@ -18,25 +18,25 @@ from typing import TypeVar
 import msgspec
 import torch
 
-from harness.machine.affinity import unbound
-from harness.machine.noise import Lookout
+from harness.machine.affinity import unpinned
+from harness.machine.noise import NoiseMonitor
 from harness.model import Case
 from harness.model.messages import (
     Accuracy,
     Answer,
-    Ceilings,
     Describe,
     Description,
     Find,
-    Look,
+    MeasureCeilings,
     Memory,
+    ObserveMachine,
     Prepare,
     Probe,
     Question,
     Release,
     Reply,
+    TakeFingerprint,
     Time,
-    Whence,
 )
 from harness.model.suite import Catalogue, Registry, Workload
 from harness.user_code.plain_text import of_error
@@ -92,7 +92,7 @@ class Worker:
         self.registry = registry
         self.prepared: dict[Case, Prepared] = {}
         self._ballast = bytes(int(os.environ.get(BALLAST, "0")))  # kept, so that what is allocated later lies elsewhere
-        self.lookout = Lookout()
+        self.monitor = NoiseMonitor()
         self.canary = canary()
         self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
@@ -102,17 +102,17 @@ class Worker:
         match question:
             case Describe():
                 return self.describe()
-            case Whence():
+            case TakeFingerprint():
                 return loaded(question)
-            case Look():
+            case ObserveMachine():
                 return self.look()
-            case Ceilings(device, threads):
+            case MeasureCeilings(device, threads):
                 return self.ceilings(device, threads)
         if not isinstance(question, Release | Find):
             _use_threads(int(question.case.params.get("threads", 0)))
         builds = isinstance(question, Prepare | Probe | Memory)
         self._guard.begin(thorough=builds)
-        with unbound() if builds else nullcontext():
+        with unpinned() if builds else nullcontext():
             answer = self._of_contestants(question)
         if os.getpid() != self._process:
             os._exit(0)  # a contestant forked, and this is the copy: it must not answer in place of its parent
@@ -230,7 +230,7 @@ class Worker:
 
     def look(self) -> Answer:
         """What happened since the last look, and how long the canary takes now."""
-        noise = self.lookout.look()
+        noise = self.monitor.look()
         for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
             noise = {**noise, **device.noise()}
         return Answer(noise={**noise, "canary": self.canary()})

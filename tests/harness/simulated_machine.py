@@ -12,14 +12,14 @@ import numpy as np
 from scipy.special import stdtr
 
 from harness.judge.rules import Rules
-from harness.judge.sequential import CONFIRMING, Course, Rounds, deliberate, improved, mean_of
+from harness.judge.sequential import CONFIRMING, CaseHistory, SideRounds, decide, improved, mean_of
 
 BLOCKS = 16
-"""Of a duel: a second in all, less what the canary takes."""
+"""Of a case pair: a second in all, less what the canary takes."""
 BLOCK = 0.06
 """Seconds from one block to the next."""
 PAUSE = 1.0
-"""Seconds between two duels, in which cases are built and checked."""
+"""Seconds between two case pairs, in which cases are built and checked."""
 ABBA = np.array([0, 0, 1, 1, 1, 1, 0, 0])
 """The side of each of a block's samples; BAAB is its mirror."""
 SLOTS = np.array([1, 2, 4, 5, 7, 8, 10, 11]) * BLOCK / 12
@@ -40,24 +40,24 @@ def drifting(rng: np.random.Generator, times: Times) -> np.ndarray:
     """A sine of 25 % over three minutes, and a random walk of 15 % in a minute."""
     phases = rng.uniform(0, 2 * np.pi, (len(times), 1, 1, 1, 1)).astype(np.float32)
     sine = 0.25 * np.sin(2 * np.pi / 180 * times + phases)
-    duels = rng.standard_normal((*times.shape[:3], BLOCKS * len(SLOTS)), np.float32)
-    walk = np.cumsum(duels, -1, out=duels).reshape(times.shape)
+    case_pairs = rng.standard_normal((*times.shape[:3], BLOCKS * len(SLOTS)), np.float32)
+    walk = np.cumsum(case_pairs, -1, out=case_pairs).reshape(times.shape)
     walk *= 0.15 * np.sqrt(BLOCK / len(SLOTS) / 60)
     return sine + walk
 
 
 def bursty(rng: np.random.Generator, times: Times) -> np.ndarray:
     """A neighbour takes 30 to 100 % for 0.1 to 3 s, about a third of the time."""
-    duels = times.shape[:3]
+    case_pairs = times.shape[:3]
     slower = np.zeros(times.shape, np.float32)
     since = times - times[..., :1, :1]
-    start = rng.uniform(-3.0, 1.0, duels)
+    start = rng.uniform(-3.0, 1.0, case_pairs)
     for _ in range(3):
-        end = start + np.exp(rng.uniform(np.log(0.1), np.log(3.0), duels))
-        taken = np.log1p(rng.uniform(0.3, 1.0, duels)).astype(np.float32)
+        end = start + np.exp(rng.uniform(np.log(0.1), np.log(3.0), case_pairs))
+        taken = np.log1p(rng.uniform(0.3, 1.0, case_pairs)).astype(np.float32)
         first, last, height = (one.astype(np.float32)[..., None, None] for one in (start, end, taken))
         slower += height * ((first <= since) & (since < last))
-        start = end + rng.exponential(1.5, duels)
+        start = end + rng.exponential(1.5, case_pairs)
     return slower
 
 
@@ -230,11 +230,11 @@ class Suites:
             rounds = {"": mean_of(_by_round(taken[suite], look).values())}
             states[suite, -1] = self._decided(rounds, self.rules.geometric_mean, look)[""].state
 
-    def _decided(self, rounds: Mapping[str, Rounds], margin: float, look: int) -> dict[str, Course]:
-        return deliberate(rounds, dict.fromkeys(rounds, math.log1p(margin)), self.rules, look, is_over=False)
+    def _decided(self, rounds: Mapping[str, SideRounds], margin: float, look: int) -> dict[str, CaseHistory]:
+        return decide(rounds, dict.fromkeys(rounds, math.log1p(margin)), self.rules, look, is_over=False)
 
 
-def _by_round(taken: np.ndarray, look: int) -> dict[str, Rounds]:
+def _by_round(taken: np.ndarray, look: int) -> dict[str, SideRounds]:
     """By case: the rounds until the look that it has."""
     return {
         str(case): {number: log for number, log in enumerate(logs) if not math.isnan(log)}

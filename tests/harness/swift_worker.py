@@ -4,7 +4,16 @@ import sys
 import time
 
 from harness.model.codec import decode, encode
-from harness.model.messages import Answer, Ceilings, Describe, Description, Look, Prepare, Question, Time
+from harness.model.messages import (
+    Answer,
+    Describe,
+    Description,
+    MeasureCeilings,
+    ObserveMachine,
+    Prepare,
+    Question,
+    Time,
+)
 from tests.harness.steadfast import NAMES
 
 
@@ -12,9 +21,9 @@ def answer(question: Question) -> Answer | Description:
     match question:
         case Describe():
             return Description({}, dict.fromkeys(NAMES, ""), {}, {"cpu": ""})
-        case Ceilings():
+        case MeasureCeilings():
             return Answer(values={"memory_bandwidth": (1e12,), "float32": (1e15,)})
-        case Look():
+        case ObserveMachine():
             return Answer(noise={"canary": 1.0})
         case Prepare(case, _) if case.implementation == "elsewhere":
             return Answer("skipped", "it is elsewhere")

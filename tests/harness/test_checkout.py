@@ -242,7 +242,7 @@ def test_a_gate_that_was_interrupted_or_killed_goes_on(
     words = ("--metric", "weight_bytes")
     monkeypatch.setattr(sys, "argv", ["bitbench", "gate", *words, "--out", "out"])
     with monkeypatch.context() as early:
-        early.setattr(Narrator, "fought", interrupt)
+        early.setattr(Narrator, "measured", interrupt)
         assert gate(repository, monkeypatch, *words) == cli.INTERRUPTED
     assert "go on by the same command with --resume --out out" in capsys.readouterr().err
     assert gate(repository, monkeypatch, *words, "--resume") == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.model import Case
-from harness.model.messages import Answer, Look, Prepare, Release, Time
+from harness.model.messages import Answer, ObserveMachine, Prepare, Release, Time
 from harness.model.suite import Registry
 from harness.worker.device import cuda
 from harness.worker.device.allocations import Allocation
@@ -330,7 +330,7 @@ def test_a_worker_tells_launch_overhead_clock_and_doubts(gpu: Gpu, monkeypatch: 
     assert isinstance(timed, Answer)
     assert timed.outcome == "measured"
     assert "discarded" in timed.warnings[0]
-    look = worker.answer(Look())
+    look = worker.answer(ObserveMachine())
     assert isinstance(look, Answer)
     assert look.noise["throttled_samples"] == 1
     assert look.noise["gpu_clock"] > 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli
-from harness.analysis.pairs import Pair, match
+from harness.analysis.pairs import MetricPair, match
 from harness.analysis.results import results
 from harness.errors import UsageError
 from harness.judge.judge import Judgement, detectable, exit_code, judge
@@ -27,7 +27,7 @@ def rounds(metric: str, values: Sequence[float]) -> list[Record]:
     return [make_record(round=n, values={metric: value}) for n, value in enumerate(values)]
 
 
-def pair_of(base: Sequence[Record], head: Sequence[Record]) -> Pair:
+def pair_of(base: Sequence[Record], head: Sequence[Record]) -> MetricPair:
     (pair,) = match(results(base), results(head), METRICS)
     return pair
 
@@ -35,7 +35,7 @@ def pair_of(base: Sequence[Record], head: Sequence[Record]) -> Pair:
 RULES = Rules(margin=0.05)
 
 
-def verdict_on(pair: Pair, differing: Sequence[str] = (), rules: Rules = RULES) -> Verdict:
+def verdict_on(pair: MetricPair, differing: Sequence[str] = (), rules: Rules = RULES) -> Verdict:
     (verdict,) = judge([pair], differing, rules).judged
     return verdict
 

@@ -7,13 +7,13 @@ import pytest
 from harness.analysis.intervals import Share
 from harness.analysis.t_test import detectable, resolvable
 from harness.gate.resolution import Resolution, doubt
-from harness.gate.trials import Row, Trial, by_case, round_noise, share
+from harness.gate.trials import TrialGate, TrialRow, by_case, round_noise, share
 from harness.judge.rules import Rules
 
 
-def trial(injection: str = "", mean: str = "ok", **words: str) -> Trial:
-    cases = {name: Row(word, (0.0, 0.01)) for name, word in words.items()}  # type: ignore[arg-type]  # words for brevity
-    return Trial(injection, 0, 4, 60.0, cases, Row(mean, ()), {})  # type: ignore[arg-type]  # likewise
+def trial(injection: str = "", mean: str = "ok", **words: str) -> TrialGate:
+    cases = {name: TrialRow(word, (0.0, 0.01)) for name, word in words.items()}  # type: ignore[arg-type]  # words for brevity
+    return TrialGate(injection, 0, 4, 60.0, cases, TrialRow(mean, ()), {})  # type: ignore[arg-type]  # likewise
 
 
 def test_what_is_found_and_what_is_false() -> None:
@@ -36,9 +36,9 @@ def test_shares_have_exact_intervals() -> None:
 
 
 def test_noise_is_pooled_about_the_mean_of_each_gate() -> None:
-    rows = [Row("ok", (0.0, 0.02)), Row("ok", (1.0, 1.02, 1.01))]
+    rows = [TrialRow("ok", (0.0, 0.02)), TrialRow("ok", (1.0, 1.02, 1.01))]
     assert round_noise(rows) == pytest.approx(math.sqrt((0.0002 + 0.0002) / 3))
-    assert math.isnan(round_noise([Row("ok", (0.1,))]))
+    assert math.isnan(round_noise([TrialRow("ok", (0.1,))]))
     assert list(by_case([trial(a="ok"), trial(a="ok", b="ok")])) == ["a", "b"]
 
 

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.gate.checkouts import Checkouts
 from harness.machine import git
 from harness.machine.revision import revision
-from harness.model.messages import Loaded, Sources, Whence
+from harness.model.messages import Fingerprint, Sources, TakeFingerprint
 from harness.runner.process import WorkerProcess
 from tests.harness.test_checkout import commit, worktrees
 from tests.harness.test_checkout import git as run
@@ -75,10 +75,10 @@ def test_builds_and_workers_are_told_of_no_repository(
     sources = Sources((str(Path(__file__).parents[2]),))
     worker = WorkerProcess("none", program="tests.harness.tells_variables", sources=sources)
     try:
-        said = worker.loaded(Whence("", ""))
+        said = worker.loaded(TakeFingerprint("", ""))
     finally:
         worker.close()
-    assert isinstance(said, Loaded)
+    assert isinstance(said, Fingerprint)
     assert "PATH" in said.files
     assert not said.files.keys() & git.bound()
 

@@ -13,13 +13,23 @@ import pytest
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate.live import BrokenHeadError, LiveGate, plan_duels
-from harness.gate.pair_controller import SIDES, Duel, PairedController, Side
+from harness.gate.live import BrokenHeadError, LiveGate, plan_case_pairs
+from harness.gate.pair_controller import SIDES, CasePair, PairedController, Side
 from harness.judge.judge import Judgement, exit_code, judge
 from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING
 from harness.model import Budget, Case, Outcome, Record, Request
-from harness.model.messages import Accuracy, Answer, Description, Look, Memory, Prepare, Question, Release, Time
+from harness.model.messages import (
+    Accuracy,
+    Answer,
+    Description,
+    Memory,
+    ObserveMachine,
+    Prepare,
+    Question,
+    Release,
+    Time,
+)
 from harness.model.metrics import METRICS
 from harness.model.suite import Axis, Registry, Suite
 from harness.runner.process import WorkerLostError
@@ -83,7 +93,7 @@ class FakeWorker:
     def reply(self, limit: float) -> Answer:
         question, self.asked = self.asked, None
         assert question is not None
-        if isinstance(question, Accuracy | Time | Look):
+        if isinstance(question, Accuracy | Time | ObserveMachine):
             others = [worker for worker in self.scene.workers if worker is not self and not worker.closed]
             assert all(worker.resting and not worker.asked for worker in others), "somebody else may compute"
         self.scene.log.append((self.side, question))
@@ -105,7 +115,7 @@ class FakeWorker:
                 seconds = self.scene.latency(self.side, case, self.round)
                 self.scene.clock.time += seconds * iterations * samples
                 return Answer(values={"latency": (seconds,) * samples})
-            case Look():
+            case ObserveMachine():
                 return Answer(noise={"canary": 0.0005})
         raise AssertionError(question)
 
@@ -147,12 +157,12 @@ class Scene:
         self.kept: list[Mapping[Side, Record]] = []
         self.looks: list[tuple[int, int]] = []
         asked = request or Request(suites=("s",), metrics=tuple(metrics))
-        self.duels = plan_duels(REGISTRY, asked, {"base": description(*base), "head": description(*head)})
-        self.controller = PairedController(self.hire, Budget(rounds=0, seconds=0.3), 1.0, 0, self.clock)
+        self.case_pairs = plan_case_pairs(REGISTRY, asked, {"base": description(*base), "head": description(*head)})
+        self.controller = PairedController(self.start, Budget(rounds=0, seconds=0.3), 1.0, 0, self.clock)
         deadline = budget or math.inf
-        self.gate = LiveGate(self.duels, self.controller, self.rules, metrics, deadline, self.clock, earlier or {})
+        self.gate = LiveGate(self.case_pairs, self.controller, self.rules, metrics, deadline, self.clock, earlier or {})
 
-    def hire(self, side: Side) -> FakeWorker:
+    def start(self, side: Side) -> FakeWorker:
         self.round += all(worker.closed for worker in self.workers)
         self.workers.append(FakeWorker(self, side))
         return self.workers[-1]
@@ -163,7 +173,7 @@ class Scene:
         value = {**EXACT, **own}[metric]
         return {} if value is None else {metric: (value,)}
 
-    def fought(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
+    def measured(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
         """Nothing."""
 
     def looked(self, rounds: int, judgement: Judgement, going_on: int) -> None:
@@ -214,7 +224,7 @@ def test_every_round_is_a_fresh_pair_and_every_duel_one_pair_of_records_a_round(
     assert Counter(worker.side for worker in scene.workers) == {"base": 4, "head": 4}
     assert all(worker.closed for worker in scene.workers)
     pairs = Counter((one["base"].case, one["base"].round) for one in scene.kept)
-    assert pairs == {(duel.case, number): 1 for duel in scene.duels for number in range(4)}
+    assert pairs == {(case_pair.case, number): 1 for case_pair in scene.case_pairs for number in range(4)}
     orders = {tuple(one["base"].case.name for one in scene.kept if one["base"].round == number) for number in range(4)}
     assert len(orders) > 1, "cases come in another order in every round"
 
@@ -292,7 +302,7 @@ def test_a_wrong_answer_of_head_is_red(from_round: int) -> None:
     assert exit_code(judgement, "pr") == 1
 
 
-@pytest.mark.parametrize("kind", [Release, Look])
+@pytest.mark.parametrize("kind", [Release, ObserveMachine])
 def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> None:
     deaths = itertools.count()
 
@@ -304,14 +314,14 @@ def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> N
     scene = Scene(misbehave=dies)
     scene.run()
     lost = [record for one in scene.kept for record in one.values() if record.outcome != "measured"]
-    assert len(lost) == (kind is Look), "who was just visited, if anybody was"
+    assert len(lost) == (kind is ObserveMachine), "who was just visited, if anybody was"
     assert all(worker.closed for worker in scene.workers)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 5, 17, 20, 21, 27])
 @pytest.mark.parametrize("half", [False, True])
 def test_a_gate_that_was_killed_goes_on_where_it_was(kept: int, half: bool) -> None:
-    """Five duels a round: so many whole pairs were on the disk, and perhaps one side's record of the next."""
+    """Five case pairs a round: so many whole pairs were on the disk, and perhaps one side's record of the next."""
     uncertain = changed(b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30])
     killed = Scene(uncertain)
     undisturbed = killed.run()
@@ -350,16 +360,16 @@ def test_cases_of_one_side_are_reported() -> None:
 
 
 def test_an_implementation_that_only_one_side_has_may_be_asked_for_and_one_that_nobody_has_may_not() -> None:
-    def duels(*names: str) -> list[Duel]:
+    def case_pairs(*names: str) -> list[CasePair]:
         request = Request(suites=("s",), implementations=names)
-        return plan_duels(REGISTRY, request, {"base": description("a", "b"), "head": description("b", "c")})
+        return plan_case_pairs(REGISTRY, request, {"base": description("a", "b"), "head": description("b", "c")})
 
-    sides = {duel.case.implementation: tuple(duel.contests) for duel in duels("a", "b", "c")}
+    sides = {case_pair.case.implementation: tuple(case_pair.contests) for case_pair in case_pairs("a", "b", "c")}
     assert sides == {"a": ("base",), "b": SIDES, "c": ("head",), "stock": SIDES}
-    alone = {duel.case.implementation: tuple(duel.contests) for duel in duels("c")}
+    alone = {case_pair.case.implementation: tuple(case_pair.contests) for case_pair in case_pairs("c")}
     assert alone == {"c": ("head",)}, "there is nothing to watch over"
     with pytest.raises(UsageError, match="unknown implementation 'z'"):
-        duels("z")
+        case_pairs("z")
 
 
 def test_only_the_undecided_go_on_and_sentinels_ride_along() -> None:

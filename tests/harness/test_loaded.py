@@ -4,7 +4,7 @@ import ctypes
 import subprocess
 from pathlib import Path
 
-from harness.model.messages import Whence
+from harness.model.messages import TakeFingerprint
 from harness.worker.fingerprint import loaded
 
 
@@ -15,7 +15,7 @@ def built(place: Path, answer: int) -> str:
     library = place / "kernel.so"
     subprocess.run(["cc", "-g", "-shared", str(place / "kernel.c"), "-o", str(library)], check=True)
     ctypes.CDLL(str(library))
-    return loaded(Whence(str(place), str(place.parent / "elsewhere"))).files["kernel.so"]
+    return loaded(TakeFingerprint(str(place), str(place.parent / "elsewhere"))).files["kernel.so"]
 
 
 def test_a_library_is_its_code_and_not_the_place_where_it_was_built(tmp_path: Path) -> None:

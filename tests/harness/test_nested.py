@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.gate.checkouts import Checkouts
 from harness.gate.named_files import missing
 from harness.model.codec import encode
-from harness.model.messages import Loaded, Sources
+from harness.model.messages import Fingerprint, Sources
 from harness.runner.process import BEGIN
 from tests.harness.test_checkout import SAME, commit, gate, git, worktrees
 
@@ -154,7 +154,7 @@ def started(
     references: tuple[str, ...] = (),
     changed: tuple[str, ...] = (),
     path: str = "",
-) -> Loaded:
+) -> Fingerprint:
     """What a process that begins as a worker in `root` has loaded after `code`."""
     told = root.parent / "program"
     told.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ def started(
         text=True,
         check=True,
     )
-    return msgspec.json.decode(done.stdout, type=Loaded)
+    return msgspec.json.decode(done.stdout, type=Fingerprint)
 
 
 @pytest.fixture

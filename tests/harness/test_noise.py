@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.machine import noise
-from harness.machine.noise import Lookout
+from harness.machine.noise import NoiseMonitor
 
 STAT = "cpu  1 2 3 4 5 6 7 {steal} 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
 
@@ -31,9 +31,9 @@ def processors(tmp_path: Path) -> Path:
 
 
 def test_a_look_says_what_happened_since_the_last_one(proc: Path, processors: Path) -> None:
-    lookout = Lookout(proc, processors)
+    monitor = NoiseMonitor(proc, processors)
     (proc / "stat").write_text(STAT.format(steal=350))
-    first, second = lookout.look(), lookout.look()
+    first, second = monitor.look(), monitor.look()
     assert first["steal"] == pytest.approx(250 / os.sysconf("SC_CLK_TCK"))
     assert second["steal"] == 0.0
     assert first["suspended"] == second["suspended"] == 0.0 or not hasattr(time, "CLOCK_BOOTTIME")
@@ -41,11 +41,11 @@ def test_a_look_says_what_happened_since_the_last_one(proc: Path, processors: Pa
 
 
 def test_page_faults_and_switches_are_counted(proc: Path, processors: Path) -> None:
-    lookout = Lookout(proc, processors)
+    monitor = NoiseMonitor(proc, processors)
     memory = mmap.mmap(-1, 64 * mmap.PAGESIZE)
     for page in range(64):
         memory[page * mmap.PAGESIZE] = 1
-    seen = lookout.look()
+    seen = monitor.look()
     memory.close()
     assert seen["page_faults"] >= 4  # of 64 small pages, or of few large ones
     assert seen["involuntary_switches"] >= 0
@@ -56,17 +56,17 @@ def test_the_governor_knows_the_frequency_better_than_the_list(proc: Path, proce
         folder = processors / f"cpu{core}" / "cpufreq"
         folder.mkdir(parents=True)
         (folder / "scaling_cur_freq").write_text(f"{kilohertz}\n")
-    assert Lookout(proc, processors).look()["frequency"] == 3.5e9
+    assert NoiseMonitor(proc, processors).look()["frequency"] == 3.5e9
 
 
 def test_what_the_system_does_not_tell_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("time.CLOCK_BOOTTIME", raising=False)
-    assert set(Lookout(tmp_path, tmp_path).look()) == {"involuntary_switches", "page_faults"}
+    assert set(NoiseMonitor(tmp_path, tmp_path).look()) == {"involuntary_switches", "page_faults"}
 
 
 def test_what_is_slow_to_tell_is_left_out(proc: Path, processors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise, "SLOW", 0.0)
-    assert "steal" not in Lookout(proc, processors).look()
+    assert "steal" not in NoiseMonitor(proc, processors).look()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a clock that goes on during sleep")
@@ -74,8 +74,8 @@ def test_sleep_is_the_difference_of_two_clocks(proc: Path, processors: Path, mon
     asleep = 0.0
     real = time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + asleep * (clock == time.CLOCK_BOOTTIME))
-    lookout = Lookout(proc, processors)
+    monitor = NoiseMonitor(proc, processors)
     asleep = 0.05
-    assert lookout.look()["suspended"] == 0.0
+    assert monitor.look()["suspended"] == 0.0
     asleep = 30.0
-    assert lookout.look()["suspended"] == pytest.approx(29.95, abs=0.02)
+    assert monitor.look()["suspended"] == pytest.approx(29.95, abs=0.02)

@@ -15,7 +15,7 @@ import pytest
 from harness.errors import InvalidEnvironmentError
 from harness.model import Record, Request
 from harness.model.codec import decode, encode
-from harness.model.messages import Look
+from harness.model.messages import ObserveMachine
 from harness.model.suite import Registry
 from harness.runner import process
 from harness.runner.controller import Controller
@@ -36,14 +36,14 @@ def records() -> list[Record]:
     request = Request(suites=("misbehaviour",), case_limit=3.0)
     contests = make_plan(request, registry, first.describe())
 
-    def hire() -> Worker:
+    def start() -> Worker:
         if waiting:
             return waiting.pop()
         worker = WorkerProcess(MODULE, memory_limit=1 << 30)
         worker.describe()  # importing torch is not what has a limit here
         return worker
 
-    return list(Controller(contests, request, hire).records(Silent()))
+    return list(Controller(contests, request, start).records(Silent()))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_whatever_a_worker_does_instead_of_answering_is_told_and_ends_it(
     monkeypatch.setattr(process, "DYING_LIMIT", 0.2)
     worker = rogue(kind)
     with pytest.raises(WorkerLostError, match=reason) as lost:
-        worker.ask(Look(), 1.0 if outcome == "timed_out" else 60.0)
+        worker.ask(ObserveMachine(), 1.0 if outcome == "timed_out" else 60.0)
     assert lost.value.outcome == outcome
     assert "\n" not in lost.value.reason
     assert worker._process.returncode is not None
@@ -138,7 +138,7 @@ def test_whatever_a_worker_does_instead_of_answering_is_told_and_ends_it(
 
 def test_what_is_printed_is_no_answer_and_takes_no_memory() -> None:
     worker = rogue("talks")
-    assert [worker.ask(Look(), 60.0).values for _ in range(3)] == [{"latency": (0.5,)}] * 3
+    assert [worker.ask(ObserveMachine(), 60.0).values for _ in range(3)] == [{"latency": (0.5,)}] * 3
     assert worker._last_words() == "; its last words: a lot"
     assert len(worker._said) <= process.LAST_WORDS
     worker.close()
@@ -147,7 +147,7 @@ def test_what_is_printed_is_no_answer_and_takes_no_memory() -> None:
 def test_what_a_worker_started_ends_with_it() -> None:
     worker = rogue("leaves-a-child")
     with pytest.raises(WorkerLostError) as lost:
-        worker.ask(Look(), 60.0)
+        worker.ask(ObserveMachine(), 60.0)
     child = int(lost.value.reason.rsplit(maxsplit=1)[-1])
     assert gone(child)
 
@@ -164,7 +164,7 @@ def test_a_worker_that_cannot_be_started_is_an_invalid_environment(monkeypatch: 
 def test_an_answer_that_waits_is_taken_however_late_the_controller_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A controller that was stopped, as by Ctrl-Z, finds its time limit passed and the answer there."""
     worker = rogue("nothing")
-    worker.ask(Look(), 60.0)
+    worker.ask(ObserveMachine(), 60.0)
     clock = iter([0.0])
 
     def jumps() -> float:
@@ -175,16 +175,16 @@ def test_an_answer_that_waits_is_taken_however_late_the_controller_is(monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(process, "time", SimpleNamespace(**{**vars(time), "monotonic": jumps}))
-        assert worker.ask(Look(), 60.0).outcome == "measured"
+        assert worker.ask(ObserveMachine(), 60.0).outcome == "measured"
     worker.close()
 
 
 def test_an_answer_during_which_the_machine_slept_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = rogue("talks")
-    assert worker.ask(Look(), 60.0).warnings == ()
+    assert worker.ask(ObserveMachine(), 60.0).warnings == ()
     readings = iter([100.0, 112.0])
     monkeypatch.setattr(process, "suspended", lambda: next(readings))
-    (doubt,) = worker.ask(Look(), 60.0).warnings
+    (doubt,) = worker.ask(ObserveMachine(), 60.0).warnings
     assert "suspended for 12 s" in doubt
     worker.close()
 

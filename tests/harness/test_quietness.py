@@ -9,7 +9,7 @@ import pytest
 
 from harness import cli
 from harness.machine import checkup
-from harness.machine.checkup import Finding, cpu_quota
+from harness.machine.checkup import Symptom, cpu_quota
 from harness.machine.observation import Observation, observe, throttles
 
 CALM = Observation(steal=0.0, busy={"sshd": 0.01}, used=0.02, throttled=0)
@@ -76,7 +76,7 @@ def seen(**changes: object) -> Observation:
         (checkup.clock(5e-6, ""), "noisy", "5.00 us"),
     ],
 )
-def test_findings(finding: Finding, severity: str, words: str) -> None:
+def test_findings(finding: Symptom, severity: str, words: str) -> None:
     assert finding.severity == severity
     assert words in finding.what
     assert bool(finding.cure) == (severity in ("noisy", "meaningless"))
@@ -138,14 +138,14 @@ def test_a_system_that_tells_nothing_is_unknown_and_not_good(tmp_path: Path, mon
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def finds(*findings: Finding) -> None:
+    def finds(*findings: Symptom) -> None:
         monkeypatch.setattr(checkup, "check", lambda: list(findings))
 
     return finds
 
 
-QUIET, NOISY = Finding("swap", "quiet", "none"), Finding("load", "noisy", "load 1.5", "wait")
-HOPELESS = Finding("steal", "meaningless", "half is stolen", "use another machine")
+QUIET, NOISY = Symptom("swap", "quiet", "none"), Symptom("load", "noisy", "load 1.5", "wait")
+HOPELESS = Symptom("steal", "meaningless", "half is stolen", "use another machine")
 
 
 def test_the_noisiest_come_first_and_noise_alone_is_no_failure(

@@ -10,7 +10,18 @@ import pytest
 from harness.analysis.results import valid
 from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
 from harness.model.ceilings import from_answer
-from harness.model.messages import Accuracy, Answer, Ceilings, Look, Memory, Prepare, Probe, Question, Release, Time
+from harness.model.messages import (
+    Accuracy,
+    Answer,
+    MeasureCeilings,
+    Memory,
+    ObserveMachine,
+    Prepare,
+    Probe,
+    Question,
+    Release,
+    Time,
+)
 from harness.model.suite import Suite
 from harness.runner.controller import CONFIRMATIONS, NOT_CONFIRMED, Controller
 from harness.runner.plan import Contest
@@ -77,7 +88,7 @@ class FakeWorker:
                 seconds = self.latency(case, self.number)
                 self.clock.time += seconds * iterations * samples
                 return Answer(values={"latency": (seconds,) * samples})
-            case Look():
+            case ObserveMachine():
                 return Answer(noise={"canary": 0.0005, "page_faults": 1.0, "suspended": 0.0})
             case Probe():
                 return Answer()
@@ -113,14 +124,14 @@ class Scene:
         self.contests = [self.contest(m, aim) for m in range(1, contests + 1)]
         self.misbehave = misbehave
         self.latency = latency
-        self.controller = Controller(self.contests, Request(suites=("s",), budget=budget), self.hire, self.clock)
+        self.controller = Controller(self.contests, Request(suites=("s",), budget=budget), self.start, self.clock)
 
     @staticmethod
     def contest(m: int, aim: Aim = FIXED) -> Contest:
         cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
         return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, frozenset(SUITE.metrics), aim, seed=1)
 
-    def hire(self) -> FakeWorker:
+    def start(self) -> FakeWorker:
         self.workers.append(FakeWorker(self, len(self.workers)))
         return self.workers[-1]
 
@@ -298,7 +309,7 @@ def test_blocks_beside_a_disturbed_canary_are_voided_for_all_and_kept() -> None:
     looks = iter([0.5, 0.5, 9.0, *[0.5] * 1000])
 
     def disturbed(question: Question) -> Answer | None:
-        return Answer(noise={"canary": next(looks)}) if isinstance(question, Look) else None
+        return Answer(noise={"canary": next(looks)}) if isinstance(question, ObserveMachine) else None
 
     first, *_ = by_round = Scene(disturbed).records()
     assert {record.voided for record in by_round if record.round == 0} == {(1, 2)}
@@ -320,7 +331,7 @@ def test_contestants_are_probed_once_before_they_are_timed_and_in_a_worker_of_it
     scene.records()
     probes = [q for q in scene.log if isinstance(q, Probe)]
     assert [probe.case.implementation for probe in probes] == ["a", "b", "c"]
-    first_visit_after_calibration = next(i for i, q in enumerate(scene.log) if isinstance(q, Look))
+    first_visit_after_calibration = next(i for i, q in enumerate(scene.log) if isinstance(q, ObserveMachine))
     assert max(scene.log.index(probe) for probe in probes) < first_visit_after_calibration
     kinds = [{type(question) for question in worker.asked} for worker in scene.workers]
     assert kinds.count({Probe}) == 1
@@ -355,7 +366,7 @@ def test_a_worker_that_dies_between_visits_costs_the_contestant_that_was_last_vi
     def dies(question: Question) -> Answer | None:
         asked.append(question)
         last = asked[-2] if len(asked) > 1 else None
-        if isinstance(question, Look) and isinstance(last, Time) and last.case.implementation == "b":
+        if isinstance(question, ObserveMachine) and isinstance(last, Time) and last.case.implementation == "b":
             raise WorkerLostError("crashed", "because")
         return None
 
@@ -374,7 +385,7 @@ def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_befo
     asked: list[Question] = []
 
     def measures_again(question: Question) -> Answer | None:
-        if not isinstance(question, Ceilings):
+        if not isinstance(question, MeasureCeilings):
             return None
         asked.append(question)
         seen = 100.0 if len(asked) == looks else 1.0
@@ -384,7 +395,7 @@ def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_befo
     scene = Scene(measures_again)
     scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
     records = scene.records()
-    assert asked[0] == Ceilings("cpu", 2)
+    assert asked[0] == MeasureCeilings("cpu", 2)
     if looks <= CONFIRMATIONS:
         assert {r.outcome for r in records} == {"measured"}
         assert len(asked) == looks, "the higher ceilings are kept"
@@ -401,7 +412,7 @@ def test_what_is_faster_than_the_machine_fails_only_if_it_is_so_in_every_turn_wi
     asked: list[Question] = []
 
     def misbehave(question: Question) -> Answer | None:
-        if isinstance(question, Ceilings):
+        if isinstance(question, MeasureCeilings):
             asked.append(question)
             return Answer(values={name: (value,) for name, value in SLOW.items()})
         return None
@@ -424,7 +435,7 @@ def test_a_worker_that_is_lost_in_such_a_turn_costs_the_one_case() -> None:
     asked: list[Question] = []
 
     def misbehave(question: Question) -> Answer | None:
-        if isinstance(question, Ceilings):
+        if isinstance(question, MeasureCeilings):
             asked.append(question)
             return Answer(values=slow)
         if isinstance(question, Time) and question.case.implementation == "a" and asked:
@@ -441,7 +452,7 @@ def test_a_worker_that_is_lost_in_such_a_turn_costs_the_one_case() -> None:
 
 def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
     slow = {name: (value,) for name, value in SLOW.items()}
-    scene = Scene(lambda question: Answer(values=slow) if isinstance(question, Ceilings) else None)
+    scene = Scene(lambda question: Answer(values=slow) if isinstance(question, MeasureCeilings) else None)
     scene.controller.ceilings = [from_answer("cpu", slow)]
     records = scene.records()
     assert {r.outcome for r in records} == {"failed"}
@@ -456,7 +467,7 @@ def test_an_extended_contest_goes_on_in_new_rounds_in_which_every_rival_has_its_
     assert (rounds_of(first, "b"), rounds_of(first, "c")) == (list(range(4)), list(range(6)))
     scene = Scene(aim=extended, latency=lambda case, number: latency(case, number + 6))
     scene.controller = Controller(
-        scene.contests, Request(suites=("s",)), scene.hire, scene.clock, begun={scene.contests[0].cases[0].contest: 6}
+        scene.contests, Request(suites=("s",)), scene.start, scene.clock, begun={scene.contests[0].cases[0].contest: 6}
     )
     scene.controller.continue_from(first)
     planned = scene.controller.left(scene.contests[0])

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from harness.analysis.results import results
 from harness.cli import bitbench
 from harness.commands import selftest as command
-from harness.judge.known_costs import Finding, exit_code, find
+from harness.judge.known_costs import CostFinding, exit_code, find
 from harness.model import Case, Measurement, Record
 from harness.show.table import FORMATS
 
@@ -39,7 +39,7 @@ def reported(distort: Distort = truth, rounds: Sequence[float] = (1.0, 1.001, 0.
     return made
 
 
-def judged(records: Sequence[Record]) -> list[Finding]:
+def judged(records: Sequence[Record]) -> list[CostFinding]:
     return find(results(records).values())
 
 

@@ -15,7 +15,7 @@ from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.show.report.answers.contest import answers
 from harness.show.report.answers.points import measured_pace, pace
-from harness.show.report.answers.questions import Answer
+from harness.show.report.answers.questions import ContestAnswer
 from harness.show.report.answers.sentences import sentences
 from tests.harness.factories import make_case, make_error_records, make_record, make_run
 
@@ -154,9 +154,9 @@ def test_a_rival_within_noise_is_named_and_one_that_is_far_away_is_not():
 
 
 def test_nothing_is_recommended_where_nobody_is_known_to_be_fastest():
-    ((_, answer, _),) = said([*plain(), *timed("a", 1.0), *timed("b", 1.0)], fastest=Answer("Fastest"))
+    ((_, answer, _),) = said([*plain(), *timed("a", 1.0), *timed("b", 1.0)], fastest=ContestAnswer("Fastest"))
     assert answer.startswith("Not known: the timings scatter too much")
-    ((_, answer, _),) = said([*plain(), *timed("a", 9.0)], fastest=Answer("Fastest"))
+    ((_, answer, _),) = said([*plain(), *timed("a", 9.0)], fastest=ContestAnswer("Fastest"))
     assert answer.startswith("Keep nn.Linear: a is 4.5× slower")
 
 

@@ -9,7 +9,7 @@ import torch
 from harness.analysis.roofline import DTYPES
 from harness.machine.caches import Caches, caches
 from harness.model.ceilings import from_answer
-from harness.model.messages import Answer, Ceilings, Look
+from harness.model.messages import Answer, MeasureCeilings, ObserveMachine
 from harness.model.suite import Registry
 from harness.worker.ceilings import measure
 from harness.worker.server import Worker
@@ -61,7 +61,7 @@ def test_caches_that_nothing_is_told_of_are_unknown(tmp_path: Path) -> None:
 
 
 def test_the_worker_measures_every_ceiling_with_the_threads_it_is_asked_for(worker: Worker) -> None:
-    answer = worker.answer(Ceilings("cpu", 1))
+    answer = worker.answer(MeasureCeilings("cpu", 1))
     assert isinstance(answer, Answer)
     found = from_answer("cpu", answer.values)
     assert found.threads == 1
@@ -85,7 +85,7 @@ def test_a_cache_that_the_machine_gets_only_a_part_of_is_as_fast_as_that_part(mo
 
 
 def test_a_look_says_how_long_the_canary_took_and_what_happened(worker: Worker) -> None:
-    answer = worker.answer(Look())
+    answer = worker.answer(ObserveMachine())
     assert isinstance(answer, Answer)
     assert {"canary", "involuntary_switches", "page_faults"} <= set(answer.noise)
     assert answer.noise["canary"] > 0

@@ -20,7 +20,7 @@ FORCED = "BITLINEAR_NATIVE_PATH"
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 
 
-class Layer(Structure):
+class NativeLayer(Structure):
     """What stays the same from call to call; `layer` in linear.c."""
 
     _fields_ = (
@@ -50,14 +50,22 @@ class Library:
     def __init__(self, file: Path, path: str) -> None:
         functions = _loaded(file)
         self._forward = functions.bitlinear_forward
-        self._forward.argtypes = [POINTER(Layer), c_void_p, POINTER(_Team), *6 * [c_void_p], c_int64, c_int32, c_int32]
+        self._forward.argtypes = [
+            POINTER(NativeLayer),
+            c_void_p,
+            POINTER(_Team),
+            *6 * [c_void_p],
+            c_int64,
+            c_int32,
+            c_int32,
+        ]
         self._forward.restype = c_int64
         self._team = _torch_team()
         self.path = path
         self._path = _address_of(functions, path)
 
     def forward(
-        self, layer: Layer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, y: Tensor, tokens: int
+        self, layer: NativeLayer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, y: Tensor, tokens: int
     ) -> int:
         """Fill `y` `(tokens, N)` from `x` `(tokens, K)`, both contiguous and of one of TYPES, on torch's threads.
 
@@ -121,11 +129,11 @@ def _torch_team() -> _Team:
 
 
 @cache
-def layer_of(scheme: Scheme, in_features: int, out_features: int) -> Layer:
+def layer_of(scheme: Scheme, in_features: int, out_features: int) -> NativeLayer:
     """The C description of a layer. `scheme` is one that `storage_bits` knows."""
     bits, size = storage_bits(scheme), scheme.group_size(in_features)
     by_row = scheme.weight_bits >= 2
-    layer = Layer(
+    layer = NativeLayer(
         in_features=in_features,
         out_features=out_features,
         groups=scheme.groups,
@@ -141,7 +149,7 @@ def layer_of(scheme: Scheme, in_features: int, out_features: int) -> Layer:
     return layer
 
 
-def require_buffers(layer: Layer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+def require_buffers(layer: NativeLayer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
     """Raises ValueError, with its name, for a buffer that C must not read: it gets addresses and trusts the rest.
 
     Asked at every call, because anybody may cast, assign or replace a buffer in between.
@@ -167,7 +175,7 @@ def _is_readable(tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> 
     return plain and tensor.is_contiguous() and not tensor.is_neg()
 
 
-def _name_unreadable(layer: Layer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+def _name_unreadable(layer: NativeLayer, codes: Tensor, scale: Tensor, bias: Tensor | None) -> None:
     wanted = {
         "codes": (codes, torch.uint8, layer.shapes[0]),
         "scale": (scale, torch.float32, layer.shapes[1]),

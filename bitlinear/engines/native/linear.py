@@ -8,7 +8,15 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from bitlinear.engines.frozen import FrozenLinear
-from bitlinear.engines.native.library import TYPES, Layer, layer_of, library, offset_of, require_buffers, storage_bits
+from bitlinear.engines.native.library import (
+    TYPES,
+    NativeLayer,
+    layer_of,
+    library,
+    offset_of,
+    require_buffers,
+    storage_bits,
+)
 from bitlinear.layer import BitLinear
 from bitlinear.layouts.tiles import from_tiles, to_tiles
 from bitlinear.observers import is_unobserved
@@ -173,7 +181,7 @@ def _operations(x: Any, _codes: Any, _scale: Any, _bias: Any, _scheme: str, out_
     return 2 * int(math.prod(x)) * out_features
 
 
-def _forward(layer: Layer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+def _forward(layer: NativeLayer, x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
     require_buffers(layer, codes, scale, bias)
     y = x.new_empty(*x.shape[:-1], layer.out_features)
     if tokens := x.numel() // x.shape[-1]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from harness.show.ci.rows import Row, rows, shared_words
-from harness.show.ci.verdict_file import Side, VerdictFile
+from harness.show.ci.rows import VerdictRow, rows, shared_words
+from harness.show.ci.verdict_file import RunSide, VerdictFile
 
 MARKER = "<!-- bitbench gate -->"
 """The first line, by which a workflow finds the comment that it updates."""
@@ -67,7 +67,7 @@ def _opening(verdict: VerdictFile) -> str:
     return "\n\n".join([f"{MARKER}\n{lines[0]}", *lines[1:]]) + "\n"
 
 
-def _side(name: str, side: Side) -> str:
+def _side(name: str, side: RunSide) -> str:
     commit = escaped(side.revision.commit[:7]) or "unknown"
     return f"{name}: commit {commit}{' with changes' * side.revision.dirty}, run {escaped(side.id)}"
 
@@ -79,7 +79,7 @@ def _particulars(verdict: VerdictFile) -> list[str]:
     return [f"- {escaped(line)}\n" for line in (*verdict.notes, *warnings, *verdict.rules_in_words, *sentinels)]
 
 
-def _line(row: Row) -> str:
+def _line(row: VerdictRow) -> str:
     cells = (row.word.replace("_", " "), *map(escaped, row[1:]))
     return f"| {' | '.join(cells)} |\n"
 

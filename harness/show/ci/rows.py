@@ -11,7 +11,7 @@ from harness.show.ci.verdict_file import VerdictFile
 from harness.show.verdicts import WORDS
 
 
-class Row(NamedTuple):
+class VerdictRow(NamedTuple):
     """What became of one case; of all that are incomparable for one reason together."""
 
     word: Word
@@ -29,7 +29,7 @@ def shared_words(verdict: VerdictFile) -> str:
     return " ".join([*(suites if len(suites) == 1 else ()), *(f"{name}={value}" for name, value in shared.items())])
 
 
-def rows(verdict: VerdictFile) -> list[Row]:
+def rows(verdict: VerdictFile) -> list[VerdictRow]:
     """Metrics of one case that share a reason share a row."""
     groups: dict[tuple[Word, str, Case | None], list[Verdict]] = {}
     for one in sorted(verdict.judged, key=_gravity):
@@ -42,7 +42,7 @@ def rows(verdict: VerdictFile) -> list[Row]:
         metrics = list(dict.fromkeys(one.metric for one in group))
         named = ", ".join(metrics) if len(metrics) <= 2 else f"{len(metrics)} metrics"
         point = _point(case, differing, several) if case else f"{len(group)} row{'s' * (len(group) > 1)}"
-        found.append(Row(word, case.implementation if case else "", point, named, reason))
+        found.append(VerdictRow(word, case.implementation if case else "", point, named, reason))
     return found
 
 

@@ -20,12 +20,12 @@ from harness.show.verdicts import headline, rules_line, warnings
 SCHEMA = 1
 """Raised with every new or changed field: a reader refuses what it does not know."""
 
-Answer = Literal["ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured", "error"]
-ANSWERS: tuple[Answer, ...] = ("ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured")
+ExitAnswer = Literal["ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured", "error"]
+ANSWERS: tuple[ExitAnswer, ...] = ("ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured")
 """By exit code."""
 
 
-class Side(msgspec.Struct, frozen=True):
+class RunSide(msgspec.Struct, frozen=True):
     """One of the two runs."""
 
     id: str
@@ -38,15 +38,15 @@ class VerdictFile(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int = SCHEMA
     exit_code: Count
-    answer: Answer
+    answer: ExitAnswer
     """The verdict in one word; `error` when there is none."""
     headline: str
     """The verdict in one line."""
     policy: Policy
     tolerated: str = ""
     """What was tolerated, what would have been found, and what became of all cases together, in one line."""
-    base: Side | None = None
-    head: Side | None = None
+    base: RunSide | None = None
+    head: RunSide | None = None
     rules: Rules | None = None
     rules_in_words: tuple[str, ...] = ()
     counts: dict[str, Count] = {}
@@ -133,5 +133,5 @@ class _Version(msgspec.Struct):
     schema: int
 
 
-def _side(run: Run) -> Side:
-    return Side(run.id, run.started, run.revision)
+def _side(run: Run) -> RunSide:
+    return RunSide(run.id, run.started, run.revision)

@@ -12,8 +12,8 @@ from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.model.units import distinct_amounts
 from harness.show.plots.forest import Change
-from harness.show.report.gates import Names, change_of, gravest, percent
-from harness.show.report.tables import Heading, Row, Sheet
+from harness.show.report.gates import CaseNames, change_of, gravest, percent
+from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.typography import listed
 from harness.show.verdicts import WORDS
 
@@ -65,7 +65,7 @@ def _part(base: StoredRun, head: StoredRun, rules: Rules) -> ChangePart | None:
     judgement = judge_runs(base, head, judged, rules)
     if not any(pair.comparison for pair in judgement.pairs):
         return None
-    names = Names(judgement)
+    names = CaseNames(judgement)
     verdicts = [one for one in judgement.verdicts if one and one.comparison]
     latencies = [] if judgement.differing else gravest(one for one in verdicts if one.metric == "latency")
     changed = gravest(one for one in verdicts if one.metric != "latency" and one.word in ("regressed", "improved"))
@@ -111,11 +111,11 @@ def _missing(judgement: Judgement) -> list[str]:
     return [f"Cases in the {side} run only: {len(cases)}." for side, cases in only.items() if cases]
 
 
-def _drawn(verdicts: Iterable[Verdict], names: Names) -> list[Change]:
+def _drawn(verdicts: Iterable[Verdict], names: CaseNames) -> list[Change]:
     return [change for one in verdicts if (change := change_of(names.of(one.case), one))]
 
 
-def _sheet(head: StoredRun, sides: tuple[str, str], groups: Sequence[Sequence[Verdict]], names: Names) -> Sheet:
+def _sheet(head: StoredRun, sides: tuple[str, str], groups: Sequence[Sequence[Verdict]], names: CaseNames) -> Sheet:
     headings = (
         *(Heading(text, words=True) for text in ("implementation", "verdict", "case", "metric")),
         *(Heading(text, "%") for text in ("change", "from", "to")),
@@ -125,12 +125,12 @@ def _sheet(head: StoredRun, sides: tuple[str, str], groups: Sequence[Sequence[Ve
     return Sheet(f"changes-{head.run.id}", "Changes", "", headings, blocks)
 
 
-def _row(verdict: Verdict, names: Names) -> Row:
+def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
     change, both = change_of("", verdict), verdict.comparison
     ratios = (change.ratio, change.lo, change.hi) if change else (math.nan,) * 3
     unit = METRICS[verdict.metric].unit
     values = distinct_amounts(both.baseline.centre, both.candidate.centre, unit) if both else ("", "")
-    return Row(
+    return SheetRow(
         [
             verdict.case.implementation,
             verdict.word.replace("_", " "),

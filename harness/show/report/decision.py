@@ -12,7 +12,7 @@ from harness.analysis.view import View
 from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model.units import figure
 from harness.show.report.answers.contest import LATENCY
-from harness.show.report.answers.questions import Answer
+from harness.show.report.answers.questions import ContestAnswer
 from harness.show.report.data import attribute
 from harness.show.typography import typeset
 
@@ -30,7 +30,7 @@ class Gain(NamedTuple):
     bounds: str = ""
 
 
-class Cell(NamedTuple):
+class GainCell(NamedTuple):
     """One implementation in one contest: a gain for each baseline, its latency, and a word that says how it ended."""
 
     gains: Sequence[Gain] = ()
@@ -40,13 +40,13 @@ class Cell(NamedTuple):
     """`fastest`, `undecided`, `absent` or nothing."""
 
 
-class Contest(NamedTuple):
+class ContestRow(NamedTuple):
     """A row: the contest in words, its run where there are several, the values of the filters, and the cells."""
 
     title: str
     run: str
     fields: str
-    cells: Sequence[Cell]
+    cells: Sequence[GainCell]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class DecisionTable:
     columns: Sequence[str]
     filters: str
     """Names of the filters, as the page's script reads them; the fields of a contest are in the same order."""
-    contests: Sequence[Contest]
+    contests: Sequence[ContestRow]
     shared: str
     absent: Sequence[str]
     """Implementations that were timed nowhere and so have no column."""
@@ -71,10 +71,10 @@ class _Entry(NamedTuple):
     title: str
     members: Mapping[str, Result]
     point: Mapping[str, str]
-    fastest: Answer | None
+    fastest: ContestAnswer | None
 
 
-def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Answer]) -> DecisionTable | None:
+def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], ContestAnswer]) -> DecisionTable | None:
     """The table of all runs; None where nothing was timed.
 
     `fastest` answers by run and contest which implementation is the fastest there.
@@ -88,7 +88,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Answ
     names, shared = _filters(entries)
     rows = max(1, CELLS // max(1, len(columns)))
     shown = [
-        Contest(
+        ContestRow(
             _unbroken(entry.title),
             entry.view.stored.run.id if len(views) > 1 else "",
             attribute(entry.point.get(name, "") for name in names),
@@ -100,7 +100,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Answ
     return DecisionTable(baselines, columns, filters, shown, shared, absent, len(entries) - len(shown))
 
 
-def _entries(view: View, fastest: Mapping[tuple[str, str], Answer]) -> list[_Entry]:
+def _entries(view: View, fastest: Mapping[tuple[str, str], ContestAnswer]) -> list[_Entry]:
     words, run = titles(view.results), view.stored.run.id
     found = []
     for contest, group in contests(view.results).items():
@@ -162,16 +162,16 @@ def _latency(result: Result | None) -> str:
     return typeset(summary.centre, "s") if summary else ""
 
 
-def _cell(entry: _Entry, name: str, baselines: Sequence[str]) -> Cell:
+def _cell(entry: _Entry, name: str, baselines: Sequence[str]) -> GainCell:
     result = entry.members.get(name)
     latency = _latency(result)
     if result is None or not latency:
-        return Cell(word=_absence(result), kind="absent")
+        return GainCell(word=_absence(result), kind="absent")
     gains = [_gain(_ratio(entry, name, base), own=name == base) for base in baselines]
     word = ""
     if entry.fastest and name in entry.fastest.winners:
         word = "undecided" if entry.fastest.undecided else "fastest"
-    return Cell(gains, latency, word, word)
+    return GainCell(gains, latency, word, word)
 
 
 def _absence(result: Result | None) -> str:

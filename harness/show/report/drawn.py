@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedFormatter, FixedLocator, FuncFormatter
 
 from harness.model.units import figure as digits
-from harness.show.report.tables import Heading, Row, Sheet
+from harness.show.report.tables import Heading, Sheet, SheetRow
 
 ROWS = 60
 """Most rows of a table: a line of many points is thinned to an even share of them."""
@@ -64,7 +64,7 @@ def numbers_of(canvas: Figure) -> Sheet | None:
         Heading("colour"),
     )
     used = [n for n in range(len(headings)) if any(row[n] for row in rows)]
-    body = [Row([row[n] for n in used]) for row in rows]
+    body = [SheetRow([row[n] for n in used]) for row in rows]
     return Sheet("data", f"Data of {canvas.get_suptitle()}", note, tuple(headings[n] for n in used), [body])
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harness.analysis.looks import LOOKED_AT
 from harness.analysis.results import varying
-from harness.analysis.t_test import Shift
+from harness.analysis.t_test import LogRatio
 from harness.judge.judge import Judgement, Policy, judge_runs
 from harness.judge.rules import Rules
 from harness.judge.verdict import EVERYTHING, Verdict
@@ -16,7 +16,7 @@ from harness.model import Case, StoredRun
 from harness.model.metrics import METRICS
 from harness.model.units import amount, figure
 from harness.show.plots.forest import Change, signed
-from harness.show.report.tables import Heading, Row, Sheet
+from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
 from harness.show.verdicts import WORDS, rules_line
 from harness.show.verdicts import headline as counted
@@ -32,7 +32,7 @@ _DRAWN = ("weight_bytes", "resident_bytes", "peak_forward_bytes", "peak_backward
 """Exact metrics whose change is a share, as that of a latency is: what regressed of them is drawn too."""
 
 
-class Finding(NamedTuple):
+class GateFinding(NamedTuple):
     """A row that is not ok, in one sentence."""
 
     mood: Mood
@@ -54,7 +54,7 @@ class GatePart:
     headline: Headline
     words: Sequence[str]
     """How many rows came to what, what was tolerated, and why latencies say nothing if they do not."""
-    findings: Sequence[Finding]
+    findings: Sequence[GateFinding]
     """The gravest of what is not ok."""
     cases: Sequence[Change]
     sentinels: Sequence[Change]
@@ -80,7 +80,7 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     base, head = sorted(sides, key=lambda stored: stored.run.id.endswith("-head"))
     judged = [name for name, metric in METRICS.items() if not metric.informative]
     judgement = judge_runs(base, head, judged, rules)
-    names = Names(judgement)
+    names = CaseNames(judgement)
     ranked = gravest(judgement.judged)
     reds = [one for one in ranked if one.word not in _FINE]
     rows = [one for one in ranked if one.word != "ok"]
@@ -104,17 +104,17 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     )
 
 
-def _findings(reds: Iterable[Verdict], names: "Names") -> list[Finding]:
+def _findings(reds: Iterable[Verdict], names: "CaseNames") -> list[GateFinding]:
     """A sentence a row; one for all metrics of a case that share it, and for all cases that cannot be compared."""
     found = []
     for verdict in reds:
         of_all = verdict.case == EVERYTHING or verdict.word == "incomparable"
         point = "" if of_all else names.point(verdict.case)
-        found.append(Finding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence(verdict)))
+        found.append(GateFinding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence(verdict)))
     return list(dict.fromkeys(found))
 
 
-class Names:
+class CaseNames:
     """Cases in few words: the implementation, and what differs between the cases. No two have the same."""
 
     def __init__(self, judgement: Judgement) -> None:
@@ -167,7 +167,7 @@ def change_of(name: str, verdict: Verdict) -> Change | None:
 
 
 def _mean_change(verdict: Verdict | None) -> Change | None:
-    shift = Shift.paired(list(verdict.log_ratios.values())) if verdict else None
+    shift = LogRatio.paired(list(verdict.log_ratios.values())) if verdict else None
     if verdict is None or shift is None:
         return None
     half = shift.half_width(LOOKED_AT)
@@ -175,7 +175,7 @@ def _mean_change(verdict: Verdict | None) -> Change | None:
     return Change(EVERYTHING.suite, verdict.word, ratio, lo, hi, verdict.margin)
 
 
-def _sheet(name: str, title: str, groups: Sequence[Sequence[Verdict]], names: Names) -> Sheet:
+def _sheet(name: str, title: str, groups: Sequence[Sequence[Verdict]], names: CaseNames) -> Sheet:
     headings = (
         *(Heading(text, words=True) for text in ("verdict", "implementation", "case", "metric", "reason")),
         *(Heading(text, "%") for text in ("change", "from", "to")),
@@ -186,7 +186,7 @@ def _sheet(name: str, title: str, groups: Sequence[Sequence[Verdict]], names: Na
     return Sheet(name, title, "", headings, [[_row(one, names) for one in group] for group in groups if group])
 
 
-def _row(verdict: Verdict, names: Names) -> Row:
+def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
     everybody = verdict.case == EVERYTHING
     change = _mean_change(verdict) if everybody else change_of("", verdict)
     ratios = (change.ratio, change.lo, change.hi) if change else (math.nan,) * 3
@@ -197,7 +197,7 @@ def _row(verdict: Verdict, names: Names) -> Row:
         else ["", ""]
     )
     word = verdict.word.replace("_", " ")
-    return Row(
+    return SheetRow(
         [
             f"{SIGNS['bad']} {word}" if MOODS[verdict.word] == "bad" else word,
             verdict.case.implementation,

@@ -11,28 +11,30 @@ from harness.show.results import warnings
 from harness.show.typography import typeset
 
 
-class Chip(NamedTuple):
+class SummaryChip(NamedTuple):
     """One thing known of the machine."""
 
     name: str
     value: str
 
 
-def chips(view: View) -> list[Chip]:
+def chips(view: View) -> list[SummaryChip]:
     """The machine in few words, without what is not known of it."""
     at = view.stored.run.environment
     everything = [
-        Chip("CPU", at.cpu_model),
-        Chip("cores", f"{at.affinity or at.cores_logical} of {at.cores_logical}" if at.cores_logical else "unknown"),
-        Chip("memory", typeset(at.memory_bytes, "B") if at.memory_bytes else "unknown"),
-        Chip("GPU", at.gpu),
+        SummaryChip("CPU", at.cpu_model),
+        SummaryChip(
+            "cores", f"{at.affinity or at.cores_logical} of {at.cores_logical}" if at.cores_logical else "unknown"
+        ),
+        SummaryChip("memory", typeset(at.memory_bytes, "B") if at.memory_bytes else "unknown"),
+        SummaryChip("GPU", at.gpu),
         *(chip for one in view.stored.run.ceilings for chip in _ceilings(one)),
-        Chip("governor", at.governor),
-        Chip("load", f"{at.load_average:.2f}"),
-        Chip("system", at.operating_system),
-        Chip("Python", at.python),
-        Chip("torch", at.torch),
-        Chip("BLAS", at.blas),
+        SummaryChip("governor", at.governor),
+        SummaryChip("load", f"{at.load_average:.2f}"),
+        SummaryChip("system", at.operating_system),
+        SummaryChip("Python", at.python),
+        SummaryChip("torch", at.torch),
+        SummaryChip("BLAS", at.blas),
     ]
     return [chip for chip in everything if chip.value not in ("unknown", "none")]
 
@@ -63,11 +65,11 @@ def environment_rows(environments: Sequence[Environment]) -> list[tuple[str, lis
     ]
 
 
-def _ceilings(one: Ceilings) -> list[Chip]:
+def _ceilings(one: Ceilings) -> list[SummaryChip]:
     """What the machine was seen to read at most."""
     if not one.memory_bandwidth:
         return []
-    return [Chip(f"{one.device}, {one.threads} threads", f"reads {figure(one.memory_bandwidth / 1e9, 3)} GB/s")]
+    return [SummaryChip(f"{one.device}, {one.threads} threads", f"reads {figure(one.memory_bandwidth / 1e9, 3)} GB/s")]
 
 
 def _value(name: str, value: object) -> str:

@@ -17,7 +17,7 @@ from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.show.report import machine_summary
 from harness.show.report.answers import contest, schemes
-from harness.show.report.answers.questions import Answer, Card, headlines
+from harness.show.report.answers.questions import Card, ContestAnswer, headlines
 from harness.show.report.answers.sentences import Sentence, Usage, sentences
 from harness.show.report.changes import ChangePart
 from harness.show.report.data import island, saved
@@ -49,12 +49,12 @@ class SuitePart:
     sentences: Sequence[Sentence]
     more: Sequence[Sentence]
     """Those that are folded."""
-    headlines: Sequence[Answer]
+    headlines: Sequence[ContestAnswer]
     """Where there are no sentences."""
     cards: Sequence[Card]
     answers: Sheet | None
     results: Sheet
-    fastest: Mapping[str, Answer]
+    fastest: Mapping[str, ContestAnswer]
     """By contest."""
 
 
@@ -67,7 +67,7 @@ class RunPart:
     order: str
     command: str
     rules: Sequence[str]
-    chips: Sequence[machine_summary.Chip]
+    chips: Sequence[machine_summary.SummaryChip]
     warnings: Sequence[str]
     suites: Sequence[SuitePart]
     origins: Sheet

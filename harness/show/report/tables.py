@@ -49,7 +49,7 @@ class Heading:
     words: bool = False
 
 
-class Row(NamedTuple):
+class SheetRow(NamedTuple):
     """The cells of one row, and whether it is to be marked as the winner of its contest."""
 
     cells: Sequence[str]
@@ -64,7 +64,7 @@ class Sheet:
     title: str
     note: str
     headings: tuple[Heading, ...]
-    blocks: Sequence[Sequence[Row]]
+    blocks: Sequence[Sequence[SheetRow]]
     left_out: int = 0
 
     @property
@@ -89,7 +89,10 @@ def results_sheet(view: View, suite: str, cards: Sequence[Card], rows: int) -> S
             columns += _metric(metric, members, view)
     columns = [(heading, show) for heading, show in columns if any(map(show, members))]
     blocks = [
-        [Row([show(result) for _, show in columns], notes.marked(result)) for result in sorted(group, key=_latency)]
+        [
+            SheetRow([show(result) for _, show in columns], notes.marked(result))
+            for result in sorted(group, key=_latency)
+        ]
         for group in _limited(_groups(members), rows)
     ]
     return Sheet(
@@ -105,7 +108,9 @@ def results_sheet(view: View, suite: str, cards: Sequence[Card], rows: int) -> S
 def answers_sheet(name: str, cards: Sequence[Card], rows: int) -> Sheet:
     """The three answers, a row a contest: for when there are too many for a card each."""
     headings = (Heading("contest", words=True), *(Heading(q.lower(), words=True) for q in QUESTIONS))
-    shown = [Row([card.title, *(f"{a.verdict} {a.amount}".strip() for a in card.answers)]) for card in cards[:rows]]
+    shown = [
+        SheetRow([card.title, *(f"{a.verdict} {a.amount}".strip() for a in card.answers)]) for card in cards[:rows]
+    ]
     return Sheet(name, "Every contest", "", headings, [shown], len(cards) - len(shown))
 
 
@@ -121,7 +126,7 @@ def origins_sheet(view: View) -> Sheet:
 
 def _sheet(name: str, title: str, table: Table) -> Sheet:
     headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
-    return Sheet(name, title, "", headings, [[Row(list(map(str, row))) for row in table.rows]])
+    return Sheet(name, title, "", headings, [[SheetRow(list(map(str, row))) for row in table.rows]])
 
 
 def _groups(members: Sequence[Result]) -> list[list[Result]]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from harness.worker.guard.leftovers import Unrest
+from harness.worker.guard.leftovers import Leftovers
 from harness.worker.guard.settings import Settings
 
 STANDARD = (builtins, gc, itertools, random, resource, time)
@@ -129,7 +129,7 @@ class Guard:
                 self._originals[id(clock)] = Original(f"the clock of {name}", clock)
         self._kernels = _kernels()
         self._settings = Settings()
-        self._unrest = Unrest()
+        self._unrest = Leftovers()
         self._raised: list[str] = []
         self._hook = sys.unraisablehook
         self.extend()

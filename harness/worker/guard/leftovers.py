@@ -14,7 +14,7 @@ PATIENCE = 0.3
 """Seconds in which one quiet window has to come: OpenMP's threads spin for a while before they sleep."""
 
 
-class Unrest:
+class Leftovers:
     """The processes and threads there were at one moment, and what came after it."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.conformance import PROPERTIES
-from bitlinear.conformance.check import Finding, check, refused
+from bitlinear.conformance.check import PropertyFinding, check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
@@ -50,7 +50,7 @@ class Conformance(Workload):
     def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
         """The finding, as a judgement."""
         found = call()
-        assert isinstance(found, Finding), "calls of this workload are made by its `build`"
+        assert isinstance(found, PropertyFinding), "calls of this workload are made by its `build`"
         rest = f"the first {found.examples} examples took {SECONDS:g} s; the rest was not asked" if found.cut else ""
         trace = own_frames(found.raised) if found.raised else ()
         return Check({"examples": found.examples}, found.fault, rest, trace)
@@ -60,7 +60,7 @@ class Conformance(Workload):
         return {}
 
 
-def _storage(subject: Subject) -> Finding:
+def _storage(subject: Subject) -> PropertyFinding:
     """Bytes that a build and a first call leave alive, against those of the op's parameters and buffers."""
     held = 0
     for example, layer, _ in subject.ops(subject.even(K, N)):
@@ -69,9 +69,9 @@ def _storage(subject: Subject) -> Finding:
         size = stored_bytes(op)
         stored = {"weight_bytes": size, "bits_per_weight": 8 * size / layer.weight.numel()}
         if told := surplus(allocation.kept + elsewhere, size, stored):
-            return Finding(held, f"{told}; with {example}")
+            return PropertyFinding(held, f"{told}; with {example}")
         held += 1
-    return Finding(held, "" if held else f"no layer could be built: {(subject.raised + subject.refusals)[0]}")
+    return PropertyFinding(held, "" if held else f"no layer could be built: {(subject.raised + subject.refusals)[0]}")
 
 
 def _built_and_called(implementation: Implementation, layer: BitLinear, x: Tensor) -> nn.Module:

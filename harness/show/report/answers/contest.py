@@ -13,7 +13,7 @@ from harness.analysis.view import BASELINES
 from harness.analysis.words import is_known
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
-from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, Answer
+from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, ContestAnswer
 from harness.show.typography import interval, listed, typeset
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
@@ -28,7 +28,7 @@ Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
 
 def answers(
     rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = BASELINES
-) -> tuple[Answer, Answer, Answer]:
+) -> tuple[ContestAnswer, ContestAnswer, ContestAnswer]:
     """The three answers from the measured results of one contest; speed over `baselines`, the first before others."""
     return _fastest(rivals, ratios, baselines), _smallest(rivals), _most_accurate(rivals)
 
@@ -54,12 +54,12 @@ def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
     return [result for result in having if not full_precision(_name(result))] or having
 
 
-def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> Answer:
+def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> ContestAnswer:
     ahead = fastest(rivals)
     if not ahead and not _entrants(rivals, LATENCY):
-        return Answer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
+        return ContestAnswer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
     if not ahead:
-        return Answer(FASTEST, alike="not known", reasons=("The timings scatter too much; more rounds decide.",))
+        return ContestAnswer(FASTEST, alike="not known", reasons=("The timings scatter too much; more rounds decide.",))
     best = ahead[0]
     close = {_name(result): in_one_run(best, result) for result in ahead[1:]}
     over = {base: ratios[best.name, base] for base in baselines if (best.name, base) in ratios and base != _name(best)}
@@ -75,7 +75,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
     if factors:
         reasons.append(f"{_name(best)} is {listed(factors)}.")
     lead = f"{_name(best)} ahead with " if close else ""
-    return Answer(
+    return ContestAnswer(
         FASTEST,
         (_name(best), *close),
         alike=_alone(_entrants(rivals, LATENCY)),
@@ -86,14 +86,16 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
     )
 
 
-def _smallest(rivals: Sequence[Result]) -> Answer:
+def _smallest(rivals: Sequence[Result]) -> ContestAnswer:
     entrants = _entrants(rivals, BYTES)
     if not entrants:
-        return Answer(SMALLEST, reasons=("Weight bytes were not measured here; the suite memory measures them.",))
+        return ContestAnswer(
+            SMALLEST, reasons=("Weight bytes were not measured here; the suite memory measures them.",)
+        )
     least = min(centre(result, BYTES) for result in entrants)
     equal = sorted((r for r in entrants if centre(r, BYTES) <= _SAME_SIZE * least), key=_latency_last_if_unknown)
     size, bits = centre(equal[0], BYTES), centre(equal[0], BITS)
-    return Answer(
+    return ContestAnswer(
         SMALLEST,
         tuple(map(_name, equal)),
         alike=_alone(entrants),
@@ -103,20 +105,20 @@ def _smallest(rivals: Sequence[Result]) -> Answer:
     )
 
 
-def _most_accurate(rivals: Sequence[Result]) -> Answer:
+def _most_accurate(rivals: Sequence[Result]) -> ContestAnswer:
     entrants = [result for result in rivals if not math.isnan(centre(result, SQNR))]
     faithful = _closest(rivals, AGREEMENT, "Closest to the contract: {} with an agreement of {}.")
     faithful += _closest(rivals, GRADIENT, "Gradient of the input closest to full precision: {} with a cosine of {}.")
     if not entrants:
         missing = "The scheme's error was not measured here; the suite error measures it."
-        return Answer(ACCURATE, reasons=(missing, *faithful))
+        return ContestAnswer(ACCURATE, reasons=(missing, *faithful))
     most = max(centre(result, SQNR) for result in entrants)
     equal = [result for result in entrants if within_tolerance(SQNR, most, centre(result, SQNR))]
     scheme = str(equal[0].case.params.get("scheme", ""))
     shared = bool(scheme) and len(equal) == len(entrants)
     why = ["The error belongs to the scheme: all that compute it have the same."] * (shared and len(equal) > 1)
     alike = f"all alike, by {scheme}" if shared and len(equal) > 1 else _alone(entrants)
-    return Answer(
+    return ContestAnswer(
         ACCURATE,
         tuple(map(_name, equal)),
         alike=alike,

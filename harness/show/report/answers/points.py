@@ -13,7 +13,7 @@ from harness.analysis.view import View
 from harness.analysis.words import is_known
 from harness.model.units import figure
 from harness.show.report.answers import contest
-from harness.show.report.answers.questions import Answer
+from harness.show.report.answers.questions import ContestAnswer
 
 NEAR = 1.5
 """A ratio up to which two are near each other: nothing that is further away is called within noise."""
@@ -60,7 +60,7 @@ class Point:
         return "use" if sure else "perhaps"
 
 
-def point(members: Sequence[Result], fastest: Answer, varied: Sequence[str], view: View) -> Point | None:
+def point(members: Sequence[Result], fastest: ContestAnswer, varied: Sequence[str], view: View) -> Point | None:
     """Of the measured members of a contest; None unless something that quantises was timed beside a baseline."""
     timed = [result for result in members if _latency(result) > 0]
     others = [result for result in timed if not full_precision(result.case.implementation)]

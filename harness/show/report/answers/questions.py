@@ -14,7 +14,7 @@ _RANKED = {FASTEST: "times as fast as {}", SMALLEST: "bits per weight", ACCURATE
 
 
 @dataclass(frozen=True)
-class Answer:
+class ContestAnswer:
     """One question about one contest."""
 
     question: str
@@ -53,10 +53,10 @@ class Card:
     contest: str
     """Empty where the card is about schemes."""
     title: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ContestAnswer, ...]
 
 
-def headlines(cards: Sequence[Card], baseline: str) -> list[Answer]:
+def headlines(cards: Sequence[Card], baseline: str) -> list[ContestAnswer]:
     """Each question answered over all cards: who wins how many of them, and by how much; speed over `baseline`."""
     noun = "contest" if all(card.contest for card in cards) else "point"
     return [
@@ -65,17 +65,17 @@ def headlines(cards: Sequence[Card], baseline: str) -> list[Answer]:
     ]
 
 
-def _headline(question: str, answers: Sequence[Answer], noun: str, baseline: str) -> Answer:
+def _headline(question: str, answers: Sequence[ContestAnswer], noun: str, baseline: str) -> ContestAnswer:
     given = [answer for answer in answers if answer.is_measured]
     given.sort(key=lambda answer: math.inf if math.isnan(answer.rank) else -answer.rank)
     if not given:
-        return Answer(question)
+        return ContestAnswer(question)
     tally = Counter(answer.verdict for answer in given)
     # The most accurate are schemes as a rule: which of them is best says more than how many contests each had.
     (first, wins), *others = tally.items() if question == ACCURATE else tally.most_common()
     span = _span(_RANKED[question].format(baseline), [answer.rank for answer in given if answer.verdict == first])
     also = [f"{name} in {count}" for name, count in others[:2]] + ["others in the rest"] * (len(others) > 2)
-    return Answer(question, (first,), amount=span, reasons=(_share(wins, len(given), noun), *also))
+    return ContestAnswer(question, (first,), amount=span, reasons=(_share(wins, len(given), noun), *also))
 
 
 def _share(wins: int, total: int, noun: str) -> str:

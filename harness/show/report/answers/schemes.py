@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off
 from harness.analysis.results import Result
 from harness.show.report.answers.contest import SQNR, centre, prediction
-from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, Answer
+from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, ContestAnswer
 from harness.show.typography import typeset
 
 
@@ -24,25 +24,25 @@ def points(measured: Iterable[Result]) -> dict[str, list[Result]]:
     }
 
 
-def answers(group: Sequence[Result]) -> tuple[Answer, Answer, Answer]:
+def answers(group: Sequence[Result]) -> tuple[ContestAnswer, ContestAnswer, ContestAnswer]:
     """The three answers about the schemes at one point."""
-    unmeasured = Answer(FASTEST, reasons=("Only error was measured here; the suite latency measures speed.",))
+    unmeasured = ContestAnswer(FASTEST, reasons=("Only error was measured here; the suite latency measures speed.",))
     return unmeasured, _fewest_bits(group), _most_accurate(group)
 
 
-def _fewest_bits(group: Sequence[Result]) -> Answer:
+def _fewest_bits(group: Sequence[Result]) -> ContestAnswer:
     fewest = min(map(_bits, group))
     best = max((result for result in group if _bits(result) == fewest), key=lambda result: centre(result, SQNR))
     short = max(centre(result, SQNR) for result in group) - centre(best, SQNR)
     sqnr = f"{_scheme(best)} has an SQNR of {typeset(centre(best, SQNR), 'dB')}, {typeset(short, 'dB')} below the best."
-    return Answer(SMALLEST, (_scheme(best),), amount=_bits_in_words(best), reasons=(sqnr,), rank=fewest[0])
+    return ContestAnswer(SMALLEST, (_scheme(best),), amount=_bits_in_words(best), reasons=(sqnr,), rank=fewest[0])
 
 
-def _most_accurate(group: Sequence[Result]) -> Answer:
+def _most_accurate(group: Sequence[Result]) -> ContestAnswer:
     best = max(group, key=lambda result: centre(result, SQNR))
     off = sum(map(is_off, group))
     flag = f"{off} of {len(group)} schemes are more than {PREDICTION_TOLERANCE} dB off what theory predicts."
-    return Answer(
+    return ContestAnswer(
         ACCURATE,
         (_scheme(best),),
         amount=f"SQNR {typeset(centre(best, SQNR), 'dB')}",

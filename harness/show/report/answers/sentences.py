@@ -17,7 +17,7 @@ from harness.analysis.words import NOT_KNOWN, is_known
 from harness.model import Params
 from harness.show.report.answers.contest import BITS, BYTES, SQNR, centre
 from harness.show.report.answers.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
-from harness.show.report.answers.questions import Answer
+from harness.show.report.answers.questions import ContestAnswer
 from harness.show.typography import interval_of_times, listed, typeset
 
 _TOLD = 3
@@ -64,7 +64,7 @@ class Sentence:
 
 
 def sentences(
-    measured: Sequence[Result], view: View, fastest: Mapping[str, Answer], usage: Usage = lambda *_: ""
+    measured: Sequence[Result], view: View, fastest: Mapping[str, ContestAnswer], usage: Usage = lambda *_: ""
 ) -> list[Sentence]:
     """A sentence for each layer (shape, scheme and whatever else is no circumstance) with latencies of a BitLinear.
 
@@ -89,7 +89,7 @@ def _layer(member: Result, title: str) -> str:
 
 
 def _sentence(
-    layer: str, everyone: Sequence[Sequence[Result]], view: View, fastest: Mapping[str, Answer], usage: Usage
+    layer: str, everyone: Sequence[Sequence[Result]], view: View, fastest: Mapping[str, ContestAnswer], usage: Usage
 ) -> Sentence | None:
     varied = [key for key in NAMES if len({members[0].case.params.get(key) for members in everyone}) > 1]
     answered = [(members, fastest[members[0].contest]) for members in everyone if members[0].contest in fastest]
