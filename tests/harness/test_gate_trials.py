@@ -45,7 +45,9 @@ def test_noise_is_pooled_about_the_mean_of_each_gate() -> None:
 def test_more_noise_and_fewer_rounds_resolve_less() -> None:
     rules = Rules()
     assert resolvable(0.01, rules.ok_level, 20) < resolvable(0.01, rules.ok_level, 9) < resolvable(0.02, 0.01, 9)
-    assert 0.03 < detectable(0.01, rules, 6, 20) < detectable(0.01, rules, 20, 20) < detectable(0.02, rules, 20, 20)
+    few, many = rules.red_level / 6, rules.red_level / 20
+    found = (detectable(0.01, rules.margin, level, 20) for level in (few, many))
+    assert 0.03 < next(found) < next(found) < detectable(0.02, rules.margin, many, 20)
 
 
 def test_a_margin_below_what_the_machine_resolves_is_doubted() -> None:

@@ -10,7 +10,7 @@ from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.show.report.answers import contest
 from harness.show.report.tables import results_sheet
-from harness.show.results import page
+from harness.show.results import Page, page
 from harness.show.table import bar, render, sayable
 from tests.harness.factories import make_case, make_record, make_records, make_run, write_run
 from tests.harness.test_show import printed
@@ -60,7 +60,7 @@ def test_the_table_and_the_report_name_the_same_winners(tmp_path: Path) -> None:
     answer, *_ = contest.answers(view.results, view.ratios)
     assert tuple(one.case.implementation for one in fastest(view.results)) == answer.winners
     assert answer.undecided
-    assert "undecided" in view._repr_html_()
+    assert "undecided" in Page(view)._repr_html_()
 
 
 def test_what_scatters_beyond_100_percent_is_not_known_and_nothing_is_fastest(
