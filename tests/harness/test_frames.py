@@ -13,7 +13,7 @@ from harness.analysis.results import results
 from harness.errors import UsageError
 from harness.model import Ceilings, Measurement
 from harness.model.metrics import METRICS
-from tests.harness.factories import (
+from tests.harness.data.factories import (
     make_case,
     make_environment,
     make_error_records,
