@@ -14,8 +14,8 @@ from bitlinear import Scheme
 from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
-from bitlinear.interface import from_factory
 from harness.model import Case
+from suites.catalogue.factory import from_factory
 from suites.special.conformance import SENTENCES
 from suites.workloads.own.conformance import Conformance
 from tests.suites import contestants, zoo

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from bitlinear.interface import Function, Implementation
+from bitlinear.interface import Implementation
 from harness.model import Case
 from harness.model.suite import Check, Measured, Workload
 from harness.worker.accuracy import distance, histogram
 from suites.catalogue.contestants import find
+from suites.catalogue.factory import Function
 from suites.workloads.layer.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.layer.probe import probe
 from suites.workloads.layer.problem import Problem, problem
