@@ -19,7 +19,7 @@ from harness.report.data import island, saved
 from harness.report.decision import decision_table
 from harness.report.failures import Failures, failures
 from harness.report.gates import GatePart
-from harness.report.sections import Figure, parts
+from harness.report.sections import PageFigure, parts
 from harness.report.sentences import Sentence, Usage, sentences
 from harness.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.report.terms import explained, explanations
@@ -74,7 +74,7 @@ class RunPart:
 
 def render(
     views: Sequence[View],
-    figures: Callable[[], Mapping[str, Sequence[Figure]]],
+    figures: Callable[[], Mapping[str, Sequence[PageFigure]]],
     summary: pd.DataFrame,
     gates: Sequence[GatePart] = (),
     changes: Sequence[ChangePart] = (),
