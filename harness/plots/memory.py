@@ -57,7 +57,7 @@ def memory(summary: pd.DataFrame) -> Drawing:
     cases = wide(summary, *measured)
     cases = parts_of(require(cases[cases["weight_bytes"].notna()], "weight_bytes"))
     contests, thinned = facets(cases, _CONTESTS)
-    contests = [(title, part.sort_values("weight_bytes", kind="stable")) for title, part in contests]
+    contests = [(title, _in_order(part)) for title, part in contests]
     height = 0.75 + 0.25 * max(len(part) for _, part in contests)
     figure, axes = panels(len(contests), height, columns_for(cases["implementation"], _LONG))
     for ax, (title, part) in zip(axes, contests, strict=True):
@@ -112,6 +112,11 @@ def parts_of(cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _in_order(part: pd.DataFrame) -> pd.DataFrame:
+    """The smallest first, all with the same `ideal`: there is one scheme in a contest."""
+    return part.sort_values("weight_bytes", kind="stable").assign(ideal=part["ideal"].max())
+
+
 _FACTS = ("output_bytes", "ideal_bytes", "activation_bytes")
 
 
@@ -126,7 +131,7 @@ def _stack(ax: Axes, part: pd.DataFrame) -> None:
         ax.barh(rows[some], width[some], 0.7, left[some], color=colour, hatch=hatch, edgecolor="white", linewidth=0,
                 clip_on=False)  # fmt: skip
         left = left + width
-    if np.isfinite(ideal := part["ideal"].iloc[0]):  # one scheme in a contest
+    if np.isfinite(ideal := part["ideal"].iloc[0]):
         ax.axvline(ideal / size, **_IDEAL)
     for row, end, bits in zip(rows, left, part["bits_per_weight"], strict=True):
         if np.isfinite(bits):

@@ -33,7 +33,7 @@ def table_of(frame: pd.DataFrame, name: str, title: str) -> Sheet:
 
 
 def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
-    """The first ROWS of all lines: those are what shares all words, and have their share of ROWS, or _FEWEST."""
+    """At most ROWS rows. Rows with the same words are a line: it keeps its share of ROWS, _FEWEST at least."""
     if len(frame) <= ROWS:
         return frame
     words = [heading for heading in frame if _is_words(frame[heading])]

@@ -104,6 +104,14 @@ def test_runs_from_before_codes_were_counted_show_the_stored_weights_whole(tmp_p
     assert words == ["stored weights", "kept besides", "output and workspace"]
 
 
+def test_the_line_of_the_scheme_is_that_of_whoever_knows_it(tmp_path):
+    """The plain call that stores least knows no scheme."""
+    small = make_record(make_case("plain"), values={"weight_bytes": 500.0})
+    drawing = memory(frames.summary(write_run(tmp_path, records=[small, make_record(values=BYTES, facts=FACTS)])))
+    assert drawing.figure.axes[0].lines[0].get_xdata()[0] == pytest.approx(1000 / 1024)
+    assert drawing.frame["the scheme's bits alone (B)"].tolist() == [1000, 1000]
+
+
 def test_a_peak_below_the_output_leaves_no_negative_workspace(tmp_path):
     """On Metal, whose allocator reports no peak."""
     values = {"weight_bytes": 1.0, "peak_forward_bytes": 60.0}
