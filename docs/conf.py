@@ -1,0 +1,49 @@
+"""The site: `make docs` builds it into build/site, and fails where a link, an anchor or an outside host is wrong."""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
+
+project = "bitlinear-bench"
+copyright = "the authors of bitlinear-bench"  # noqa: A001 - the name that Sphinx reads
+extensions = ["myst_parser"]
+root_doc = "docs/index"
+
+# The source is the whole repository, so that a link of a page to a result, to a file of code or to README is one that
+# works there, too, and is checked.
+include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "results/*.md"]
+exclude_patterns = [".venv", ".git", "build"]
+
+myst_heading_anchors = 3
+html_theme = "sphinx_book_theme"
+html_title = project
+html_extra_path = ["site"]
+html_show_sourcelink = False
+html_static_path: list[str] = []
+html_theme_options = {
+    "navbar_start": ["navbar-logo"],
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": [],
+    "footer_end": [],
+}
+
+LOADED = re.compile(
+    r"""<(?:link|script|img|iframe|source)\b[^>]*?(?:href|src)=["'](?:https?:)?//|url\(["']?(?:https?:)?//"""
+)
+"""What a browser would fetch from another host."""
+
+
+def _refuse_other_hosts(app: Sphinx, error: Exception | None) -> None:
+    built = [path for kind in ("html", "css") for path in Path(app.outdir).rglob(f"*.{kind}")]
+    outside = [path.relative_to(app.outdir) for path in built if LOADED.search(path.read_text())]
+    if outside and not error:
+        raise SphinxError(f"these pages load something from another host: {', '.join(map(str, outside))}")
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this."""
+    app.connect("build-finished", _refuse_other_hosts)
