@@ -144,3 +144,15 @@ def test_the_readme_has_no_wide_interval_and_fits_on_two_screens() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 120
     assert all(float(width) < 30 for width in re.findall(r"±\s*([\d.]+)\s*%", text))
+
+
+BLOCK = re.compile(r"^```.*?^```|`[^`]*`", re.MULTILINE | re.DOTALL)
+SENTENCE = re.compile(
+    r"(?:^[#*\-|> ]*|[.!?:|] +\**)((?:What|Whatever|Who|Whoever|Whose|Where)\b[^.!?|]*[.!?|]?)", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d.name not in generate.pages()], ids=ids)
+def test_a_sentence_begins_with_its_subject(document: Path) -> None:
+    sentences = SENTENCE.findall(BLOCK.sub("x", document.read_text()))
+    assert not [one for one in sentences if not one.endswith("?")], "name the actor: a clause is a poor subject"
