@@ -7,7 +7,7 @@ OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
 BASELINE := results/baselines/quick
 BIN := .venv/bin
 
-.PHONY: help bench test test-slow lint types docs browser emulator baseline clean
+.PHONY: help bench test test-slow lint types reference docs browser emulator baseline clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -32,8 +32,10 @@ lint: .venv/installed  ## check style and formatting
 types: .venv/installed  ## check types
 	@$(BIN)/mypy
 
-docs: .venv/installed  ## build the site into build/site; a dead link or anchor is an error
+reference: .venv/installed  ## write the pages of docs/reference that are made of the code
 	@$(BIN)/python -m docs.generate
+
+docs: .venv/installed  ## build the site into build/site; a dead link or anchor is an error
 	@$(BIN)/python -m sphinx -c docs -W --keep-going -q . build/site
 	@echo build/site/index.html
 

@@ -24,6 +24,7 @@ html_title = project
 html_extra_path = ["site"]
 html_show_sourcelink = False
 html_copy_source = False
+html_use_index = False
 html_static_path: list[str] = []
 html_theme_options = {"show_prev_next": False}
 

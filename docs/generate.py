@@ -1,4 +1,4 @@
-"""Reference pages, made of the code itself: `python -m docs.generate` writes them, and a test holds them to it."""
+"""Reference pages, made of the code itself: `make reference` writes them, and a test holds them to it."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -137,7 +137,7 @@ def test_a_command_on_stored_results_works(command: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", generate.pages())
 def test_a_reference_page_is_made_of_the_code(name: str) -> None:
-    assert (generate.HERE / name).read_text() == generate.pages()[name], "python -m docs.generate"
+    assert (generate.HERE / name).read_text() == generate.pages()[name], "make reference writes it anew"
 
 
 def test_the_readme_has_no_wide_interval_and_fits_on_two_screens() -> None:
