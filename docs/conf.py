@@ -22,11 +22,10 @@ highlight_language = "text"
 html_theme = "sphinx_book_theme"
 html_title = project
 html_extra_path = ["site"]
-html_show_sourcelink = False
 html_copy_source = False
 html_use_index = False
 html_static_path: list[str] = []
-html_theme_options = {"show_prev_next": False}
+html_theme_options = {"show_prev_next": False, "use_download_button": False}
 
 LOADED = re.compile(
     r"""<(?:link|script|img|iframe|source)\b[^>]*?(?:href|src)=["'](?:https?:)?//|url\(["']?(?:https?:)?//"""

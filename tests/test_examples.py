@@ -156,3 +156,17 @@ SENTENCE = re.compile(
 def test_a_sentence_begins_with_its_subject(document: Path) -> None:
     sentences = SENTENCE.findall(BLOCK.sub("x", document.read_text()))
     assert not [one for one in sentences if not one.endswith("?")], "name the actor: a clause is a poor subject"
+
+
+def files_named(document: Path) -> set[str]:
+    """Files of the repository that the document names; words in capitals stand for names of the reader's."""
+    found = re.findall(
+        r"(?<![\w/.~-])(?:bitlinear|harness|suites|tests|docs|results)/[\w./-]*\w\.(?:py|md|jsonl|toml|h|c)\b",
+        document.read_text(),
+    )
+    return {name for name in found if not re.search(r"/[A-Z]+\.py|results/runs/", name)}
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if files_named(d)], ids=ids)
+def test_files_that_a_page_names_exist(document: Path) -> None:
+    assert not [name for name in sorted(files_named(document)) if not (ROOT / name).exists()]
