@@ -12,14 +12,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bitlinear.conversion import convert, replace_linear
-    from bitlinear.implementation import Implementation
+    from bitlinear.engines.packed import PackedLinear
     from bitlinear.implementations import IMPLEMENTATIONS
+    from bitlinear.interface import Implementation
     from bitlinear.layer import BitLinear
-    from bitlinear.packed import PackedLinear
+    from bitlinear.models.conversion import convert, replace_linear
+    from bitlinear.models.selection import survey
     from bitlinear.quantize import absmax_quantize
     from bitlinear.scheme import Scheme
-    from bitlinear.selection import survey
 
 __all__ = [
     "IMPLEMENTATIONS",
@@ -36,13 +36,13 @@ __all__ = [
 _HOMES = {
     "IMPLEMENTATIONS": "bitlinear.implementations",
     "BitLinear": "bitlinear.layer",
-    "Implementation": "bitlinear.implementation",
-    "PackedLinear": "bitlinear.packed",
+    "Implementation": "bitlinear.interface",
+    "PackedLinear": "bitlinear.engines.packed",
     "Scheme": "bitlinear.scheme",
     "absmax_quantize": "bitlinear.quantize",
-    "convert": "bitlinear.conversion",
-    "replace_linear": "bitlinear.conversion",
-    "survey": "bitlinear.selection",
+    "convert": "bitlinear.models.conversion",
+    "replace_linear": "bitlinear.models.conversion",
+    "survey": "bitlinear.models.selection",
 }
 
 

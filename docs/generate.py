@@ -8,8 +8,8 @@ import click
 
 from harness.cli import INTERRUPTED, bitbench
 from harness.errors import INTERNAL_ERROR, BitbenchError
-from harness.gate_output.verdict_file import ANSWERS
-from harness.metric import KINDS, METRICS, Metric
+from harness.model.metrics import KINDS, METRICS, Metric
+from harness.show.ci.verdict_file import ANSWERS
 
 HERE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/generate.py; do not edit -->"

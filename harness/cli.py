@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from harness.errors import INTERNAL_ERROR, BitbenchError
-from harness.spelling import choices
+from harness.model.units import choices
 
 COMMANDS = {
     "list": "Suites with their axes, and implementations with one line each.",

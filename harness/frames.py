@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.arguments import Source, require_frame, require_metrics, runs_given
-from harness.ceiling import DTYPES, standing
-from harness.columns import typed
+from harness.analysis.arguments import Source, require_frame, require_metrics, runs_given
+from harness.analysis.column_types import typed
+from harness.analysis.intervals import Comparison, round_value, summarise
+from harness.analysis.naming import titles
+from harness.analysis.results import Result, valid
+from harness.analysis.roofline import DTYPES, standing
+from harness.analysis.view import BASELINES, View
 from harness.errors import UsageError
-from harness.metric import METRICS
-from harness.model import Comparison, Measurement, Record
-from harness.result_table import BASELINES, View, machine_name
-from harness.results import Result, valid
-from harness.stats import round_value, summarise
-from harness.store import StoredRun
+from harness.model import Measurement, Record, StoredRun
+from harness.model.environment import machine_name
+from harness.model.metrics import METRICS
 from harness.store import load as load_run
-from harness.wording import titles
 
 CASE = ("run", "suite", "case", "implementation")
 POINT = (
@@ -90,7 +90,7 @@ def summary(*runs: Source) -> pd.DataFrame:
 
     The columns of LEAD come first; `machine` is the machine in words.
 
-    Intervals are `harness.stats.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
+    Intervals are `intervals.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
     timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
     (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the

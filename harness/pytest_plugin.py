@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from harness.device import DEVICES
-from harness.measure import collector_paused
 from harness.model import Case, Request
-from harness.plan import Contest, make_plan
-from harness.protocol import Description
-from harness.reference import follow
-from harness.suite import Catalogue, Registry
+from harness.model.messages import Description
+from harness.model.suite import Catalogue, Registry
+from harness.runner.plan import Contest, make_plan
+from harness.user_code.reference import follow
+from harness.worker.device.devices import DEVICES
+from harness.worker.visit import collector_paused
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:

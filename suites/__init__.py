@@ -1,7 +1,7 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
 from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
-from suites.advice import usage
+from suites.catalogue.advice import usage
 
 SUITES = (
     quick.SUITE,
@@ -17,7 +17,7 @@ SUITES = (
     overhead.COMMANDS,
     overhead.SHARES,
 )
-CATALOGUE = "suites.workloads.catalogue:catalogue"
+CATALOGUE = "suites.catalogue.contestants:catalogue"
 SENTINELS = ("sentinel",)
 GUARDED = ("bitlinear", "suites")
 USAGE = usage

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from bitlinear.scheme import ACTIVATION_BITS, WEIGHT_BITS, Scheme
 from bitlinear.theory import DISTRIBUTIONS
-from harness.environment import usable_cores
+from harness.machine.environment import usable_cores
 from harness.model import Params, Value
-from harness.suite import Axis
+from harness.model.suite import Axis
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}

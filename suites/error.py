@@ -3,7 +3,7 @@
 from bitlinear.scheme import Scheme
 from bitlinear.theory import predict_sqnr, prediction_tolerance
 from harness.model import Budget, Params
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import ACCURACY
 
@@ -35,7 +35,7 @@ SUITE = Suite(
     ),
     metrics=ACCURACY,
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=facts,
     implementations=("reference",),

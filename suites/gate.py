@@ -1,7 +1,7 @@
 """gate: what `bitbench gate --base REV` measures unless it is told otherwise. Twenty cases, in under five minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import ACCURACY, MEMORY
 
@@ -19,7 +19,7 @@ SUITE = Suite(
     ),
     metrics=("latency", *MEMORY, *ACCURACY),
     budget=Budget(rounds=4, seconds=1.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     left_out=(

@@ -1,7 +1,7 @@
 """latency: how long a forward takes, with an interval, over real layer shapes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import SPEED
 
@@ -21,7 +21,7 @@ SUITE = Suite(
     ),
     metrics=(*SPEED, "weight_bytes", "bits_per_weight", "ring_bytes", "agreement_sqnr"),
     budget=Budget(rounds=14, seconds=4.0, precision=0.02),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     baseline="linear-bf16",

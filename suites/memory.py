@@ -1,7 +1,7 @@
 """memory: what is stored, what stays resident, what a forward allocates. Exact, so one round."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 from suites.quick import MEMORY
 
@@ -19,7 +19,7 @@ SUITE = Suite(
     ),
     metrics=(*MEMORY, "agreement_sqnr"),
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     probed_by=axes.PROBED_BY,

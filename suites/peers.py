@@ -1,7 +1,7 @@
 """peers: other people's libraries beside ours, on the same weights and inputs, in about ten minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 SUITE = Suite(
@@ -28,7 +28,7 @@ SUITE = Suite(
         "error_sqnr",
     ),
     budget=Budget(rounds=4, seconds=2.0, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     implementations=("linear-bf16", "eager", "compiled", "int8", "packed", "native"),

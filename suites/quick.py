@@ -1,7 +1,7 @@
 """quick: the suite of the README and of CI. All metrics, decode and prefill, in under two minutes."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 ACCURACY = (
@@ -41,7 +41,7 @@ SUITE = Suite(
     ),
     metrics=SPEED + MEMORY + ACCURACY,
     budget=Budget(rounds=4, seconds=1.2, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     left_out=("linear-fp16", "fp16", "bf16-naive", "packed-base3"),  # a variant each of one that is there

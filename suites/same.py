@@ -1,7 +1,7 @@
 """same: one implementation under two names. Whatever difference a run of it finds is the harness's own error."""
 
 from harness.model import Budget
-from harness.suite import Axis, Suite
+from harness.model.suite import Axis, Suite
 from suites import axes
 
 SUITE = Suite(
@@ -15,7 +15,7 @@ SUITE = Suite(
     ),
     metrics=("latency",),
     budget=Budget(rounds=20, seconds=1.0, precision=0.02),
-    workload="suites.workloads.same:same",
+    workload="suites.workloads.own.same:same",
     resolve=axes.resolve_product,
     facts=dict,
     implementations=("one", "other"),

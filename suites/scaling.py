@@ -1,7 +1,7 @@
 """scaling: how latency grows with tokens and shrinks with threads."""
 
 from harness.model import Budget
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 SUITE = Suite(
@@ -18,7 +18,7 @@ SUITE = Suite(
     ),
     metrics=("latency", "weight_bytes", "agreement_sqnr"),
     budget=Budget(rounds=9, seconds=2.0, precision=0.05),
-    workload="suites.workloads.forward:Forward",
+    workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,
     baseline="linear-bf16",

@@ -1,7 +1,7 @@
 """sentinel: torch's own linear layer. It rides along in every gate: no change of a contestant can move it."""
 
 from harness.model import Budget, Params
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 
@@ -17,7 +17,7 @@ SUITE = Suite(
     axes=(axes.products("1x1024x1024", "64x1024x1024"), axes.DEVICE, axes.threads()),
     metrics=("latency",),
     budget=Budget(rounds=4, seconds=1.0),
-    workload="suites.workloads.sentinel:stock",
+    workload="suites.workloads.own.sentinel:stock",
     resolve=axes.resolve_product,
     facts=facts,
     implementations=("nn.Linear",),

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.model import Case
-from harness.plan import Contest
 from harness.pytest_plugin import contests, parameters, run_case
+from harness.runner.plan import Contest
 
 LAYER_SUITES = ("quick", "latency", "training", "scaling")
 

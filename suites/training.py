@@ -1,7 +1,7 @@
 """training: a whole step, and whether its gradient still points where full precision points."""
 
 from harness.model import Budget, Params
-from harness.suite import Suite
+from harness.model.suite import Suite
 from suites import axes
 
 
@@ -43,7 +43,7 @@ SUITE = Suite(
         "input_gradient_cosine",
     ),
     budget=Budget(rounds=6, seconds=2.0, precision=0.05),
-    workload="suites.workloads.training:Training",
+    workload="suites.workloads.layer.training:Training",
     resolve=axes.resolve,
     facts=facts,
     baseline="linear-bf16",

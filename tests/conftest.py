@@ -5,7 +5,7 @@ import signal
 
 from hypothesis import settings
 
-from harness.git import bound
+from harness.machine.git import bound
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would be as wide as somebody's terminal
 

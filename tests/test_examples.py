@@ -16,7 +16,7 @@ from torch import nn
 from bitlinear.conformance import INFORMATIVE
 from docs import generate
 from harness.cli import bitbench, main
-from suites.conformance import SENTENCES
+from suites.special.conformance import SENTENCES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "results").glob("*.md"))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.metric import METRICS
+from harness.model.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bitlinear", "harness", "suites")
@@ -30,18 +30,55 @@ PROSE = sorted(
     + [path for package in PACKAGES for kind in ("html", "css", "js") for path in (ROOT / package).rglob(f"*.{kind}")]
 )
 
-ANALYSIS = ("model", "metric", "store", "stats", "compare", "gate", "frames", "plots", "report", "table", "cli")
-ANALYSIS_ROOTS = tuple(f"harness.{name}" for name in (*ANALYSIS, "commands", "run"))
-TORCH_IN_ANALYSIS = {
-    "harness.environment": "`torch_side` and what it calls run in the worker; the import is inside them",
+MAY = {
+    "bitlinear": "",
+    "bitlinear.layouts": "bitlinear",
+    "bitlinear.engines": "bitlinear bitlinear.layouts",
+    "bitlinear.implementations": "bitlinear bitlinear.layouts bitlinear.engines",
+    "bitlinear.peers": "bitlinear bitlinear.implementations",
+    "bitlinear.models": "bitlinear bitlinear.engines bitlinear.implementations",
+    "bitlinear.conformance": "bitlinear",
+    "harness": "",
+    "harness.errors": "",
+    "harness.user_code": "harness.errors",
+    "harness.model": "harness.errors harness.user_code",
+    "harness.store": "harness.errors harness.user_code harness.model",
+    "harness.analysis": "harness.model",
+    "harness.machine": "harness.errors harness.model harness.store",
+    "harness.worker": "harness.user_code harness.model harness.machine",
+    "harness.runner": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine",
+    "harness.judge": "harness.errors harness.model harness.store harness.analysis",
+    "harness.gate": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine"
+    " harness.runner harness.judge",
+    "harness.frames": "harness.errors harness.model harness.store harness.analysis",
+    "harness.show": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine"
+    " harness.judge harness.frames",
+    "harness.measure": "harness.model harness.analysis harness.runner harness.worker harness.show",
+    "harness.pytest_plugin": "harness.user_code harness.model harness.runner harness.worker",
+    "harness.commands": "harness.errors harness.model harness.store harness.analysis harness.machine harness.runner"
+    " harness.judge harness.gate harness.frames harness.show",
+    "harness.cli": "harness.errors harness.model harness.commands",
+    "suites": "bitlinear harness.model harness.machine harness.runner harness.pytest_plugin suites.catalogue",
+    "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"
+    " harness.model",
+    "suites.special": "bitlinear bitlinear.conformance harness.model suites",
+    "suites.workloads": "bitlinear bitlinear.conformance harness.errors harness.user_code harness.model harness.store"
+    " harness.worker suites suites.catalogue suites.special",
 }
+"""Who may import whom. `harness` itself is above no part: it says where the packages lie."""
+IMPORT_TORCH = ("bitlinear", "harness.worker", "suites.catalogue", "suites.workloads")
+"""Nobody else may, so a command can load no contestant: none may import any of these."""
+
+MOST_ENTRIES, MOST_MODULES = 20, 15
+"""At the top of `harness`, and in any folder."""
+
 SLOW_TO_IMPORT = ("torch", "pandas", "scipy", "matplotlib", "seaborn", "rich")
 
 VAGUE_NAMES = {"utils", "util", "common", "base", "helpers", "helper", "misc"}
 MAX_FILE, MAX_FUNCTION = 300, 60
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
-"""Name to reason, files as `harness/run.py`, functions as `harness/run.py:name`."""
+"""Name to reason, files as `harness/runner/controller.py`, functions as `harness/runner/controller.py:name`."""
 
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 SILENCER = re.compile(r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[a-z, -]+\])?)")
@@ -88,19 +125,6 @@ def where(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
 
 
-def analysis_half() -> dict[str, Path]:
-    """The modules of `harness` that the analysis half consists of, and what they import, transitively."""
-    modules = {module_name(path): path for path in SOURCES}
-    waiting = [name for name in modules if any(f"{name}.".startswith(f"{root}.") for root in ANALYSIS_ROOTS)]
-    found: dict[str, Path] = {}
-    while waiting:
-        name = waiting.pop()
-        if name not in found and name in modules:
-            found[name] = modules[name]
-            waiting += [other for other in imported(modules[name]) if other.startswith("harness.")]
-    return found
-
-
 def test_bitlinear_and_harness_are_strangers() -> None:
     for path in SOURCES:
         package = path.relative_to(ROOT).parts[0]
@@ -108,11 +132,25 @@ def test_bitlinear_and_harness_are_strangers() -> None:
         assert not top_level(imported(path)) & forbidden, where(path, 1)
 
 
-def test_the_analysis_half_never_imports_torch() -> None:
-    half = analysis_half()
-    assert {"harness.model", "harness.environment"} <= set(half)
-    importers = {name for name, path in half.items() if "torch" in top_level(imported(path))}
-    assert importers == set(TORCH_IN_ANALYSIS)
+def part_of(module: str) -> str:
+    """The part that a module belongs to: the longest name of a part that it lies in."""
+    return max((part for part in MAY if f"{module}.".startswith(f"{part}.")), key=len)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_follow_the_map(path: Path) -> None:
+    here = part_of(module_name(path))
+    names = imported(path) if path.name != "__init__.py" or here != "bitlinear" else set()  # it fetches its names late
+    there = {part_of(name) for name in names if name.partition(".")[0] in PACKAGES} - {here, "harness"}
+    assert there <= {*MAY[here].split()}, f"{here} may not import {sorted(there - {*MAY[here].split()})}"
+    assert "torch" not in top_level(names) or here.startswith(IMPORT_TORCH)
+
+
+def test_folders_can_be_taken_in_at_a_glance() -> None:
+    folders = [folder for package in PACKAGES for folder in (ROOT / package).rglob("*") if folder.is_dir()]
+    modules = {str(folder.relative_to(ROOT)): len([*folder.glob("[!_]*.py")]) for folder in folders}
+    assert {name: count for name, count in modules.items() if count > MOST_MODULES} == {}
+    assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= MOST_ENTRIES
 
 
 def test_the_command_line_starts_without_what_is_slow_to_import() -> None:

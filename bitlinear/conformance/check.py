@@ -13,7 +13,7 @@ _ASKED: Mapping[str, Callable[[Subject], Iterator[str]]] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class PropertyFinding:
     """What came of it."""
 
     examples: int
@@ -26,7 +26,7 @@ class Finding:
     """The error that it fails with, if it is one."""
 
 
-def check(name: str, subject: Subject, seconds: float = float("inf")) -> Finding:
+def check(name: str, subject: Subject, seconds: float = float("inf")) -> PropertyFinding:
     """Ask for the property `name`, example by example, until one fails, all hold, or `seconds` have gone by.
 
     What holds on no example at all, because no layer could be built, fails.
@@ -35,13 +35,13 @@ def check(name: str, subject: Subject, seconds: float = float("inf")) -> Finding
     try:
         for fault in _ASKED[name](subject):
             if fault:
-                return Finding(held, _located(fault, subject))
+                return PropertyFinding(held, _located(fault, subject))
             held += 1
             if time.monotonic() > deadline:
-                return Finding(held, cut=True)
+                return PropertyFinding(held, cut=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - an op may raise anything, and that is its fault
-        return Finding(held, _located(f"raised {in_words(error)}", subject), raised=error)
-    return Finding(held, "" if held else f"no layer could be built: {(subject.raised + subject.refusals)[0]}")
+        return PropertyFinding(held, _located(f"raised {in_words(error)}", subject), raised=error)
+    return PropertyFinding(held, "" if held else f"no layer could be built: {(subject.raised + subject.refusals)[0]}")
 
 
 def refused(subject: Subject) -> str:

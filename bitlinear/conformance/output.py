@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from bitlinear.implementation import kind_of
+from bitlinear.interface import kind_of
 
 
 def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.conformance.output import misshapen
-from bitlinear.implementation import Implementation, overflown
+from bitlinear.interface import Implementation, overflown
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER

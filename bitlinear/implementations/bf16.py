@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation, HalfLinear
-from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.engines.codes import HalfLinear
+from bitlinear.implementations.coded import CodedImplementation
+from bitlinear.interface import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 

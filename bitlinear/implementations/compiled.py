@@ -15,12 +15,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.implementations.int8 import Int8Linear
 from bitlinear.layer import BitLinear
+from bitlinear.layouts.words import FORMATS
 from bitlinear.observers import is_compilable
 from bitlinear.scheme import Scheme
-from bitlinear.words import FORMATS
 
 LOG = logging.getLogger("bitlinear")
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"

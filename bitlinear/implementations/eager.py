@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 
 

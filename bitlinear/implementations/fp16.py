@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, HalfLinear
-from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.engines.codes import HalfLinear
+from bitlinear.implementations.coded import CodedImplementation
+from bitlinear.interface import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.quantize import absmax_scale
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.coded import CodedImplementation, CodedLinear
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme, largest_code
 

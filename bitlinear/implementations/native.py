@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.engines.native import BuildError, NativeLinear
+from bitlinear.engines.native.library import library
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
-from bitlinear.native import BuildError, NativeLinear
-from bitlinear.native.library import library
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 

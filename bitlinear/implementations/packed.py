@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
+from bitlinear.engines.packed import PackedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
-from bitlinear.packed import PackedLinear
 
 
 class Packed(CodedImplementation):

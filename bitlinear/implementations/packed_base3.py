@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
+from bitlinear.engines.packed import PackedLinear
+from bitlinear.implementations.coded import CodedImplementation
 from bitlinear.layer import BitLinear
-from bitlinear.pack import BASE3
-from bitlinear.packed import PackedLinear
+from bitlinear.layouts.packing import BASE3
 from bitlinear.scheme import Scheme
 
 

@@ -4,7 +4,7 @@ import copy
 
 from torch import nn
 
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 
 

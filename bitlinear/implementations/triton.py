@@ -7,8 +7,8 @@ import os
 import torch
 from torch import nn
 
-from bitlinear.coded import CodedImplementation
-from bitlinear.implementation import Tolerance, unit_roundoff
+from bitlinear.implementations.coded import CodedImplementation
+from bitlinear.interface import Tolerance, unit_roundoff
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
@@ -40,7 +40,7 @@ class Triton(CodedImplementation):
 
     def build(self, layer: BitLinear) -> nn.Module:
         """Packed codes. The kernels are compiled in the op's first call."""
-        from bitlinear.triton_linear import TritonLinear
+        from bitlinear.engines.triton.linear import TritonLinear
 
         return TritonLinear(layer)
 

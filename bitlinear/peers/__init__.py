@@ -3,12 +3,12 @@
 Importing this imports none of the libraries.
 """
 
-from bitlinear.peer import Peer
 from bitlinear.peers.bitblas import BitBlas
 from bitlinear.peers.bitlinear_pytorch import BitLinearPytorch
 from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
 from bitlinear.peers.gemlite import Gemlite
 from bitlinear.peers.ggml import GGML
+from bitlinear.peers.interface import Peer
 from bitlinear.peers.litespark import Litespark
 from bitlinear.peers.quanto import Quanto
 from bitlinear.peers.torch_kernels import TorchDynamic, TorchInt4, TorchInt8

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp
+from bitlinear.peers.bitnet import BitNetPeer, copied_bias
+from bitlinear.peers.interface import PeerOp
 from bitlinear.quantize import activation_codes, normalise, widen
 
 

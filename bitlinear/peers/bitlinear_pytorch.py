@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from bitlinear.bitnet_peer import DequantisedPeer
 from bitlinear.layer import BitLinear
+from bitlinear.peers.bitnet import DequantisedPeer
 
 
 class BitLinearPytorch(DequantisedPeer):

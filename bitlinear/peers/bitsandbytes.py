@@ -5,9 +5,9 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Tolerance
+from bitlinear.interface import Tolerance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
+from bitlinear.peers.interface import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
 from bitlinear.scheme import Scheme
 
 BLOCK = 64

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, plain_tensors
+from bitlinear.peers.bitnet import BitNetPeer, copied_bias
+from bitlinear.peers.interface import PeerOp, plain_tensors
 
 
 class Gemlite(BitNetPeer):

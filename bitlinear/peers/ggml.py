@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import DequantisedPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, effective_weight, installed
-from bitlinear.peers.libggml import Library, Product, Weights, load
+from bitlinear.peers.bitnet import DequantisedPeer, copied_bias
+from bitlinear.peers.interface import PeerOp, effective_weight, installed
+from bitlinear.peers.libggml import GgmlLibrary, Product, Weights, load
 
 _SOURCES = ("llama-cpp-python", "libggml-python")
 """Distributions that bring ggml along, the first one built for the machine by default."""
 
 
 @dataclass(frozen=True)
-class Format:
+class BlockFormat:
     """One of ggml's weight formats, as ggml-quants.c documents it."""
 
     kind: int
@@ -42,7 +42,7 @@ class Ggml(DequantisedPeer):
     quantises_weights = False
     homogeneous = False  # a float16 scale below 6e-5 has fewer bits
 
-    def __init__(self, name: str, form: Format, weight_bits: tuple[float, ...], bits: str) -> None:
+    def __init__(self, name: str, form: BlockFormat, weight_bits: tuple[float, ...], bits: str) -> None:
         self.name = f"ggml-{name.lower()}"
         self.summary = f"ggml (llama.cpp): {name}, {bits} bits a weight in blocks of {form.block}"
         scales = "float16" if form.half_scale else "float32"
@@ -94,7 +94,7 @@ def _call(weights: Weights, in_features: int, bias: Tensor | None) -> Callable[[
     return call
 
 
-def _shortcoming(library: Library, install: str) -> str:
+def _shortcoming(library: GgmlLibrary, install: str) -> str:
     """A sentence for a library that was built for less than the machine has."""
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or library.ggml_cpu_has_avx512():
         return ""
@@ -131,9 +131,9 @@ def _half_away(values: Tensor) -> Tensor:
 
 TERNARY = (1, 1.58, 2)
 GGML = (
-    Ggml("TQ1_0", Format(34, 256, _ternary, half_scale=False), TERNARY, "1.69"),
-    Ggml("TQ2_0", Format(35, 256, _ternary, half_scale=False), TERNARY, "2.06"),
-    Ggml("Q4_0", Format(2, 32, _four_bits, half_scale=True), (*TERNARY, 3, 4), "4.5"),
-    Ggml("Q8_0", Format(8, 32, _eight_bits, half_scale=True), (*TERNARY, 3, 4, 5, 6, 7, 8), "8.5"),
+    Ggml("TQ1_0", BlockFormat(34, 256, _ternary, half_scale=False), TERNARY, "1.69"),
+    Ggml("TQ2_0", BlockFormat(35, 256, _ternary, half_scale=False), TERNARY, "2.06"),
+    Ggml("Q4_0", BlockFormat(2, 32, _four_bits, half_scale=True), (*TERNARY, 3, 4), "4.5"),
+    Ggml("Q8_0", BlockFormat(8, 32, _eight_bits, half_scale=True), (*TERNARY, 3, 4, 5, 6, 7, 8), "8.5"),
 )
 """The four formats that a ternary or low-bit layer is likely to be kept in."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Library = Any
+GgmlLibrary = Any
 """What ctypes gives: functions by name."""
 
 F32 = 0
@@ -77,7 +77,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, then arguments
 
 
 @lru_cache
-def load(package: str) -> Library:
+def load(package: str) -> GgmlLibrary:
     """The library that the distribution `package` brings along. Raises ImportError if it has none."""
     folders = {name: _locate(package, name) for name in ("libggml-base", "libggml-cpu")}
     ctypes.CDLL(str(folders["libggml-base"]), ctypes.RTLD_GLOBAL)
@@ -101,7 +101,7 @@ class Weights:
     `memory` are its bytes. They live as long as this does.
     """
 
-    def __init__(self, library: Library, kind: int, weight: Tensor) -> None:
+    def __init__(self, library: GgmlLibrary, kind: int, weight: Tensor) -> None:
         self.library, self.shape = library, weight.shape
         rows, columns = weight.shape
         self._context = _context(library)
@@ -157,7 +157,7 @@ class Product:
             raise RuntimeError(f"ggml could not compute the product: status {status}")
 
 
-def _context(library: Library) -> int:
+def _context(library: GgmlLibrary) -> int:
     """Memory for what describes tensors, and none for their values."""
     size = _OVERHEAD_TENSORS * library.ggml_tensor_overhead()
     size += library.ggml_graph_overhead_custom(_GRAPH_NODES, False)
@@ -166,7 +166,7 @@ def _context(library: Library) -> int:
 
 
 @lru_cache
-def _backend(library: Library, threads: int) -> int:
+def _backend(library: GgmlLibrary, threads: int) -> int:
     """With threads that stay. Kept until the process ends."""
     backend: int = library.ggml_backend_cpu_init()
     library.ggml_backend_cpu_set_n_threads(backend, threads)
@@ -177,12 +177,12 @@ def _backend(library: Library, threads: int) -> int:
     return backend
 
 
-def _device(library: Library) -> int:
+def _device(library: GgmlLibrary) -> int:
     device: int = library.ggml_backend_reg_dev_get(library.ggml_backend_cpu_reg(), 0)
     return device
 
 
-def _layouts(library: Library) -> list[int]:
+def _layouts(library: GgmlLibrary) -> list[int]:
     """Types of buffers, the best first, as llama.cpp asks for them: those that interleave rows, then the plain one."""
     address = library.ggml_backend_reg_get_proc_address(library.ggml_backend_cpu_reg(), _EXTRA_BUFFERS)
     extra: list[int] = []

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import BitNetPeer, copied_bias
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp
+from bitlinear.peers.bitnet import BitNetPeer, copied_bias
+from bitlinear.peers.interface import PeerOp
 from bitlinear.scheme import Scheme
 
 _MOST_TOKENS = 64

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
-from bitlinear.peer_tools import EXTENSIONS_COMPILER, offer_own_programs, why_no_compiler, why_no_ninja
+from bitlinear.peers.interface import PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.programs import EXTENSIONS_COMPILER, offer_own_programs, why_no_compiler, why_no_ninja
 from bitlinear.peers.torch_kernels import INT4_ROWS, INT8_VECTOR, NO_INT4_ROWS
 from bitlinear.scheme import Scheme
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Tolerance, flip_allowance
+from bitlinear.interface import Tolerance, flip_allowance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
+from bitlinear.peers.interface import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight
 from bitlinear.scheme import Scheme
 
 INT4_GROUP = 128

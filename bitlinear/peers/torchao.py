@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementation import Tolerance, flip_allowance
 from bitlinear.implementations.compiled import Compiled
+from bitlinear.interface import Tolerance, flip_allowance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.interface import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
 from bitlinear.peers.torch_kernels import INT4_ROWS, INT8_VECTOR, NO_INT4_ROWS
 from bitlinear.scheme import Scheme
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import BitNetPeer, DequantisedPeer
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, plain_tensors
-from bitlinear.peer_tools import INDUCTORS_COMPILER, why_no_compiler
+from bitlinear.peers.bitnet import BitNetPeer, DequantisedPeer
+from bitlinear.peers.interface import PeerOp, plain_tensors
+from bitlinear.peers.programs import INDUCTORS_COMPILER, why_no_compiler
 from bitlinear.scheme import Scheme
 
 _ROWS_PER_BYTE = 4

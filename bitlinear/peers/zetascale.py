@@ -8,10 +8,10 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from bitlinear.bitnet_peer import BitNetPeer, copied_bias
-from bitlinear.implementation import Implementation, Tolerance
+from bitlinear.interface import Implementation, Tolerance
 from bitlinear.layer import BitLinear
-from bitlinear.peer import PeerOp, plain_tensors
+from bitlinear.peers.bitnet import BitNetPeer, copied_bias
+from bitlinear.peers.interface import PeerOp, plain_tensors
 from bitlinear.scheme import Scheme
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
-from harness.compare import in_one_run
-from harness.convergence import convergence
-from harness.results import contests, results
+from harness.analysis.convergence import convergence
+from harness.analysis.pairs import in_one_run
+from harness.analysis.results import contests, results
 from harness.store import load
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from harness.baseline import Accepted, accept, accepted, default_place
 from harness.commands import options
 from harness.commands.values import Place
-from harness.result_table import describe_run
+from harness.judge.baseline import Accepted, accept, accepted, default_place
+from harness.show.run_header import describe_run
+from harness.show.table import Block, Column, Format, Table, pretty_json, render
 from harness.store import load
-from harness.table import Block, Column, Format, Table, pretty_json, render
 
 
 @click.group("baseline", cls=options.Group)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from harness import ceiling_cache, store
+from harness import store
 from harness.errors import NothingMeasuredError
-from harness.forecast import forecast
+from harness.machine.ceilings import remember
 from harness.model import Record, Run
-from harness.progress import watcher
-from harness.run import Controller
-from harness.staff import Staff
+from harness.runner.controller import Controller
+from harness.runner.forecast import forecast
+from harness.runner.pool import WorkerPool
+from harness.runner.progress import watcher
 
 
 def carry_out(
@@ -35,7 +36,7 @@ def carry_out(
             )
             raise
     for ceilings in controller.ceilings:
-        ceiling_cache.store(run.environment, ceilings)
+        remember(run.environment, ceilings)
     from harness.commands.show import render
 
     stored = store.load(directory)
@@ -44,10 +45,10 @@ def carry_out(
     return _exit_code(stored.records)
 
 
-def tell(controller: Controller, staff: Staff, made: Sequence[Record] = ()) -> None:
+def tell(controller: Controller, pool: WorkerPool, made: Sequence[Record] = ()) -> None:
     """Print what would be measured, and measure nothing."""
     controller.continue_from(made)
-    for line in forecast(controller, staff.description.unavailable):
+    for line in forecast(controller, pool.description.unavailable):
         click.echo(line)
 
 

@@ -9,21 +9,21 @@ from harness.commands import options
 from harness.commands.values import Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
-from harness.plan import check_names, make_plan, require_devices
-from harness.progress import watcher
-from harness.run import Controller
-from harness.spelling import parse_duration
-from harness.staff import Staff
-from harness.suite import Registry
-from harness.table import Block, Column, Table, pretty_json, render
+from harness.model.suite import Registry
+from harness.model.units import parse_duration
+from harness.runner.controller import Controller
+from harness.runner.plan import check_names, make_plan, require_devices
+from harness.runner.pool import WorkerPool
+from harness.runner.progress import watcher
+from harness.show.table import Block, Column, Table, pretty_json, render
 
-MODULE = "suites.conformance"
+MODULE = "suites.special.conformance"
 """The package of suites that declares the properties; each case is one property of one implementation."""
 INFORMATION = "information"
 WORDS = {"measured": "pass", "failed": "FAIL", "crashed": "CRASH", "timed_out": "TIMEOUT", "skipped": "skipped"}
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class PropertyVerdict(msgspec.Struct, frozen=True):
     """What came of one property."""
 
     name: str
@@ -39,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """Where it raised, if that is how it fails."""
 
     @classmethod
-    def of(cls, record: Record) -> "Verdict":
+    def of(cls, record: Record) -> "PropertyVerdict":
         """The verdict that a record of the suite stands for."""
         return cls(
             name=str(record.case.params["property"]),
@@ -93,7 +93,7 @@ def command(
         device=device,
         case_limit=parse_duration(case_limit),
     )
-    verdicts = [Verdict.of(record) for record in _records(request)]
+    verdicts = [PropertyVerdict.of(record) for record in _records(request)]
     code = exit_code(verdicts)
     if form == "json":
         content = {"implementation": implementation, "exit_code": code, "properties": msgspec.to_builtins(verdicts)}
@@ -105,7 +105,7 @@ def command(
     return code
 
 
-def exit_code(verdicts: Iterable[Verdict]) -> int:
+def exit_code(verdicts: Iterable[PropertyVerdict]) -> int:
     """1 when a required property fails, 5 when none could be asked, else 0."""
     outcomes = {one.outcome for one in verdicts if one.required}
     if outcomes - {"measured", "skipped"}:
@@ -119,18 +119,18 @@ def _records(request: Request) -> list[Record]:
         raise UsageError(f"{request.implementations[0]!r} is more than one implementation; check them one by one")
     registry = Registry.load(MODULE)
     check_names(request, registry)
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        require_devices(contests, staff.description)
-        staff.require(request.implementations)
+        contests = make_plan(request, registry, pool.description)
+        require_devices(contests, pool.description)
+        pool.require(request.implementations)
         with watcher() as progress:
-            return list(Controller(contests, request, staff.hire).records(progress))
+            return list(Controller(contests, request, pool.start).records(progress))
     finally:
-        staff.close()
+        pool.close()
 
 
-def _page(implementation: str, verdicts: Sequence[Verdict]) -> list[Block]:
+def _page(implementation: str, verdicts: Sequence[PropertyVerdict]) -> list[Block]:
     """A table of all, then what was found of each, then how many."""
     columns = (Column("property"), Column("verdict"), Column("examples", "right"), Column("what it asks"))
     rows = [(one.name, one.word, one.examples or None, one.sentence) for one in verdicts]
@@ -138,7 +138,7 @@ def _page(implementation: str, verdicts: Sequence[Verdict]) -> list[Block]:
     return [Table(implementation, columns, rows), *found, _summary(verdicts)]
 
 
-def _summary(verdicts: Iterable[Verdict]) -> str:
+def _summary(verdicts: Iterable[PropertyVerdict]) -> str:
     required = [one.outcome for one in verdicts if one.required]
     passed, skipped = required.count("measured"), required.count("skipped")
     failed = len(required) - passed - skipped

@@ -7,11 +7,11 @@ import click
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
-from harness.gate import judge_runs
-from harness.metric import select_metrics
+from harness.judge.judge import judge_runs
+from harness.model.metrics import select_metrics
+from harness.show.table import Format, pretty_json, render
+from harness.show.verdicts import comparison_page, content, tidy
 from harness.store import load
-from harness.table import Format, pretty_json, render
-from harness.verdict_table import comparison_page, content, tidy
 
 
 @click.command("compare", cls=options.Command)

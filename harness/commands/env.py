@@ -5,16 +5,17 @@ from typing import get_args
 import click
 import msgspec
 
-from harness import quietness
 from harness.commands import options
-from harness.environment import combine, machine, revision
 from harness.errors import InvalidEnvironmentError
+from harness.machine import checkup
+from harness.machine.environment import combine, machine
+from harness.machine.revision import revision
 from harness.model import Environment, Revision
-from harness.process import describe_torch
-from harness.quantity import amount
-from harness.table import Cell, Column, Format, Table, pretty_json
+from harness.model.units import amount
+from harness.runner.process import describe_torch
+from harness.show.table import Cell, Column, Format, Table, pretty_json
 
-SEVERITIES = get_args(quietness.Severity)
+SEVERITIES = get_args(checkup.Severity)
 
 
 @click.command("env", cls=options.Command)
@@ -39,7 +40,7 @@ def command(check: bool, form: Format) -> None:
 
 def _check(form: Format) -> None:
     """The noisiest first. Raises InvalidEnvironmentError where measuring would be meaningless."""
-    findings = sorted(quietness.check(), key=lambda finding: SEVERITIES.index(finding.severity))
+    findings = sorted(checkup.check(), key=lambda finding: SEVERITIES.index(finding.severity))
     columns = (Column("what"), Column("state"), Column("found"), Column("to quiet it"))
     _print(Table("", columns, [(one.topic, one.severity, one.what, one.cure) for one in findings]), form)
     worst = [finding for finding in findings if finding.severity == SEVERITIES[0]]

@@ -5,18 +5,19 @@ from typing import Literal
 
 import click
 
+from harness.analysis.voided import RULE
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
-from harness.explanation import Explanation, Gate
-from harness.gate import judge_runs
-from harness.gate_directory import is_gate, last, load_sides
-from harness.metric import METRICS
-from harness.result_table import describe_run
-from harness.rules import Rules
-from harness.store import StoredRun, load
-from harness.table import Block, Table, pretty_json, render
-from harness.voiding import RULE
+from harness.gate.runs import is_gate, last, load_sides
+from harness.judge.judge import judge_runs
+from harness.judge.rules import Rules
+from harness.model import StoredRun
+from harness.model.metrics import METRICS
+from harness.show.explanation import Explanation, Gate
+from harness.show.run_header import describe_run
+from harness.show.table import Block, Table, pretty_json, render
+from harness.store import load
 
 Form = Literal["text", "markdown", "json"]
 

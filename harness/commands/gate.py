@@ -7,25 +7,26 @@ from typing import get_args
 
 import click
 
-from harness.checkout import HERE, Checkouts
 from harness.commands import options
+from harness.commands.options import parse_axes
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
-from harness.gate import Policy, judge_runs
-from harness.gate_directory import is_gate, remember
-from harness.gate_output import errors_told, holds_verdict, write
-from harness.gate_output.verdict_file import told
-from harness.gate_progress import Narrator
-from harness.gate_session import Outcome, Session
-from harness.metric import METRICS, select_metrics
+from harness.gate.checkouts import HERE, Checkouts
+from harness.gate.progress import Narrator
+from harness.gate.runs import is_gate, remember
+from harness.gate.session import GateResult, Session
+from harness.judge.judge import Policy, judge_runs
+from harness.judge.rules import Rules
 from harness.model import Request
-from harness.plan import check_names
-from harness.rules import Rules
-from harness.spelling import parse_axes, parse_duration, parse_names
+from harness.model.metrics import METRICS, select_metrics
+from harness.model.suite import DEFAULT_MODULE, Registry
+from harness.model.units import parse_duration, parse_names
+from harness.runner.plan import check_names
+from harness.show.ci import errors_told, holds_verdict, write
+from harness.show.ci.verdict_file import told
+from harness.show.table import Format, pretty_json, render
+from harness.show.verdicts import content, gate_page, tidy
 from harness.store import load
-from harness.suite import DEFAULT_MODULE, Registry
-from harness.table import Format, pretty_json, render
-from harness.verdict_table import content, gate_page, tidy
 
 SUITE = "gate"
 """What a live gate measures that is told nothing else."""
@@ -115,10 +116,10 @@ def _refuse_live_options() -> None:
         raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
 
-def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> Outcome:
+def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> GateResult:
     runs = _two_runs(what)
     baseline, candidate = map(load, runs)
-    return Outcome(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
+    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
 
 
 def _live(
@@ -128,7 +129,7 @@ def _live(
     live: dict[str, object],
     metrics: Collection[str],
     rules: Rules,
-) -> Outcome:
+) -> GateResult:
     registry = Registry.load(DEFAULT_MODULE)
     if stored := [name for name in suites if name not in registry.suites and Path(name).exists()]:
         raise UsageError(f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out")
@@ -143,7 +144,7 @@ def _live(
 
 
 def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
-    from harness.commands.run import available_memory
+    from harness.machine.environment import available_memory
 
     budget = str(live["budget"])
     return Request(
@@ -203,7 +204,7 @@ def _is_suite(name: str) -> bool:
     return name in Registry.load(DEFAULT_MODULE).suites
 
 
-def _print(outcome: Outcome, code: int, policy: Policy, form: Format) -> None:
+def _print(outcome: GateResult, code: int, policy: Policy, form: Format) -> None:
     sides, judgement = (outcome.base, outcome.head), outcome.judgement
     if form == "csv":
         click.echo(tidy(judgement).csv())

@@ -9,19 +9,19 @@ from pathlib import Path
 import msgspec
 
 from harness import store
+from harness.analysis.convergence import in_words
+from harness.analysis.results import FIXED
 from harness.commands import options
 from harness.commands.carrying_out import carry_out, tell
-from harness.convergence import in_words
-from harness.environment import combine, differences, machine, revision
 from harness.errors import IncomparableError, UsageError
-from harness.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
-from harness.model import Aim, Request
-from harness.plan import aims_of, make_plan
-from harness.results import FIXED
-from harness.run import Controller
-from harness.staff import Staff
-from harness.store import StoredRun
-from harness.suite import Registry
+from harness.machine.environment import combine, machine
+from harness.machine.revision import revision
+from harness.model import Aim, Request, StoredRun, differences
+from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
+from harness.model.suite import Registry
+from harness.runner.controller import Controller
+from harness.runner.plan import aims_of, make_plan
+from harness.runner.pool import WorkerPool
 
 
 def go_on(
@@ -57,19 +57,19 @@ def go_on(
         aims = run.aims
         if (request.rounds, request.precision) != (run.request.rounds, run.request.precision):
             aims = extended_aims(aims, aims_of(request, registry), rounds_made(stored.records, by_suite=True))
-        staff = Staff(registry, run.request.memory_limit)
-        at_end.callback(staff.close)
-        if changed := differences(run.environment, combine(machine(), staff.description.environment)):
+        pool = WorkerPool(registry, run.request.memory_limit)
+        at_end.callback(pool.close)
+        if changed := differences(run.environment, combine(machine(), pool.description.environment)):
             raise IncomparableError(f"the run in {out} was begun on another machine: {'; '.join(changed)}")
         contests = [
             replace(one, aim=msgspec.structs.replace(one.aim, extended=aims.get(one.suite.name, FIXED).extended))
-            for one in make_plan(request, registry, staff.description)
+            for one in make_plan(request, registry, pool.description)
         ]
         extensions = (*stored.extensions, *_extension(stored, request, aims, now))
         begun = extensions[-1].rounds if extensions else {}
-        controller = Controller(contests, request, staff.hire, ceilings=run.ceilings, begun=begun)
+        controller = Controller(contests, request, pool.start, ceilings=run.ceilings, begun=begun)
         if writer is None:
-            tell(controller, staff, stored.records)
+            tell(controller, pool, stored.records)
             return 0
         for extension in extensions[len(stored.extensions) :]:
             writer.extend(extension)

@@ -3,9 +3,9 @@
 import click
 
 from harness.commands import options
-from harness.process import WorkerProcess
-from harness.suite import DEFAULT_MODULE, Registry, Suite
-from harness.table import Column, Table
+from harness.model.suite import DEFAULT_MODULE, Registry, Suite
+from harness.runner.process import WorkerProcess
+from harness.show.table import Column, Table
 
 
 @click.command("list", cls=options.Command)

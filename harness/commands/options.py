@@ -1,7 +1,7 @@
 """Options that several commands share, and how they are told from those that were not given."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -10,9 +10,10 @@ from click.core import ParameterSource
 
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
-from harness.rules import Rules, read
-from harness.spelling import choices, parse_share
-from harness.table import FORMATS
+from harness.judge.rules import Rules, read
+from harness.model import Value, normalise_value
+from harness.model.units import LONGEST_VALUE, choices, parse_share
+from harness.show.table import FORMATS
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9
@@ -154,3 +155,23 @@ def as_recorded(arguments: Sequence[str]) -> tuple[str, ...]:
         elif word != "--resume" and not word.startswith(tuple(f"{name}=" for name in PLACES)):
             kept.append(word)
     return tuple(kept)
+
+
+def parse_axes(texts: Iterable[str]) -> dict[str, tuple[Value, ...]]:
+    """Axis values by name, from "m=1,128"; an axis that is given several times has all those values, each once.
+
+    Raises UsageError when a text is not of that form.
+    """
+    axes: dict[str, tuple[Value, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        written = [value.strip() for value in values.split(",")]
+        if not name.strip() or not all(written):
+            raise UsageError(f"--axis {text[:100]!r} is not of the form name=value,value, as in m=1,128")
+        if len(longest := max(written, key=len)) > LONGEST_VALUE:
+            raise UsageError(
+                f"--axis {name.strip()[:100]}: no value has {len(longest)} characters; it begins {longest[:20]!r}"
+            )
+        given = (*axes.get(name.strip(), ()), *map(normalise_value, written))
+        axes[name.strip()] = tuple(dict.fromkeys(given))
+    return axes

@@ -5,12 +5,11 @@ from typing import Literal
 
 import click
 
-from harness import whole_file
 from harness.commands import options
 from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
-from harness.spelling import choices
-from harness.store import load
+from harness.model.units import choices
+from harness.store import files, load
 
 KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 
@@ -28,13 +27,13 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     if kind is None:
         raise UsageError(f"cannot write {output}: choose a name that ends in {', '.join(f'.{one}' for one in KINDS)}")
     stored = [load(run) for run in runs]
-    from harness.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
+    from harness.show.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
 
     if name not in PLOTS:
         raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
     content = svg.render(draw(name, stored), kind)
     try:
-        whole_file.replace(output, content)
+        files.replace(output, content)
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror}; choose another place with -o") from error
     click.echo(output)

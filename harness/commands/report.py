@@ -11,10 +11,11 @@ import click
 from harness.commands import options
 from harness.commands.values import Folder, NewFile, Place
 from harness.errors import NothingMeasuredError
-from harness.gate_directory import is_gate, sides
-from harness.rules import Rules
-from harness.store import FILE_NAME, StoredRun, load
-from harness.suite import DEFAULT_MODULE, Registry
+from harness.gate.runs import is_gate, sides
+from harness.judge.rules import Rules
+from harness.model import StoredRun
+from harness.model.suite import DEFAULT_MODULE, Registry
+from harness.store import FILE_NAME, load
 
 
 @click.command("report", cls=options.Command)
@@ -38,7 +39,7 @@ def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Rule
     stored = [_without_path(path) for path in each]
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
-    from harness.report import write  # late: pandas and seaborn take two seconds to import
+    from harness.show.report import write  # late: pandas and seaborn take two seconds to import
 
     write(stored, output, figures, rules, Registry.load(DEFAULT_MODULE).usage)
 

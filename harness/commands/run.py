@@ -9,34 +9,25 @@ from pathlib import Path
 import click
 
 from harness import store
+from harness.analysis.convergence import in_words
+from harness.analysis.voided import RULE
 from harness.commands import options as shared
 from harness.commands.carrying_out import carry_out, tell
 from harness.commands.going_on import go_on
+from harness.commands.options import parse_axes
 from harness.commands.values import Place, Whole, Words
-from harness.convergence import in_words
-from harness.environment import combine, machine, revision
 from harness.errors import UsageError
-from harness.measure import ORDER
-from harness.metric import select_metrics
+from harness.machine.environment import LEAST_MEMORY, available_memory, combine, machine
+from harness.machine.revision import revision
 from harness.model import Environment, Request, Revision, Run
-from harness.plan import Contest, aims_of, check_names, make_plan, require_devices
-from harness.run import Controller
-from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size
-from harness.staff import Staff
-from harness.suite import DEFAULT_MODULE, Registry
-from harness.voiding import RULE
-
-RUNS = Path("results", "runs")
-"""Where runs lie that are given no directory."""
-LEAST_MEMORY = 2.0**20
-"""Bytes; a worker takes hundreds of times as much."""
-
-
-def available_memory() -> float:
-    """Three quarters of the bytes that programs may take now: what remains keeps the machine alive."""
-    import psutil
-
-    return float(psutil.virtual_memory().available * 3 // 4)
+from harness.model.metrics import select_metrics
+from harness.model.suite import DEFAULT_MODULE, Registry
+from harness.model.units import parse_duration, parse_names, parse_share, parse_size
+from harness.runner.controller import Controller
+from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
+from harness.runner.pool import WorkerPool
+from harness.runner.schedule import ORDER
+from harness.store.places import RUNS
 
 
 @click.command("run", cls=shared.Command)
@@ -143,35 +134,35 @@ def _metrics(names: Collection[str]) -> tuple[str, ...]:
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        require_devices(contests, staff.description)
-        staff.require(request.implementations)
-        for doubt in staff.description.doubts:
+        contests = make_plan(request, registry, pool.description)
+        require_devices(contests, pool.description)
+        pool.require(request.implementations)
+        for doubt in pool.description.doubts:
             click.echo(f"bitbench: {doubt}", err=True)
-        run = _header(request, staff, registry, contests)
+        run = _header(request, pool, registry, contests)
         directory, writer = (out, store.create(out, run)) if out else store.create_in(RUNS, run)
         with writer:
-            return carry_out(Controller(contests, request, staff.hire, ceilings=run.ceilings), run, writer, directory)
+            return carry_out(Controller(contests, request, pool.start, ceilings=run.ceilings), run, writer, directory)
     finally:
-        staff.close()
+        pool.close()
 
 
 def _foretell(registry: Registry, request: Request) -> int:
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
-        require_devices(contests, staff.description)
-        staff.require(request.implementations)
-        tell(Controller(contests, request, staff.hire), staff)
+        contests = make_plan(request, registry, pool.description)
+        require_devices(contests, pool.description)
+        pool.require(request.implementations)
+        tell(Controller(contests, request, pool.start), pool)
     finally:
-        staff.close()
+        pool.close()
     return 0
 
 
-def _header(request: Request, staff: Staff, registry: Registry, contests: Sequence[Contest]) -> Run:
-    environment: Environment = combine(machine(), staff.description.environment)
+def _header(request: Request, pool: WorkerPool, registry: Registry, contests: Sequence[Contest]) -> Run:
+    environment: Environment = combine(machine(), pool.description.environment)
     started = _now()
     aims = aims_of(request, registry)
     code: Revision = revision()
@@ -183,7 +174,7 @@ def _header(request: Request, staff: Staff, registry: Registry, contests: Sequen
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
         aims=aims,
-        ceilings=staff.ceilings(contests, environment),
+        ceilings=pool.ceilings(contests, environment),
         environment=environment,
         revision=code,
         argv=shared.as_recorded(sys.argv[1:]),

@@ -5,23 +5,23 @@ from typing import get_args
 
 import click
 
+from harness.analysis.results import results
 from harness.commands import options
 from harness.commands.values import Whole, Words
 from harness.errors import UsageError
-from harness.injection import Kind
-from harness.metric import METRICS
+from harness.judge.known_costs import ALLOWED, CostFinding, exit_code, find
 from harness.model import Record, Request
-from harness.plan import make_plan
-from harness.progress import watcher
-from harness.quantity import amount
-from harness.results import results
-from harness.run import Controller
-from harness.selftest import ALLOWED, Finding, exit_code, find
-from harness.staff import Staff
-from harness.suite import Registry
-from harness.table import Column, Format, Table, pretty_json, render
+from harness.model.injection import InjectionKind
+from harness.model.metrics import METRICS
+from harness.model.suite import Registry
+from harness.model.units import amount
+from harness.runner.controller import Controller
+from harness.runner.plan import make_plan
+from harness.runner.pool import WorkerPool
+from harness.runner.progress import watcher
+from harness.show.table import Column, Format, Table, pretty_json, render
 
-MODULE = "suites.selftest"
+MODULE = "suites.special.selftest"
 """The package of suites whose contestants have a known cost. It is not among those that `bitbench run` knows."""
 MOST_GATES = 1000
 """Each takes minutes."""
@@ -68,7 +68,7 @@ def metrics(form: Format) -> int:
 @click.option(
     "--with",
     "kind",
-    type=click.Choice(get_args(Kind)),
+    type=click.Choice(get_args(InjectionKind)),
     default="spin",
     show_default=True,
     help="Spin for a share of each call, or do that share of more work.",
@@ -83,7 +83,7 @@ def gate(
     same: int,
     shares: tuple[str, ...],
     times: int,
-    kind: Kind,
+    kind: InjectionKind,
     everywhere: bool,
     keyword: str | None,
     budget: str,
@@ -110,16 +110,16 @@ def _measure() -> list[Record]:
     """Through the same controller and workers as any run."""
     registry = Registry.load(MODULE)
     request = Request(suites=tuple(registry.suites))
-    staff = Staff(registry, request.memory_limit)
+    pool = WorkerPool(registry, request.memory_limit)
     try:
-        contests = make_plan(request, registry, staff.description)
+        contests = make_plan(request, registry, pool.description)
         with watcher() as progress:
-            return list(Controller(contests, request, staff.hire).records(progress))
+            return list(Controller(contests, request, pool.start).records(progress))
     finally:
-        staff.close()
+        pool.close()
 
 
-def _table(findings: list[Finding], *, human: bool) -> Table:
+def _table(findings: list[CostFinding], *, human: bool) -> Table:
     columns = (
         Column("contestant"),
         Column("metric"),
@@ -133,12 +133,12 @@ def _table(findings: list[Finding], *, human: bool) -> Table:
     return Table("", columns, rows)
 
 
-def _for_people(one: Finding) -> tuple[str, ...]:
+def _for_people(one: CostFinding) -> tuple[str, ...]:
     unit = METRICS[one.metric].unit if one.metric in METRICS and not one.is_ratio else "1"
     expected, reported = (amount(value, unit, digits=4) for value in (one.expected, one.reported))
     within = f"{100 * ALLOWED:g} %" if one.allowed else "exact"
     return one.contestant, one.metric, expected, reported, f"{100 * one.error:+.3g} %", within, one.word
 
 
-def _for_machines(one: Finding) -> tuple[str | float, ...]:
+def _for_machines(one: CostFinding) -> tuple[str | float, ...]:
     return one.contestant, one.metric, one.expected, one.reported, one.error, one.allowed, one.word

@@ -6,29 +6,34 @@ from collections.abc import Sequence
 
 import click
 
-from harness import resolution
-from harness.commands.run import available_memory
-from harness.environment import combine, machine
+from harness.analysis.t_test import detectable
 from harness.errors import NothingMeasuredError, UsageError
-from harness.gate_progress import Narrator
-from harness.gate_trials import SUITE, Trial, by_case, cases_of, hold, round_noise, share
-from harness.injection import Injection, Kind
+from harness.gate import resolution
+from harness.gate.progress import Narrator
+from harness.gate.resolution import Resolution
+from harness.gate.trials import SUITE, TrialGate, by_case, cases_of, hold, round_noise, share
+from harness.judge.rules import Rules
+from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
-from harness.process import describe_torch
-from harness.quantity import amount
-from harness.resolution import Resolution
-from harness.resolving_power import detectable
-from harness.rules import Rules
-from harness.spelling import parse_duration, parse_share
-from harness.table import Block, Cell, Column, Format, Table, pretty_json, render
+from harness.model.injection import Injection, InjectionKind
+from harness.model.units import amount, parse_duration, parse_share
+from harness.runner.process import describe_torch
+from harness.show.table import Block, Cell, Column, Format, Table, pretty_json, render
 
 SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"
 """Six cases whose calls take 100 us and more."""
 
 
 def measure(
-    same: int, shares: Sequence[str], times: int, kind: Kind, everywhere: bool, keyword: str, budget: str, rules: Rules
-) -> tuple[Environment, list[Trial]]:
+    same: int,
+    shares: Sequence[str],
+    times: int,
+    kind: InjectionKind,
+    everywhere: bool,
+    keyword: str,
+    budget: str,
+    rules: Rules,
+) -> tuple[Environment, list[TrialGate]]:
     """Hold the gates that were asked for; what is learned of the noise is kept for the gates to come."""
     injections = [parse_share(text) for text in shares]
     request = Request(
@@ -42,7 +47,7 @@ def measure(
     if not planned:
         raise UsageError("nothing to do: give --aa N, or --inject 5% with --times N")
     names = cases_of(request)
-    trials: list[Trial] = []
+    trials: list[TrialGate] = []
     for part, number in planned:
         match = "" if everywhere else random.Random(f"{part}/{number}").choice(names)
         injection = Injection(kind, part, match) if part else None
@@ -55,7 +60,7 @@ def measure(
     return here, trials
 
 
-def tell(trials: Sequence[Trial], rules: Rules, form: Format) -> int:
+def tell(trials: Sequence[TrialGate], rules: Rules, form: Format) -> int:
     """Print what came of it. 0 when nothing false was red and nothing that was put in was called ok, else 1."""
     if not any(trial.cases for trial in trials):
         raise NothingMeasuredError("no gate measured a case")
@@ -72,7 +77,7 @@ def tell(trials: Sequence[Trial], rules: Rules, form: Format) -> int:
     return code
 
 
-def _in_words(trials: Sequence[Trial]) -> list[str]:
+def _in_words(trials: Sequence[TrialGate]) -> list[str]:
     words = []
     for effect in dict.fromkeys(map(_effect, trials)):
         some = [trial for trial in trials if _effect(trial) == effect]
@@ -84,14 +89,14 @@ def _in_words(trials: Sequence[Trial]) -> list[str]:
     return words
 
 
-def _effect(trial: Trial) -> str:
+def _effect(trial: TrialGate) -> str:
     put_in = trial.put_in
     if put_in is None:
         return "same code"
     return f"{100 * put_in.share:+g} % by {put_in.kind} in {'one case' if put_in.match else 'every case'}"
 
 
-def _cases(trials: Sequence[Trial], rules: Rules) -> Table:
+def _cases(trials: Sequence[TrialGate], rules: Rules) -> Table:
     """A row a case: how long a call takes, how noisy a round is, and what that makes of the gate."""
     shown = (rules.looks[len(rules.looks) // 2], rules.looks[-1])
     columns = (
@@ -107,7 +112,9 @@ def _cases(trials: Sequence[Trial], rules: Rules) -> Table:
     for name, found in grouped.items():
         noise = round_noise(found)
         words = [row.word for row in found]
-        effects = [f"{100 * detectable(noise, rules, len(grouped), look):.1f} %" for look in shown]
+        effects = [
+            f"{100 * detectable(noise, rules.margin, rules.red_level / len(grouped), look):.1f} %" for look in shown
+        ]
         row: list[Cell] = [name.split("/", 1)[1], amount(found[0].seconds, "s"), f"{100 * noise:.2f} %", *effects]
         rows.append([*row, words.count("ok"), words.count("inconclusive")])
     return Table("the slowdown that is found in nine of ten gates, by rounds", columns, rows)

@@ -6,16 +6,18 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.analysis.ranking import led
+from harness.analysis.view import BASELINES, View
 from harness.commands import options
 from harness.commands.values import Place, Words
-from harness.ended import failures, failures_page, failures_table
 from harness.errors import NothingMeasuredError, UsageError
-from harness.leading import led
-from harness.metric import METRICS, select_metrics
-from harness.result_table import BASELINES, View, page, tidy, warnings
-from harness.store import StoredRun, load
-from harness.table import Format, pretty_json
-from harness.table import render as render_blocks
+from harness.model import StoredRun
+from harness.model.metrics import METRICS, select_metrics
+from harness.show.ended import failures, failures_page, failures_table
+from harness.show.results import page, tidy, warnings
+from harness.show.table import Format, pretty_json
+from harness.show.table import render as render_blocks
+from harness.store import load
 
 
 @click.command("show", cls=options.Command)

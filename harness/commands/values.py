@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harness.errors import StoreError, UsageError
-from harness.spelling import parse_whole
+from harness.model.units import parse_whole
 
 
 class Whole(click.ParamType[int]):

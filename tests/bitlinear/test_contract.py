@@ -8,7 +8,7 @@ import torch
 from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
 from bitlinear.conformance.subject import Subject
 from bitlinear.contract import contract_forward
-from bitlinear.implementation import flip_allowance, overflown, rounding_of_means
+from bitlinear.interface import flip_allowance, overflown, rounding_of_means
 
 BY_NAME = {one.name: one for one in IMPLEMENTATIONS}
 NORMALISED = ["w1.58a8", "w1a8g5", "w4a4", "w8a12", "w2a16"]

@@ -118,7 +118,7 @@ def test_many_names_and_layers_are_matched_in_proportion_to_their_number(monkeyp
         asked += 1
         return parts(name)
 
-    module = sys.modules["bitlinear.selection"]
+    module = sys.modules["bitlinear.models.selection"]
     parts = module._whole_parts
     monkeypatch.setattr(module, "_whole_parts", counted)
     model = nn.ModuleList(nn.Linear(1, 1) for _ in range(100))

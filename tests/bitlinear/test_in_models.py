@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import bitlinear.implementations.compiled as compiled
 from bitlinear import IMPLEMENTATIONS, BitLinear, PackedLinear, Scheme
 from bitlinear.contract import contract_forward
-from bitlinear.native import NativeLinear
-from bitlinear.pack import BASE3, Base3Packing, BitPacking  # noqa: F401 - names that a repr consists of
+from bitlinear.engines.native import NativeLinear
+from bitlinear.layouts.packing import BASE3, Base3Packing, BitPacking  # noqa: F401 - names that a repr consists of
 
 CPU = {"scheme": Scheme(1.58, groups=2), "device": "cpu", "dtype": torch.float32}
 EVERY = [one for one in IMPLEMENTATIONS if not one.baseline and one.name != "triton" and one.why_not(**CPU) is None]

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import accumulators, contract_forward
-from bitlinear.native import BuildError, NativeLinear, available_paths, build
-from bitlinear.native.library import TYPES, Library, layer_of
-from bitlinear.native.tiles import from_tiles, tiles_shape, to_tiles
+from bitlinear.engines.native import BuildError, NativeLinear, available_paths, build
+from bitlinear.engines.native.library import TYPES, Library, layer_of
+from bitlinear.layouts.tiles import from_tiles, tiles_shape, to_tiles
 from bitlinear.quantize import weight_codes
 
 try:

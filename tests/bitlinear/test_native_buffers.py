@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bitlinear import BitLinear
-from bitlinear.native import NativeLinear
+from bitlinear.engines.native import NativeLinear
 
 X = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
 CASTS = {

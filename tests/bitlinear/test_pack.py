@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bitlinear.pack import BASE3, PACKINGS, TERNARY, Packing
+from bitlinear.layouts.packing import BASE3, PACKINGS, TERNARY, Packing
 
 ALL: dict[str, Packing] = {f"w{bits}": packing for bits, packing in PACKINGS.items()} | {"base3": BASE3}
 SIZES = {

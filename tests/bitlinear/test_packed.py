@@ -10,8 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from bitlinear import BitLinear, PackedLinear, Scheme
 from bitlinear.contract import accumulators, contract_forward
-from bitlinear.pack import BASE3, PACKINGS
-from bitlinear.packed import BLOCK_BYTES
+from bitlinear.engines.packed import BLOCK_BYTES
+from bitlinear.layouts.packing import BASE3, PACKINGS
 
 SCHEMES = ["w1a8", "w1.58a8g2", "w2a4", "w3a8g4-nonorm", "w4a8", "w5a8", "w6a8g2", "w7a16", "w8a8-nonorm"]
 packed_layers = pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import torch
 
 from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
 from bitlinear.contract import contract_forward, twin_forward
-from bitlinear.peer import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
-from bitlinear.peer_tools import offer_own_programs
 from bitlinear.peers import PEERS
-from suites.workloads.rotation import hidden_bytes, weights
+from bitlinear.peers.interface import Peer, PeerOp, WeightOnlyPeer, effective_linear, effective_weight, plain_tensors
+from bitlinear.peers.programs import offer_own_programs
+from suites.workloads.layer.rotation import hidden_bytes, weights
 
 WITHOUT_NORM = Scheme.parse("w1.58a8-nonorm")
 BY_NAME = {peer.name: peer for peer in PEERS}
@@ -257,7 +257,7 @@ def test_a_number_of_outputs_that_the_int4_kernel_does_not_take_is_refused_in_wo
 @pytest.fixture
 def no_programs(tmp_path, monkeypatch):
     """Every package is there, and no program; returns the folder of those that pip installs."""
-    monkeypatch.setattr("bitlinear.peer.installed", lambda package: "1.0")
+    monkeypatch.setattr("bitlinear.peers.interface.installed", lambda package: "1.0")
     monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("sysconfig.get_path", lambda kind: str(tmp_path))

@@ -6,9 +6,9 @@ import torch
 
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import contract_forward
-from bitlinear.peer import effective_weight
 from bitlinear.peers import PEERS
 from bitlinear.peers.ggml import GGML
+from bitlinear.peers.interface import effective_weight
 from bitlinear.peers.zetascale import Zetascale
 from tests.bitlinear.test_golden import golden, layer_of, relative_error
 
@@ -152,7 +152,7 @@ def test_says_that_it_needs_a_gpu(name):
 
 
 def test_a_ring_of_what_does_not_scale_has_equal_layers():
-    from suites.workloads.ring import ring_of
+    from suites.workloads.layer.ring import ring_of
 
     op = torch.nn.Linear(8, 8)
     layers, _ = ring_of(op, lambda gain: torch.nn.Linear(8, 8), gains=1)

@@ -98,8 +98,8 @@ def compiled(kernel, pointers, constants, capability, warps=4, stages=3):
 
 def products(kind, bits, tokens, capability, constants=None):
     """The kernels that multiply so many tokens, compiled with the tile that the table gives them."""
-    from bitlinear import triton_kernels as kernels
-    from bitlinear.triton_linear import tile_for
+    from bitlinear.engines.triton import kernels
+    from bitlinear.engines.triton.linear import tile_for
 
     tile = tile_for(tokens, 8 // bits, {"i8": 1, "fp16": 2, "bf16": 2, "fp32": 4}[kind])
     sums = "*i32" if kind == "i8" else "*fp32"
@@ -145,7 +145,7 @@ def test_products_compile_to_the_instructions_meant_for_them(kind, tokens, capab
 @compiles
 @pytest.mark.usefixtures("_nothing_compiled_before")
 def test_what_comes_before_and_after_the_products_compiles_with_exact_divisions():
-    from bitlinear import triton_kernels as kernels
+    from bitlinear.engines.triton import kernels
 
     pointers = {"x": "*bf16", "activations": "*i8", "scale": "*fp32"}
     ptx, _ = compiled(kernels.prepare, pointers, {"NORM": True, "TOP": 127, "BLOCK": 4096}, 80, warps=8)
@@ -161,7 +161,7 @@ def test_what_comes_before_and_after_the_products_compiles_with_exact_divisions(
 @compiles
 @pytest.mark.usefixtures("_nothing_compiled_before")
 def test_sizes_of_one_and_arguments_that_are_missing_compile_too():
-    from bitlinear import triton_kernels as kernels
+    from bitlinear.engines.triton import kernels
 
     assert len([*products("fp16", 1, 1, 80, ALONE), *products("fp16", 4, 16, 80, ALONE)]) == 3
     pointers = {"x": "*fp16", "activations": "*fp16", "partial": "*fp32", "w_scale": "*fp32", "y": "*fp16"}

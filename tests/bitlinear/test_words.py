@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bitlinear.layouts.words import FORMATS, LARGEST_ACTIVATION
 from bitlinear.scheme import largest_code
-from bitlinear.words import FORMATS, LARGEST_ACTIVATION
 
 
 def codes_of(weight_bits, rows, columns):

@@ -9,9 +9,10 @@ import itertools
 import pytest
 import torch
 
-from bitlinear import BitLinear, Scheme, triton_linear
+from bitlinear import BitLinear, Scheme
 from bitlinear.conformance.subject import DTYPES
 from bitlinear.contract import accumulators
+from bitlinear.engines.triton import linear
 from bitlinear.implementations.eager import Eager
 from bitlinear.implementations.triton import Triton, interpreted
 from bitlinear.quantize import activation_codes, normalise
@@ -67,9 +68,7 @@ def test_with_codes_it_returns_what_eager_returns_bit_for_bit(scheme, shape):
         assert same(op(x), eager(x)), (m, dtype)
 
 
-@pytest.mark.parametrize(
-    "tile", [triton_linear.tile_for(1, 4, 1), triton_linear.tile_for(9, 4, 1)], ids=["vector", "matrix"]
-)
+@pytest.mark.parametrize("tile", [linear.tile_for(1, 4, 1), linear.tile_for(9, 4, 1)], ids=["vector", "matrix"])
 @pytest.mark.parametrize("scheme", ["w1a8g5-nonorm", "w1.58a8-nonorm", "w4a8g2-nonorm", "w8a8-nonorm"])
 def test_inner_sums_are_the_contract_s(scheme, tile):
     layer = layer_of(scheme, 2570, 33)
@@ -110,7 +109,7 @@ def test_one_kernel_and_two_agree(scheme, monkeypatch):
     layer, x = layer_of(scheme, 1000, 70), tokens(20, 1000)
     op = Triton().build(layer)
     split = op(x)
-    monkeypatch.setattr(triton_linear, "_MOST_PARTS", 0)
+    monkeypatch.setattr(linear, "_MOST_PARTS", 0)
     monkeypatch.setattr(op, "partial_sums", None)  # not to be called
     whole = op(x)
     if layer.scheme.activation_bits == 8:

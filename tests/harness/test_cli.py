@@ -9,13 +9,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness import cli, whole_file
+from harness import cli
 from harness.commands import options
-from harness.commands.options import as_recorded
+from harness.commands.options import as_recorded, parse_axes
 from harness.commands.values import NewFile, Place, Threads, Whole, Words
 from harness.errors import BitbenchError, UsageError
 from harness.model import normalise_value
-from harness.spelling import parse_axes, parse_duration, parse_names, parse_share, parse_size, parse_whole
+from harness.model.units import parse_duration, parse_names, parse_share, parse_size, parse_whole
+from harness.store import files
 
 
 @pytest.mark.parametrize(
@@ -168,11 +169,11 @@ def test_what_is_no_ordinary_file_is_written_to_and_not_replaced(tmp_path: Path)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
-    whole_file.replace(pipe, b"content")
+    files.replace(pipe, b"content")
     assert read.communicate(timeout=30)[0] == b"content"
     assert pipe.is_fifo()
     with pytest.raises(IsADirectoryError):
-        whole_file.replace(tmp_path, b"content")
+        files.replace(tmp_path, b"content")
 
 
 def test_where_files_lie_is_not_recorded() -> None:

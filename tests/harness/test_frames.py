@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from harness import frames, store
-from harness.compare import speedups
+from harness.analysis.pairs import speedups
+from harness.analysis.results import results
 from harness.errors import UsageError
-from harness.metric import METRICS
 from harness.model import Ceilings, Measurement
-from harness.results import results
-from tests.harness.factories import (
+from harness.model.metrics import METRICS
+from tests.harness.data.factories import (
     make_case,
     make_environment,
     make_error_records,

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.layout import Layout
-from harness.measure import Call, WallClock, calibrate, interleave, interleave_builds, take_turns, visit
+from harness.measure import interleave, interleave_builds
+from harness.runner.schedule import calibrate, take_turns
+from harness.worker.layout import Layout
+from harness.worker.visit import Call, WallClock, visit
 
 
 class FakeTime:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitlinear import BitLinear
-from bitlinear.implementation import Implementation
+from bitlinear.interface import Implementation
 
 
 class Float(nn.Module):

@@ -9,8 +9,8 @@ from torch import nn
 import bitlinear
 import suites
 from bitlinear.implementations import IMPLEMENTATIONS
-from harness.suite import Registry
-from suites.advice import CONVERTS, usage
+from harness.model.suite import Registry
+from suites.catalogue.advice import CONVERTS, usage
 
 
 @pytest.mark.parametrize("scheme", ["w1.58a8", "w4a8g2", "w8a8-nonorm"])

@@ -14,10 +14,10 @@ from bitlinear import Scheme
 from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
-from bitlinear.implementation import from_factory
+from bitlinear.interface import from_factory
 from harness.model import Case
-from suites.conformance import SENTENCES
-from suites.workloads.conformance import Conformance
+from suites.special.conformance import SENTENCES
+from suites.workloads.own.conformance import Conformance
 from tests.suites import contestants, zoo
 
 ROOT = Path(__file__).parents[2]

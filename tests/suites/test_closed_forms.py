@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
+from bitlinear.engines.packed import BLOCK_BYTES, PackedLinear
 from bitlinear.implementations import IMPLEMENTATIONS
-from bitlinear.pack import BASE3, Packing
-from bitlinear.packed import BLOCK_BYTES, PackedLinear
+from bitlinear.layouts.packing import BASE3, Packing
 from bitlinear.scheme import Scheme
-from harness.memory import trace_cpu
 from harness.model import Case
-from harness.protocol import Answer, Memory, Prepare
-from harness.suite import Registry
-from harness.worker import Worker, settle_collector
-from suites.workloads.forward import stored_bytes
+from harness.model.messages import Answer, Memory, Prepare
+from harness.model.suite import Registry
+from harness.worker.device.allocations import trace_cpu
+from harness.worker.server import Worker, settle_collector
+from suites.workloads.layer.forward import stored_bytes
 
 LAYERS = [
     (48, 32, 3, "w1.58a8"),

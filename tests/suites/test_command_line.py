@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from harness.environment import usable_cores
+from harness.machine.environment import usable_cores
 from harness.model import Case, Record
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.model import Case, Params
 from suites import axes, training
-from suites.workloads.forward import Forward
+from suites.workloads.layer.forward import Forward
 
 POINT: Params = {"n": 2560, "k": 2560, "m": 1, "scheme": "w1.58a8", "dtype": "float32", "device": "cpu", "threads": 1}
 SIZES = st.integers(1, 512)

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from harness.errors import UsageError
-from harness.injection import VARIABLE, Injection
 from harness.model import Case
-from suites.workloads import injected
-from suites.workloads.forward import Forward
+from harness.model.injection import VARIABLE, Injection
+from suites.workloads.layer.forward import Forward
+from suites.workloads.own import injected
 
 CASE = Case.of("gate", "eager", {"m": 1, "n": 64, "k": 64, "scheme": "w1.58a8", "dtype": "float32", "threads": 1})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from suites.installed import GROUP
+from suites.catalogue.installed import GROUP
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "exact")
 OWN = "tests.suites.contestants"
@@ -78,7 +78,7 @@ def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, 
 
 def test_declarations_are_read_without_importing_anything_they_name(site: Path) -> None:
     code = (
-        "import sys; sys.modules['torch'] = None; from suites.installed import installed;"
+        "import sys; sys.modules['torch'] = None; from suites.catalogue.installed import installed;"
         "print(*installed(())[0]); assert not {'theirpkg', 'tests'} & set(sys.modules)"
     )
     done = python(site, "-c", code)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from harness.process import WorkerProcess
-from harness.protocol import Find
+from harness.model.messages import Find
+from harness.runner.process import WorkerProcess
 from tests.suites.test_command_line import TINY
 
 MINE = """

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.model import Case
-from suites.workloads import ring
-from suites.workloads.forward import Forward
-from suites.workloads.ring import ring_bytes, ring_of
-from suites.workloads.rotation import Layer, Rotation
+from suites.workloads.layer import ring
+from suites.workloads.layer.forward import Forward
+from suites.workloads.layer.ring import ring_bytes, ring_of
+from suites.workloads.layer.rotation import Layer, Rotation
 
 
 def scaled(gain: float, size: int = 4) -> nn.Linear:

@@ -1,7 +1,7 @@
 """The training workload: what a step built anew in the middle of a round must not confuse."""
 
 from harness.model import Case
-from suites.workloads.training import Step, Training
+from suites.workloads.layer.training import Step, Training
 
 
 def test_a_step_built_anew_is_judged_by_the_sign_of_its_own_input() -> None:

@@ -9,12 +9,12 @@ import torch
 from bitlinear.implementations import IMPLEMENTATIONS
 from bitlinear.scheme import Scheme
 from harness.model import Case
-from harness.process import WorkerLostError, WorkerProcess
-from harness.protocol import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
-from harness.suite import Registry
-from harness.throughput import cache_sizes
-from harness.worker import Worker
-from suites.workloads.ring import UNKNOWN
+from harness.model.messages import Accuracy, Answer, Memory, Prepare, Probe, Question, Release, Time
+from harness.model.suite import Registry
+from harness.runner.process import WorkerLostError, WorkerProcess
+from harness.worker.ceilings import cache_sizes
+from harness.worker.server import Worker
+from suites.workloads.layer.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"
 VISITS = 8
@@ -74,10 +74,10 @@ def worker() -> Iterator[Worker]:
         ("ReplacesWeights", "changed its weights in a timed call"),
         ("PatchesClock", "replaced time.perf_counter"),
         ("PatchesHarness", "replaced the clock of cpu.now"),
-        ("PatchesLoop", "replaced harness.measure.WallClock.elapsed"),
+        ("PatchesLoop", "replaced harness.worker.visit.WallClock.elapsed"),
         ("PatchesTorch", "replaced torch.nn.functional.linear"),
         ("HidesMethod", "replaced torch.Tensor.isfinite"),
-        ("SleepsInBaseline", "replaced bitlinear.plain.PlainLinear.forward"),
+        ("SleepsInBaseline", "replaced bitlinear.engines.plain.PlainLinear.forward"),
         ("HooksEverybody", "changed the hooks of all modules"),
         ("TakesThreads", "changed the number of threads"),
         ("LowersPrecision", "changed the precision of float32 products"),
@@ -191,7 +191,7 @@ def test_no_honest_one_is_rejected(
     worker: Worker, name: str, scheme: str, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caches = sum(cache_sizes("cpu", 1)) or UNKNOWN
-    monkeypatch.setattr("suites.workloads.ring.CACHES", (32 << 10) / caches)  # 32 KiB, whatever the machine has
+    monkeypatch.setattr("suites.workloads.layer.ring.CACHES", (32 << 10) / caches)  # 32 KiB, whatever the machine has
     found = list(answers(worker, case(name, scheme=scheme, cache=cache)))
     assert found[-1].outcome == "measured"
     assert said(found) == ""

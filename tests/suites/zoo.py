@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitlinear import BitLinear
-from bitlinear.coded import CodedLinear
-from bitlinear.plain import PlainLinear
-from harness.device import DEVICES
-from harness.measure import WallClock
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.engines.plain import PlainLinear
+from harness.worker.device.devices import DEVICES
+from harness.worker.visit import WallClock
 
 CHECKED = 15
 """More calls than there are before timing: what behaves for so long has been checked and believed."""

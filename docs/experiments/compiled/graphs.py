@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bitlinear import IMPLEMENTATIONS, BitLinear
-from bitlinear.coded import CodedLinear
+from bitlinear.engines.codes import CodedLinear
+from bitlinear.layouts.words import FORMATS
 from bitlinear.quantize import activation_codes, normalise, widen
 from bitlinear.scheme import Scheme
-from bitlinear.words import FORMATS
 from harness.measure import interleave
 
 STREAM = 96e6

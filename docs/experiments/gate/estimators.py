@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.metric import METRICS
+from harness.analysis.intervals import log_ratio, midmean
+from harness.analysis.results import results
 from harness.model import Measurement
-from harness.results import results
-from harness.stats import log_ratio, midmean
+from harness.model.metrics import METRICS
 from harness.store import load
 
 Estimator = Callable[[Measurement, Measurement], float]

@@ -1,6 +1,6 @@
 """What kind of machine a line of a record comes from, so that gates of several may stand in one record."""
 
-from harness.environment import machine
+from harness.machine.environment import machine
 
 FIRST = "AMD EPYC, 2 cores, avx512_vnni"
 """Of lines that were written before the kind was."""

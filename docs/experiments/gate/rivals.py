@@ -23,8 +23,8 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import KINDS, neighbour
 
-from harness.gate_trials import Share
-from harness.git import environment
+from harness.analysis.intervals import Share
+from harness.machine.git import environment
 
 CASES = tuple(f"{name}-{m}" for name in ("eager", "int8", "bf16") for m in (16, 128))
 

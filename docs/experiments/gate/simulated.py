@@ -1,8 +1,9 @@
 """What the gate decides on machines that do not exist, of known noise and truth: `python simulated.py` (a minute).
 
-The rounds come from tests/harness/simulated_machine.py, and what is decided from harness/decision.py, look by look as
-in a live gate of 20 rounds at most. A wrong red is a case that is red although it is no slower than the margin, or the
-geometric mean where all cases together are no slower than its own; its interval is Clopper and Pearson's, 95 %.
+The rounds come from tests/harness/fakes/simulated_machine.py, and what is decided from harness/judge/sequential.py,
+look by look as in a live gate of 20 rounds at most. A wrong red is a case that is red although it is no slower than
+the margin, or the geometric mean where all cases together are no slower than its own; its interval is Clopper and
+Pearson's, 95 %.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from harness.rules import Rules
-from tests.harness.simulated_machine import MACHINES, Gated, Suites
+from harness.judge.rules import Rules
+from tests.harness.fakes.simulated_machine import MACHINES, Gated, Suites
 
 SUITES = 2000
 TRUTHS: dict[str, Sequence[float]] = {

@@ -17,14 +17,15 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
-from harness.commands.run import available_memory
+from harness.analysis.intervals import Share
 from harness.commands.selftest_gate import SIX
-from harness.environment import revision
-from harness.gate_progress import Narrator
-from harness.gate_trials import SUITE, Share, Trial, by_case, cases_of, hold, round_noise, share
-from harness.injection import Injection
+from harness.gate.progress import Narrator
+from harness.gate.trials import SUITE, TrialGate, by_case, cases_of, hold, round_noise, share
+from harness.judge.rules import Rules
+from harness.machine.environment import available_memory
+from harness.machine.revision import revision
 from harness.model import Request
-from harness.rules import Rules
+from harness.model.injection import Injection
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""
@@ -60,7 +61,7 @@ class Line(msgspec.Struct, frozen=True):
 
     experiment: str
     number: int
-    trial: Trial
+    trial: TrialGate
     machine: str = FIRST
     revision: str = ""
     """The commit of the gate itself; the oldest gates are without one."""
@@ -101,7 +102,7 @@ def main() -> None:
         print(f"{given.experiment} {number}: {told(line.trial)}", file=sys.stderr)
 
 
-def one(experiment: Experiment, number: int) -> Trial:
+def one(experiment: Experiment, number: int) -> TrialGate:
     """One gate. The case that is slowed down follows from its number."""
     request = Request(
         suites=(SUITE,), keyword=experiment.keyword, budget=300.0, memory_limit=available_memory(), seed=number
@@ -115,7 +116,7 @@ def one(experiment: Experiment, number: int) -> Trial:
         return hold(request, Rules(), injection, Narrator(lambda line: print(f"  {line}", file=sys.stderr)))
 
 
-def told(trial: Trial) -> str:
+def told(trial: TrialGate) -> str:
     """One gate in one line."""
     words = [row.word for row in trial.cases.values()]
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))  # type: ignore[arg-type]
@@ -141,7 +142,7 @@ def table(lines: Sequence[Line]) -> str:
 def undecided(lines: Sequence[Line]) -> str:
     """How many rows of calls that are not short are inconclusive: by machine and commit, and over all."""
     rows = ["| gates | machine | commit | noise, % | rounds | inconclusive | packed |", "|---|---|---|---|---|---|---|"]
-    kinds: dict[tuple[str, str], list[Trial]] = {}
+    kinds: dict[tuple[str, str], list[TrialGate]] = {}
     for line in lines:
         kinds.setdefault((line.machine, line.revision), []).append(line.trial)
     kinds["all", ""] = [line.trial for line in lines]
@@ -157,7 +158,7 @@ def undecided(lines: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
-def questions(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+def questions(name: str, trials: Sequence[TrialGate]) -> Iterator[tuple[str, str]]:
     """What is to be known of an experiment, and what it says."""
     if name in ("same", "late-neighbour", "bursts"):
         yield "no case is red", str(share(trials, lambda trial: not trial.reds))
@@ -180,7 +181,7 @@ def questions(name: str, trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
     yield "no sentinel moved", str(share(trials, lambda trial: not trial.invalid))
 
 
-def word_of_mean(trial: Trial) -> str:
+def word_of_mean(trial: TrialGate) -> str:
     """The verdict on the geometric mean."""
     return trial.mean.word if trial.mean else ""
 

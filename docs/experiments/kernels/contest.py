@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from bitlinear import BitLinear, Scheme
 from harness.measure import interleave
-from suites.workloads.catalogue import find
-from suites.workloads.forward import stored_bytes
+from suites.catalogue.contestants import find
+from suites.workloads.layer.forward import stored_bytes
 
 RING_BYTES = 96 << 20
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitlinear.native import build
-from bitlinear.native.tiles import to_tiles
+from bitlinear.engines.native import build
+from bitlinear.layouts.tiles import to_tiles
 from harness.measure import interleave
 
 HERE = Path(__file__).parent

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from bitlinear import BitLinear, Scheme
-from bitlinear.native import NativeLinear, build
-from bitlinear.native.library import Library, layer_of, library
+from bitlinear.engines.native import NativeLinear, build
+from bitlinear.engines.native.library import Library, layer_of, library
 from harness.measure import interleave
 
 RING_BYTES = 96 << 20

@@ -9,7 +9,7 @@ import ast
 import sys
 from pathlib import Path
 
-from bitlinear.readers import reads_of_class
+from bitlinear.models.readers import reads_of_class
 
 
 def linear_children(cls: ast.ClassDef) -> set[str]:

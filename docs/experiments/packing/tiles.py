@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bitlinear.pack import TERNARY
-from bitlinear.packed import BLOCK_BYTES, TILE_BYTES, product_by_tiles
+from bitlinear.engines.packed import BLOCK_BYTES, TILE_BYTES, product_by_tiles
+from bitlinear.layouts.packing import TERNARY
 
 TILE = TILE_BYTES // 4
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from calls import CALLS
 
-from harness.compare import in_one_run
-from harness.git import environment
-from harness.results import contests, results
+from harness.analysis.pairs import in_one_run
+from harness.analysis.results import contests, results
+from harness.machine.git import environment
 from harness.store import load
 
 HERE = Path(__file__).parent

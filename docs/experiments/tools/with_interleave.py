@@ -6,8 +6,8 @@ from functools import partial
 
 from calls import CALLS, SIDES, build
 
+from harness.analysis.intervals import log_ratio
 from harness.measure import interleave_builds
-from harness.stats import log_ratio
 
 ratios = {}
 for name in CALLS:

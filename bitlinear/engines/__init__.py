@@ -1,0 +1,1 @@
+"""Layers of a fixed weight: modules in plain torch, in C and in Triton."""

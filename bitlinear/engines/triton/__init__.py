@@ -1,0 +1,1 @@
+"""Triton kernels, and the layer that calls them. Importing them imports triton."""

@@ -1,7 +1,0 @@
-"""`native`: the layer in C, one fused operation over packed weights, compiled once for the machine at hand."""
-
-from bitlinear.native.build import BuildError
-from bitlinear.native.library import PATHS, available_paths
-from bitlinear.native.linear import NativeLinear
-
-__all__ = ["PATHS", "BuildError", "NativeLinear", "available_paths"]

@@ -1,0 +1,1 @@
+"""From records to numbers. Opens no process, and no file that it is not given."""

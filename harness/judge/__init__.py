@@ -1,0 +1,1 @@
+"""From two runs to verdicts. Opens no process."""

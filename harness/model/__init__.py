@@ -1,0 +1,36 @@
+"""The nouns of the harness: frozen records, in base units (second, byte, 1).
+
+Everything that is written to disk or sent between processes is one of these. Nothing here imports more than the
+standard library and msgspec, so that stored runs can be read on a machine without torch.
+"""
+
+from harness.model.case import Case, Params, Value, normalise_value
+from harness.model.ceilings import Ceilings
+from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
+from harness.model.record import Amount, Count, Measurement, Outcome, Record
+from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run
+from harness.model.stored_run import StoredRun
+
+__all__ = [
+    "COMPARABLE_FIELDS",
+    "SCHEMA_VERSION",
+    "Aim",
+    "Amount",
+    "Budget",
+    "Case",
+    "Ceilings",
+    "Count",
+    "Environment",
+    "Measurement",
+    "Outcome",
+    "Params",
+    "Record",
+    "Request",
+    "Revision",
+    "Run",
+    "StoredRun",
+    "Value",
+    "comparable",
+    "differences",
+    "normalise_value",
+]

@@ -1,0 +1,147 @@
+"""Numbers with units, as people write and read them."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+
+from harness.errors import UsageError
+
+
+def figure(value: float, digits: int) -> str:
+    """`value` with `digits` significant digits, without exponent; whole numbers are never rounded."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, decimals)}f}"
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
+    """`value`, in base units, with the unit that suits its size: `458 us`, `6.25 MiB`, `8.06 dB`, `0.997`."""
+    if unit in _STEPS and math.isfinite(value):
+        size, name = suited(value, unit)
+        return f"{value:g} B" if name == "B" else f"{figure(value / size, digits)} {name}"
+    if unit == "dB":
+        return f"{_decibels(value, digits)} dB"
+    return f"{value:.{digits + 1}g}"
+
+
+def suited(value: float, unit: str) -> tuple[float, str]:
+    """Size, in base units, and name of the unit that suits `value`: `(1e-6, "us")`; the base unit where it is alone."""
+    steps = _STEPS.get(unit, ((1.0, unit),))
+    return next((step for step in steps if abs(value) >= step[0]), steps[-1])
+
+
+def distinct_amounts(before: float, after: float, unit: str) -> tuple[str, str]:
+    """Both amounts, with as many digits as it takes to tell them apart."""
+    texts = ((amount(before, unit, digits), amount(after, unit, digits)) for digits in range(3, 17))
+    return next(((one, other) for one, other in texts if one != other), (repr(before), repr(after)))
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?))?b?", re.ASCII | re.IGNORECASE)
+
+
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)")
+
+
+_DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+
+
+LONGEST_VALUE = 100
+"""Characters of an axis value."""
+
+
+LONGEST = 8760 * 3600
+"""Seconds of a year: what is longer is a slip, and no timer takes every number."""
+
+
+def choices(given: object, known: Iterable[str]) -> str:
+    """`choose from: a, b`, and the one of `known` that is meant where one is close: the end of a refusal."""
+    names = list(known)
+    meant = difflib.get_close_matches(str(given), names, 1)
+    return f"choose from: {', '.join(names)}{f'; did you mean {meant[0]}?' if meant else ''}"
+
+
+def parse_whole(text: str, smallest: int, largest: int) -> int:
+    """The whole number that `text` writes. Raises UsageError for anything else, and beyond the bounds."""
+    number = int(text) if _WHOLE.fullmatch(text.strip()) else None
+    if number is None or not smallest <= number <= largest:
+        raise UsageError(f"{text!r} is not a whole number from {smallest} to {largest}")
+    return number
+
+
+def parse_number(text: str) -> float:
+    """The finite number that `text` writes. Raises ValueError for anything else: words, infinities and NaN too."""
+    number = float(text) if _NUMBER.fullmatch(text.strip()) else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "90s", "5m" or "1h30m". Raises UsageError for anything else, for nothing and beyond a year."""
+    match = _DURATION.fullmatch(text.strip())
+    try:
+        parts = [parse_number(part or "0") for part in match.groups()] if match else []
+    except ValueError:
+        parts = []
+    seconds = sum(part * size for part, size in zip(parts, (3600, 60, 1), strict=False))
+    if not 0 < seconds <= LONGEST:
+        limit = " of at most 8760h, a year" if seconds else ""
+        raise UsageError(f"{text!r} is not a duration{limit}; write 90s, 5m or 1h30m")
+    return seconds
+
+
+def parse_share(text: str) -> float:
+    """0.02 of "2%". Raises UsageError for anything that is not above 0 and at most 100 %.
+
+    A number alone is refused: it would be taken for a share of 1 by some, and for per cent by others.
+    """
+    match = _SHARE.fullmatch(text.strip())
+    number = float(match[1]) if match else 0.0
+    if match and match[2] and 0 < number <= 100:
+        return number / 100
+    if match and not match[2] and 0 < number <= 1:
+        raise UsageError(f"{text!r} has no unit: write {100 * number:g}%, or {number:g}% if that is meant")
+    if match and not match[2] and 0 < number <= 100:
+        raise UsageError(f"{text!r} has no unit: write {number:g}%")
+    raise UsageError(f"{text!r} is no share above 0% and at most 100%: write it in per cent, as 2%")
+
+
+def parse_size(text: str) -> float:
+    """Bytes of "4GiB", "500MB" or "2g"; "none" is 0, no limit. Raises UsageError for anything else, and for nothing."""
+    if text.strip().lower() == "none":
+        return 0.0
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match[1]) * (1024 if match[3] else 1000) ** "_kmgt".index((match[2] or "_").lower()) if match else 0.0
+    if not 1 <= size < 2**62:
+        raise UsageError(f"{text!r} is not a size; write 4GiB, 500MB or none")
+    return float(int(size))
+
+
+def parse_names(option: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """Names of texts such as "a,b", each once. Raises UsageError that names `option` for a name that is empty."""
+    names = [name.strip() for text in texts for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"{option} {','.join(names)!r} has an empty name; give names joined by commas, as in a,b")
+    return tuple(dict.fromkeys(names))
+
+
+_STEPS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
+}
+
+
+def _decibels(value: float, digits: int) -> str:
+    """Never more than `digits` - 1 decimals, as the step from 0.04 to 0.05 dB is as small as that from 8.04 to 8.05."""
+    if not math.isfinite(value):
+        return f"{value:g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, digits - whole)}f}"

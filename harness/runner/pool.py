@@ -1,0 +1,121 @@
+"""Hiring workers for a run, and asking the first one what the machine is and what it can do."""
+
+import random
+import tempfile
+from collections.abc import Iterable, Mapping
+
+from harness.errors import InvalidEnvironmentError, UsageError
+from harness.machine.affinity import pinned
+from harness.machine.ceilings import recall, remember
+from harness.model import Ceilings, Environment
+from harness.model.ceilings import from_answer
+from harness.model.messages import Answer, Find, MeasureCeilings, Sources
+from harness.model.suite import Registry
+from harness.runner.plan import Contest
+from harness.runner.process import WorkerLostError, WorkerProcess
+from harness.user_code.raised import innermost
+
+CEILING_LIMIT = 60.0
+"""Seconds that measuring ceilings may take."""
+PADDING, BALLAST = 4096, 1 << 22
+"""Bytes that the environment of a shuffled worker is longer, and that it allocates first, at most."""
+IMPORT_LIMIT = 120.0
+"""Seconds that importing an implementation of the user's may take."""
+
+
+class WorkerPool:
+    """Hires workers with a private, empty compile cache, so that a first call in a run is a cold one.
+
+    With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
+    so that where stack and heap lie is luck that every worker draws anew. Their threads are bound to cores.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        memory_limit: float,
+        sources: Sources | None = None,
+        shuffle: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._module = registry.module
+        self._memory_limit = memory_limit
+        self._sources = sources
+        self._shuffle = random.SystemRandom() if shuffle else None
+        self._environment = dict(environment or {})
+        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
+        self._first: WorkerProcess | None = self._start()
+        self.description = self._first.describe()
+
+    def _start(self) -> WorkerProcess:
+        # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
+        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        if self._shuffle is not None:
+            environment |= pinned()
+            environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
+            environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
+        environment |= self._environment
+        return WorkerProcess(self._module, environment, self._memory_limit, sources=self._sources)
+
+    def start(self) -> WorkerProcess:
+        """A fresh worker; the one that described the machine serves first."""
+        worker, self._first = self._first or self._start(), None
+        return worker
+
+    def require(self, implementations: Iterable[str]) -> None:
+        """Raise UsageError unless those of `implementations` that are the user's own can be imported.
+
+        Asked of a worker that does nothing else: what an import changes in it touches nothing that is measured.
+        """
+        own = [name for name in implementations if ":" in name]
+        if not own:
+            return
+        worker = self._start()
+        try:
+            for name in own:
+                answer = worker.ask(Find(name), IMPORT_LIMIT)
+                if answer.outcome != "measured":
+                    raise UsageError(_of_import(answer))
+        except WorkerLostError as lost:
+            raise UsageError(f"cannot import {name!r}: {lost.reason}") from lost
+        finally:
+            worker.close()
+
+    def close(self) -> None:
+        """Let go of what was not used, and of the compile cache."""
+        if self._first is not None:
+            self._first.close()
+        self._cache.cleanup()
+
+    def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:
+        """What the machine can do at most on the devices and with the threads of `contests`: known, or measured now.
+
+        A device that cannot be used here has none.
+
+        Raises InvalidEnvironmentError when the machine cannot even do that.
+        """
+        timed = [contest for contest in contests if "latency" in contest.metrics and "operations" in contest.facts]
+        params = [contest.cases[0].params for contest in timed]
+        places = dict.fromkeys(
+            (str(p["device"]), int(p["threads"]))
+            for p in params
+            if "device" in p and "threads" in p and not self.description.devices.get(str(p["device"]))
+        )
+        return tuple(recall(here, *place) or self._measured(here, *place) for place in places)
+
+    def _measured(self, here: Environment, device: str, threads: int) -> Ceilings:
+        if self._first is None:
+            self._first = self._start()
+        try:
+            answer = self._first.ask(MeasureCeilings(device, threads), CEILING_LIMIT)
+        except WorkerLostError as lost:
+            raise InvalidEnvironmentError(f"the speed of this machine cannot be measured: {lost.reason}") from lost
+        found = from_answer(device, answer.values)
+        remember(here, found)
+        return found
+
+
+def _of_import(answer: Answer) -> str:
+    """Why an implementation cannot be had. What a UsageError says has the line in it already."""
+    told, where = answer.reason.removeprefix("UsageError: "), innermost(answer.trace)
+    return told if told != answer.reason or not where else f"{told}; in {where}"

@@ -1,0 +1,1 @@
+"""What people and machines read: tables, pages, figures. Imports what is slow late."""

@@ -1,0 +1,185 @@
+"""Figures of scaling: latency over the tokens of a call, and the speed-up that threads bring."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+from harness.frames import wide
+from harness.show.plots.implementations import foremost, name_all
+from harness.show.plots.theme import RULE, colours, facets, label, markers, panels, require, themed
+
+_CONTESTS = 4
+_POINTS = 12
+"""Values of an axis that are drawn."""
+_BAND = 0.22
+"""Opacity of an interval."""
+_WORDS = {"m": "M = {m}", "threads": "threads {threads}", "shape": "{n} × {k}"}
+"""How a contest's title says a param."""
+
+
+@themed
+def over_tokens(summary: pd.DataFrame) -> Figure:
+    """Latency against tokens, both logarithmic, a line an implementation and its interval as a band.
+
+    `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
+    numbers of tokens.
+    """
+    cases = require(wide(summary, "latency"), "latency")
+    cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["m"] > 0)], "m"), "m")
+    cases, fewer = foremost(require(cases, "latency with two numbers of tokens at least"))
+    lines = cases.assign(x=cases["m"].astype(int), y=cases["latency"], lo=cases["latency_lo"], hi=cases["latency_hi"])
+    contests, thinned = _panels(lines)
+    names = _names(contests)
+    figure, axes = panels(len(contests), 3.0)
+    for ax, (title, part) in zip(axes, contests, strict=True):
+        _draw_lines(ax, part, names)
+        _logarithmic(ax, part)
+        ax.set_title(title)
+        ax.set(xlabel="tokens of one call (M)", ylabel="latency of one call")
+        ax.yaxis.set_major_formatter(EngFormatter("s"))
+    name_all(figure, names, line=True)
+    return label(figure, "Latency over tokens", _TOKENS + _unknown(lines) + fewer + thinned)
+
+
+_TOKENS = (
+    "Latency of one call against the tokens in it, both logarithmic; lower is faster. Where a line is level, more "
+    "tokens cost nothing: reading the weights takes the time. Where time doubles with the tokens, arithmetic takes it. "
+    "Bands are the confidence interval over rounds."
+)
+
+
+@themed
+def over_threads(summary: pd.DataFrame) -> Figure:
+    """Speed-up of each implementation over itself with the fewest threads, against threads, beside the ideal line.
+
+    `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
+    numbers of threads.
+    """
+    cases = require(wide(summary, "latency"), "latency")
+    cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["threads"] > 0)], "threads"), "threads")
+    cases, fewer = foremost(require(cases, "latency with two numbers of threads at least"))
+    contests, thinned = _panels(_over_fewest(cases))
+    names = _names(contests)
+    figure, axes = panels(len(contests), 3.0)
+    for ax, (title, part) in zip(axes, contests, strict=True):
+        ends = [int(part["x"].min()), int(part["x"].max())]
+        ax.plot(ends, [end / ends[0] for end in ends], color=RULE, linestyle="--", linewidth=1.2)
+        _draw_lines(ax, part, names)
+        _logarithmic(ax, part)
+        ax.set_title(title)
+        _gains(ax, ends[1] / ends[0])
+        ax.set(xlabel="threads", ylabel=f"speed-up over {ends[0]} thread{'s' * (ends[0] > 1)}")
+    name_all(figure, names, line=True, further=[Line2D([], [], color=RULE, linestyle="--", label="ideal")])
+    shown = pd.concat([part for _, part in contests])
+    return label(figure, "Speed-up over threads", _THREADS + _unknown(shown) + fewer + thinned)
+
+
+_THREADS = (
+    "Speed-up of each implementation over itself with the fewest threads, both scales logarithmic; the dashed line is "
+    "the ideal, as many times as fast as there are times as many threads. A line that flattens out waits for memory, "
+    "or for its own threads. Latencies of different numbers of threads were not timed in turns, so a band joins the "
+    "confidence intervals of both as if they were independent."
+)
+
+
+def freed(cases: pd.DataFrame, param: str) -> pd.DataFrame:
+    """`cases` with titles that do not say `param` (one of _WORDS), so that its values share a panel of `facets`.
+
+    A title is the contest in words, separated by commas and after the suite's name where there are several.
+    """
+    titles = []
+    for title, suite, n, k, m, threads in zip(*(cases[name] for name in _IN_TITLES), strict=True):
+        head = f"{suite}: " if title.startswith(f"{suite}: ") else ""
+        unsaid = _WORDS[param].format(n=n, k=k, m=m, threads=threads)
+        kept = [part for part in title.removeprefix(head).split(", ") if part != unsaid]
+        titles.append(head + ", ".join(kept) if kept else suite)
+    return cases.assign(title=titles)
+
+
+_IN_TITLES = ("title", "suite", "n", "k", "m", "threads")
+
+
+def _panels(lines: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], str]:
+    """At most _CONTESTS panels of at most _POINTS values of `x` each, and a sentence about what was left out."""
+    contests, thinned = facets(lines, _CONTESTS)
+    few = [(title, part[part["x"].isin(_spread(sorted(part["x"].unique())))]) for title, part in contests]
+    if sum(map(len, (part for _, part in few))) < sum(map(len, (part for _, part in contests))):
+        thinned = f" Shown: {_POINTS} values of the horizontal axis at most.{thinned}"
+    return few, thinned
+
+
+def _spread(values: list[int]) -> list[int]:
+    """At most _POINTS of them, the ends included, as evenly on a logarithmic axis as they allow."""
+    if len(values) <= _POINTS:
+        return values
+    logs = np.log([max(value, 1) for value in values])
+    wanted = np.linspace(logs[0], logs[-1], _POINTS)
+    return sorted({values[int(np.abs(logs - place).argmin())] for place in wanted})
+
+
+def _with_several(cases: pd.DataFrame, param: str) -> pd.DataFrame:
+    """Without the lines that would be a single point."""
+    lines = cases.groupby(["run", "title", "implementation"], sort=False)[param]
+    return cases[lines.transform("nunique") > 1]
+
+
+def _over_fewest(cases: pd.DataFrame) -> pd.DataFrame:
+    """With the columns `x`, `y`, `lo` and `hi`: threads, and the gain over the least number of them in the panel."""
+    panel = [cases["run"], cases["title"]]
+    cases = cases.assign(x=cases["threads"].astype(int), half=np.log(cases["latency_hi"] / cases["latency"]))
+    first = cases[cases["x"] == cases.groupby(panel)["x"].transform("min")]
+    keys = ["run", "title", "implementation"]
+    cases = cases.merge(first[[*keys, "latency", "half"]], on=keys, suffixes=("", "_first"))
+    gain = cases["latency_first"] / cases["latency"]
+    half = np.hypot(cases["half"], cases["half_first"])
+    half[cases["latency"] == cases["latency_first"]] = 0.0
+    return cases.assign(y=gain, lo=gain / np.exp(half), hi=gain * np.exp(half))
+
+
+def _names(contests: list[tuple[str, pd.DataFrame]]) -> list[str]:
+    return list(dict.fromkeys(name for _, part in contests for name in part["implementation"]))
+
+
+def _draw_lines(ax: Axes, part: pd.DataFrame, names: list[str]) -> None:
+    """A line with markers for each implementation, and its interval where that is known."""
+    palette, shapes = colours(names), markers(names)
+    for group, line in part.sort_values("x").groupby("implementation", sort=False):
+        name, known = str(group), line[np.isfinite(line["lo"]) & np.isfinite(line["hi"])]
+        ax.fill_between(known["x"], known["lo"], known["hi"], color=palette[name], alpha=_BAND, linewidth=0)
+        ax.plot(line["x"], line["y"], color=palette[name], marker=shapes[name], markersize=5.5, markeredgewidth=0)
+
+
+def _logarithmic(ax: Axes, part: pd.DataFrame) -> None:
+    """Logarithmic axes over all points and their near bands, with a tick at every value of x that has the room."""
+    values = sorted(part["x"].unique())
+    room = math.log2(values[-1] / values[0]) / 12
+    ticks = values[:1]
+    for value in values[1:]:
+        ticks += [value] * (math.log2(value / ticks[-1]) >= room)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
+    ax.set_yscale("log")
+    low, high = part["y"].min(), part["y"].max()
+    decades = math.log10(high / low) + 0.35
+    ax.set_ylim(low / 1.5, high * 1.5)
+    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _gains(ax: Axes, most: float) -> None:
+    """Ticks of 1×, 2×, 4× ... up to the ideal."""
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom, max(top, most * 1.2))
+    powers = range(math.floor(math.log2(bottom)), math.ceil(math.log2(ax.get_ylim()[1])))
+    ticks = [2.0**power for power in powers if 2.0**power >= bottom]
+    ax.set_yticks(ticks, [f"{tick:g}×" for tick in ticks])
+
+
+def _unknown(lines: pd.DataFrame) -> str:
+    return " A line without a band has no interval: it takes two rounds." * bool(lines["lo"].isna().any())

@@ -1,0 +1,104 @@
+"""The page's sections of figures: what the reader learns in each, and what to run where there is nothing to draw."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from harness.show.plots import PLOTS, Section
+from harness.show.report.tables import Sheet
+
+
+class Topic(NamedTuple):
+    """The heading of a section, what it is for, and how to get what it draws: prose about a command."""
+
+    title: str
+    lesson: str
+    command: str
+    gives: str
+
+
+TOPICS: dict[Section, Topic] = {
+    "trade-off": Topic(
+        "Trade-off",
+        "Which implementations deserve a closer look: what another beats in speed and in error needs none.",
+        "bitbench run quick --axis scheme=w1.58a8,w2a8,w4a8",
+        "measures schemes whose errors differ beside each other",
+    ),
+    "speed": Topic(
+        "Speed",
+        "How much faster than a plain linear layer each implementation is, and where that holds.",
+        "bitbench run latency",
+        "times the implementations beside their baselines",
+    ),
+    "roofline": Topic(
+        "Roofline",
+        "Why they are as fast as they are: how near a call comes to what this machine can read and compute at most.",
+        "bitbench run latency",
+        "measures the machine’s ceilings and then the calls",
+    ),
+    "accuracy": Topic(
+        "Accuracy",
+        "What a scheme costs in error, and whether each implementation computes what it promises.",
+        "bitbench run error",
+        "measures the error of every scheme",
+    ),
+    "memory": Topic(
+        "Memory",
+        "Where the bytes go, beside what the scheme needs at least.",
+        "bitbench run memory",
+        "counts the bytes that are stored, kept and allocated",
+    ),
+    "noise": Topic(
+        "Noise",
+        "How far to trust the timings: how they are spread, and what they did in the course of the run.",
+        "bitbench run latency",
+        "keeps the raw timings",
+    ),
+    "history": Topic(
+        "Changes and history",
+        "What became faster or slower from one run to the next.",
+        "bitbench report RUN RUN",
+        "compares two runs or more",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure, or the reason why there is none. `run` is empty where it is of all runs."""
+
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+    missing: str = ""
+    run: str = ""
+    numbers: Sheet | None = None
+    """What is drawn; None where it cannot be told as a table."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page: its topic, the figures that could be drawn, and why others could not."""
+
+    key: Section
+    topic: Topic
+    figures: Sequence[Figure]
+    missing: Sequence[str]
+
+
+def parts(figures: Iterable[Figure]) -> list[Part]:
+    """Every section in the order of the page, also one without figures."""
+    drawn = list(figures)
+    found = []
+    for key, topic in TOPICS.items():
+        own = [figure for figure in drawn if figure.name in PLOTS and PLOTS[figure.name].section == key]
+        missing = [f"{figure.name.replace('-', ' ')}: {_why(figure)}" for figure in own if figure.missing]
+        found.append(Part(key, topic, [one for one in own if not one.missing], list(dict.fromkeys(missing))))
+    return found
+
+
+def _why(figure: Figure) -> str:
+    return figure.missing.removeprefix("this figure ")

@@ -1,0 +1,144 @@
+"""A gate's verdict as a headline: failed or passed, by what, and the row that says it most."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from harness.judge.judge import Judgement, Policy, exit_code
+from harness.judge.verdict import EVERYTHING, Verdict, Word
+from harness.model.metrics import METRICS
+from harness.model.units import distinct_amounts, figure
+
+Mood: TypeAlias = Literal["bad", "good", "doubt"]
+SIGNS: dict[Mood, str] = {"bad": "✗", "good": "✓", "doubt": "?"}
+MOODS: dict[Word, Mood] = {
+    "regressed": "bad",
+    "not_measured": "bad",
+    "incomparable": "doubt",
+    "inconclusive": "doubt",
+    "improved": "good",
+    "new": "doubt",
+    "ok": "good",
+}
+_MORE = {
+    "weight_bytes": ("stores", "bytes"),
+    "bits_per_weight": ("takes", "bits a weight"),
+    "resident_bytes": ("keeps", "memory"),
+    "peak_forward_bytes": ("needs", "peak memory"),
+    "peak_backward_bytes": ("needs", "peak memory in its backward"),
+}
+"""Verb and noun of what became more."""
+_OF_DECIBELS = {
+    "error_sqnr": "accuracy",
+    "error_worst_channel_sqnr": "accuracy in its worst channel",
+    "agreement_sqnr": "agreement with the contract",
+}
+_FACTOR = 2.0
+"""From so many times on a factor reads better than a percentage."""
+_LONG = 120
+"""Characters of a headline."""
+_ZEROS = re.compile(r"\.0+(?= |$)")
+"""The zeros of a whole number."""
+
+
+class Headline(NamedTuple):
+    """The verdict in one line, and whether that is good."""
+
+    mood: Mood
+    words: str
+
+    @property
+    def sign(self) -> str:
+        """What says the mood without a colour."""
+        return SIGNS[self.mood]
+
+
+def headline(judgement: Judgement, reds: Sequence[Verdict], policy: Policy) -> Headline:
+    """The verdict; `reds` are the rows that are neither ok nor improved, the gravest first."""
+    counts = Counter(verdict.word for verdict in judgement.judged)
+    total = sum(counts.values())
+    first = next(iter(reds), None)
+    match exit_code(judgement, policy):
+        case 0:
+            better = f", {counts['improved']} of them improved" if counts["improved"] else ""
+            return Headline("good", f"Gate passed: {_rows(counts['ok'] + counts['improved'])} ok{better}")
+        case 1 if first is not None:
+            return Headline("bad", _short(f"Gate failed: {sentence(first)}"))
+        case 2:
+            return Headline("doubt", "Gate without a verdict: the machines of base and head are unlike")
+        case 3:
+            return Headline("doubt", f"Gate undecided: {counts['inconclusive']} of {_rows(total)} are inconclusive")
+        case 4:
+            return Headline("doubt", "Gate without a verdict: the machine moved while it was measured")
+        case _:
+            missing = f"{counts['not_measured']} of {_rows(total)} were not measured" if total else "nothing was judged"
+            return Headline("bad", f"Gate failed: {missing}")
+
+
+def _short(words: str) -> str:
+    """A reason may be a whole message; the row that it is from has all of it."""
+    return words if len(words) <= _LONG else f"{words[: _LONG - 1].rstrip()}…"
+
+
+def sentence(verdict: Verdict) -> str:
+    """A row in one sentence: `fastbit needs 33 % more peak memory (12 to 16 KiB)`."""
+    who = "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
+    if verdict.word in ("inconclusive", "incomparable"):
+        return f"{'base and head' if verdict.word == 'incomparable' else who}: {verdict.reason}"
+    return f"{who} {_predicate(verdict)}"
+
+
+def _predicate(verdict: Verdict) -> str:
+    ratio, metric = verdict.comparison, METRICS[verdict.metric]
+    if ratio is None or verdict.word == "not_measured":
+        return _reason(verdict)
+    before, after = ratio.baseline.centre, ratio.candidate.centre
+    if metric.name == "latency" and ratio.ratio > 0:
+        factor = max(ratio.ratio, 1 / ratio.ratio)
+        much = f"{figure(factor, 2)}×" if factor >= _FACTOR else _percent(ratio.ratio)
+        return f"is {much} {'slower' if ratio.ratio > 1 else 'faster'}{_from_to(verdict)}"
+    if metric.unit == "dB" and math.isfinite(after - before):
+        word, name = "loses" if after < before else "gains", _OF_DECIBELS.get(metric.name, metric.name)
+        return f"{word} {figure(abs(after - before), 2)} dB of {name}{_from_to(verdict)}"
+    if metric.name in _MORE and math.isfinite(after - before):
+        verb, noun = _MORE[metric.name]
+        more = "more" if after > before else "less"
+        much = f"{_percent(ratio.ratio)} {more}" if 0 < ratio.ratio < _FACTOR else more
+        much = f"{figure(ratio.ratio, 2)}× the" if _FACTOR <= ratio.ratio < math.inf else much
+        return f"{verb} {much} {noun}{_from_to(verdict)}"
+    return f"has another {metric.name.replace('_', ' ')}{_from_to(verdict)}"
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.case == EVERYTHING:
+        return f"are {verdict.reason.partition(';')[0]}"
+    if verdict.reason.startswith("wrong answer"):
+        return f"gives a {verdict.reason}"
+    return f"{'was not measured' if verdict.word == 'not_measured' else 'is worse'}: {verdict.reason}"
+
+
+def _percent(ratio: float) -> str:
+    """`33 %`, of a change by little or much."""
+    return f"{figure(100 * abs(ratio - 1), 2)} %"
+
+
+def _from_to(verdict: Verdict) -> str:
+    """` (12 to 16 KiB)`."""
+    ratio, unit = verdict.comparison, METRICS[verdict.metric].unit
+    if ratio is None:
+        return ""
+    before, after = ratio.baseline.centre, ratio.candidate.centre
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return f" ({before:g} to {after:g})"
+    words = distinct_amounts(before, after, unit) if before != after else (f"{before:g}",) * 2
+    whole = not any(re.search(r"\.\d*[1-9]", word) for word in words)
+    short = [_ZEROS.sub("", word) if whole else word for word in words]
+    one, other = (word.replace("us", "µs").replace("-", "−") for word in short)
+    number, _, size = one.partition(" ")
+    return f" ({number if other.endswith(f' {size}') else one} to {other})"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"

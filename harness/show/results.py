@@ -1,0 +1,239 @@
+"""What a stored run says: a table a contest for people, tidy rows for machines."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness.analysis import convergence
+from harness.analysis.prediction import is_off
+from harness.analysis.results import Result, contests, varying
+from harness.analysis.roofline import rates, standing
+from harness.analysis.view import View
+from harness.analysis.voided import told
+from harness.analysis.words import speedup, with_spread
+from harness.model import Params, extension
+from harness.model.metrics import METRICS, Metric
+from harness.model.units import figure
+from harness.show import latency_column
+from harness.show.ended import ended_early
+from harness.show.latency_column import Shown
+from harness.show.libraries import origins
+from harness.show.prediction import OFF_PREDICTION, against_prediction
+from harness.show.run_header import describe_machine, describe_run
+from harness.show.table import Block, Cell, Column, Table, html, render
+
+_HEADINGS = {
+    "latency": "latency",
+    "first_call": "first\ncall",
+    "weight_bytes": "weight\nbytes",
+    "bits_per_weight": "bits/\nweight",
+    "resident_bytes": "resident\nbytes",
+    "peak_forward_bytes": "peak\nforward",
+    "peak_backward_bytes": "peak\nbackward",
+    "error_sqnr": "error\nSQNR",
+    "agreement_sqnr": "agree\nSQNR",
+    "weight_gradient_cosine": "weight\ngradient",
+    "input_gradient_cosine": "input\ngradient",
+}
+
+_OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
+_LEGENDS = {
+    "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
+    "error_sqnr": "error SQNR: the scheme against full precision",
+    "agreement_sqnr": "agree SQNR: the implementation against the contract",
+    "input_gradient_cosine": "gradient: cosine with the full-precision twin's",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """A view for notebooks: what `bitbench show` prints, as HTML or as text."""
+
+    view: View
+
+    def __repr__(self) -> str:
+        return render(page(self.view), "text")
+
+    def _repr_html_(self) -> str:
+        return html(page(self.view))
+
+
+def page(view: View, *, bars: bool = True) -> list[Block]:
+    """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
+    top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
+    blocks: list[Block] = ["\n".join((*top, *map(extension.told, view.stored.extensions)))]
+    for suite in dict.fromkeys(result.case.suite for result in view.results):
+        blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
+    legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    if METRICS["latency"] in view.metrics:
+        legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
+    legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
+    legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
+    blocks += ["\n".join(legend)] * bool(legend)
+    blocks += [table for table in (origins(view.results), ended_early(view.results)) if table.rows]
+    doubts = warnings(view)
+    return [*blocks, "\n".join(["warnings:", *(f"  {doubt}" for doubt in doubts)])] if doubts else blocks
+
+
+def tidy(view: View) -> Table:
+    """For machines: one row a case and metric, in base units; a case without any has one row with its reason.
+
+    `rounds` counts the independent values behind the interval; `n` is a layer's number of output features.
+    """
+    params = [*varying(view.results)[0], *varying(view.results)[1]]
+    headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
+    headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds", "state", "samples", "precision"]
+    rows = []
+    for result in view.results:
+        case, end = result.case, result.end
+        head: list[Cell] = [case.suite, result.name, case.implementation, *(case.params.get(name) for name in params)]
+        head += [end.outcome, end.reason] if end else ["measured", ""]
+        rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 10]]
+    return Table("", tuple(map(Column, headings)), rows)
+
+
+def warnings(view: View) -> list[str]:
+    """Every doubt about the run or one of the numbers shown, each once, with how many cases share it."""
+    doubts = Counter(view.stored.warnings)
+    for result in view.results:
+        texts = {text for record in result.records for text in record.warnings}
+        summaries = (result.summary(metric) for metric in view.metrics)
+        texts.update(text for summary in summaries if summary for text in summary.warnings)
+        doubts.update(sorted(texts))
+    if lost := told(view.stored.records):
+        doubts[lost] = 1
+    for suite, aim in view.stored.run.aims.items():
+        if short := convergence.advice((one for case, one in view.reached.items() if case.suite == suite), aim):
+            doubts[f"{suite}: {short}"] = 1
+    if any(map(is_off, view.results)):
+        doubts[OFF_PREDICTION] = 1
+    return [text if count == 1 else f"{text} ({count} cases)" for text, count in doubts.items()]
+
+
+def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> list[Block]:
+    """A table a contest; one table for all where no contest has two members."""
+    shared, differing = varying(members)
+    rounds = max(len(result.measured) for result in members)
+    head = f"{suite}: {_count(len(members), 'case')}, {_count(rounds, 'round')}{convergence.at_most(members[0].aim)}"
+    head = f"{head}, all with {_words(shared)}" if shared else head
+    if rounds == 0:
+        return [head]
+    groups = list(contests(members).values())
+    rivals = max(map(len, groups)) > 1
+    if not rivals and _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
+        return [head, against_prediction(members, differing)]
+    groups = groups if rivals else [list(members)]
+    timed = [latency_column.latencies(group, rivals=rivals) for group in groups]
+    params = [] if rivals else [_param(name) for name in differing]
+    columns = _filled([_IMPLEMENTATION, *params, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
+    titles = [_words({name: group[0].case.params.get(name, "") for name in differing if rivals}) for group in groups]
+    tables = [
+        _table(title, latency_column.in_unit(columns, one.unit), group)
+        for title, one, group in zip(titles, timed, groups, strict=True)
+    ]
+    return [head, *(table for table in tables if table.rows)]
+
+
+def _table(title: str, columns: Sequence[Shown], members: Sequence[Result]) -> Table:
+    rows = [[show(result) for _, show in columns] for result in members if result.measured]
+    return Table(title, tuple(column for column, _ in columns), rows)
+
+
+def _only_errors(view: View, members: Sequence[Result]) -> bool:
+    measured = {metric for result in members for metric in result.metrics}
+    shown = {metric.name for metric in view.metrics if metric in measured}
+    return shown in ({"error_sqnr"}, {"error_sqnr", "agreement_sqnr"})
+
+
+_IMPLEMENTATION: Shown = (Column("implementation"), lambda result: result.case.implementation)
+
+
+def _param(name: str) -> Shown:
+    return Column(name), lambda result: str(result.case.params.get(name, ""))
+
+
+def _effort(view: View, most: int) -> list[Shown]:
+    """Rounds, samples and how a contest ended; where the rounds were fixed, only those of a case that has fewer."""
+    if not any(found.state for found in view.reached.values()):
+        return [(Column("rounds"), lambda result: f"{len(result.measured)} of {most}" * (len(result.measured) < most))]
+
+    def taken(result: Result) -> str:
+        found = view.reached.get(result.case)
+        return f"{found.rounds}/{found.samples}" if found else ""
+
+    def ended(result: Result) -> str:
+        found = view.reached.get(result.case)
+        return found.state if found else ""
+
+    return [(Column("rounds/\nsamples", "right"), taken), (Column("ended"), ended)]
+
+
+def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars: bool) -> list[Shown]:
+    columns: list[Shown] = []
+    for metric in view.metrics:
+        if metric.name != "latency":
+            heading = _HEADINGS.get(metric.name, metric.name.replace("_", "\n"))
+            columns.append((Column(heading, "right"), partial(_cell, metric)))
+            continue
+        columns += latency_column.columns(timed, bars=bars)
+        columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
+        columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
+    return columns
+
+
+def _of_ceiling(view: View, result: Result) -> str:
+    """`71% memory`, or nothing where it is not known."""
+    found = standing(result, view.stored.run.ceilings)
+    return f"{figure(100 * found.share, 2)}% {found.ceiling}" if found and found.ceiling else ""
+
+
+def _cell(metric: Metric, result: Result) -> str:
+    summary = result.summary(metric)
+    flag = " !" if metric.name == "error_sqnr" and is_off(result) else ""
+    return f"{with_spread(summary, metric)}{flag}" if summary else ""
+
+
+def _speedup(view: View, base: str, result: Result) -> str:
+    ratio = view.ratios.get((result.name, base))
+    return speedup(ratio) if ratio else ""
+
+
+def _filled(columns: Sequence[Shown], members: Sequence[Result]) -> list[Shown]:
+    """Without the columns that have nothing to show."""
+    return [(column, show) for column, show in columns if any(show(result) for result in members if result.measured)]
+
+
+def _numbers(view: View, result: Result) -> list[list[Cell]]:
+    """What `tidy` says of each metric, and of the speed-up over each baseline, which is one over the ratio."""
+    summaries = [(metric, result.summary(metric)) for metric in view.metrics]
+    ratios = [(base, view.ratios.get((result.name, base))) for base in view.baselines]
+    rows: list[list[Cell]] = [
+        [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n, *_reached(view, result, metric)]
+        for metric, s in summaries
+        if s
+    ]
+    if METRICS["latency"] in view.metrics:
+        derived = rates(result, view.stored.run.ceilings)
+        rows += [[*rate, *[None] * 3] for rate in derived]
+    for base, r in ratios:
+        if r:
+            bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]
+            n = min(r.baseline.n, r.candidate.n)
+            rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, n, None, None, None])
+    return rows
+
+
+def _reached(view: View, result: Result, metric: Metric) -> list[Cell]:
+    """State, samples and precision of a latency; nothing for other metrics."""
+    found = view.reached.get(result.case) if metric.name == "latency" else None
+    return [found.state or None, found.samples, found.precision] if found else [None] * 3
+
+
+def _words(params: Params) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

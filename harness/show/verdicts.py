@@ -1,0 +1,204 @@
+"""What became of a candidate against its baseline: verdicts for people, tidy rows for machines."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.analysis.intervals import Summary
+from harness.analysis.pairs import MetricPair
+from harness.analysis.results import Result, varying
+from harness.analysis.words import change, with_spread
+from harness.judge.judge import Judgement, Policy, detectable, exit_code, is_sentinel
+from harness.judge.verdict import EVERYTHING, Verdict, Word
+from harness.model import Case, StoredRun
+from harness.show.run_header import describe_run
+from harness.show.table import Block, Cell, Column, Table
+
+WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
+"""The gravest first."""
+
+_MEANING = {
+    0: "ok",
+    1: "regressed",
+    2: "incomparable",
+    3: "inconclusive",
+    4: "the environment is invalid",
+    5: "not everything was measured and judged",
+}
+
+
+def comparison_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[Block]:
+    """For people: every row of both runs with its change and its verdict."""
+    naming = _Naming(judgement.pairs)
+    columns = (
+        *(Column(heading) for heading in ("implementation", "case", "metric")),
+        *(Column(heading, "right") for heading in ("base", "head", "change")),
+        Column("verdict"),
+    )
+    rows = [
+        [
+            pair.case.implementation,
+            naming.point(pair.case),
+            pair.metric.name,
+            _amount(pair.baseline, pair),
+            _amount(pair.candidate, pair),
+            _change(pair, verdict),
+            _spaced(verdict.word) if verdict else "",
+        ]
+        for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True)
+    ]
+    blocks: list[Block] = [_sides(baseline, candidate), Table(naming.shared, columns, _without_repeats(rows))]
+    mean = judgement.geometric_mean
+    told = [f"geometric mean of the latencies: {mean.reason} ({_spaced(mean.word)})"] if mean else []
+    return [*blocks, "\n".join([_counts(judgement), *told]), *_doubts(baseline, candidate, judgement)]
+
+
+def gate_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgement, policy: Policy) -> list[Block]:
+    """For people: the verdict in one line, then the rows that are not simply ok, the gravest first."""
+    head = f"{headline(judgement, policy)}\n{rules_line(judgement, policy)}\n{_sides(baseline, candidate)}"
+    naming = _Naming(judgement.pairs)
+    rows = _folded([verdict for verdict in judgement.judged if verdict.word != "ok"], naming)
+    columns = tuple(Column(heading) for heading in ("verdict", "implementation", "case", "metric", "reason"))
+    tables: list[Block] = [Table(naming.shared, columns, rows)] if rows else []
+    return [head, *tables, *_doubts(baseline, candidate, judgement)]
+
+
+def headline(judgement: Judgement, policy: Policy) -> str:
+    """The verdict in one line."""
+    code = exit_code(judgement, policy)
+    return f"{_MEANING[code]} (exit code {code}): {_counts(judgement)}"
+
+
+def rules_line(judgement: Judgement, policy: Policy) -> str:
+    """What was tolerated, how small a slowdown may pass unseen, and what became of all cases together."""
+    words = [f"margin {100 * judgement.rules.margin:g} %, policy {policy}"]
+    limit, mean = detectable(judgement), judgement.geometric_mean
+    if math.isfinite(limit):
+        words.append(f"sensitivity {100 * limit:.1f} % (a smaller slowdown of one case may pass unseen)")
+    if mean is not None:
+        words.append(f"geometric mean of the latencies: {mean.reason.partition(';')[0]}")
+    return "; ".join(words)
+
+
+def tidy(judgement: Judgement) -> Table:
+    """For machines: one row a case and metric, in base units; `ratio` is candidate over baseline."""
+    sides = [f"{side}_{name}" for side in ("baseline", "candidate") for name in ("centre", "lo", "hi", "rounds")]
+    headings = ["case", "metric", "unit", "verdict", "reason", *sides, "ratio", "ratio_lo", "ratio_hi"]
+    rows = []
+    for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True):
+        row: list[Cell] = [pair.case.name, pair.metric.name, pair.metric.unit]
+        row += [verdict.word, verdict.reason] if verdict else ["", "shown, never judged"]
+        row += [*_numbers(pair.baseline, pair), *_numbers(pair.candidate, pair)]
+        ratio = pair.comparison
+        rows.append([*row, *((ratio.ratio, ratio.lo, ratio.hi) if ratio else (None, None, None))])
+    return Table("", tuple(map(Column, headings)), rows)
+
+
+def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> dict[str, object]:
+    """What `--format json` says of both runs and every row."""
+    return {
+        "baseline": baseline.run,
+        "candidate": candidate.run,
+        "rules": judgement.rules,
+        "differing": judgement.differing,
+        "invalid": judgement.invalid,
+        "counts": Counter(verdict.word for verdict in judgement.judged),
+        "geometric_mean": judgement.geometric_mean,
+        "sentinels": judgement.sentinels,
+        "warnings": warnings(baseline, candidate, judgement),
+        "rows": tidy(judgement).as_dicts(),
+    }
+
+
+def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[str]:
+    """Every doubt about the runs and the rows compared, each once."""
+    doubts = dict.fromkeys([*baseline.warnings, *candidate.warnings])
+    if baseline.run.id == candidate.run.id:
+        doubts["base and head are the same run: nothing can have changed"] = None
+    for pair in judgement.pairs:
+        doubts.update(dict.fromkeys(pair.comparison.warnings if pair.comparison else ()))
+    judged = {pair.case.name for pair in judgement.pairs if not is_sentinel(pair)}
+    doubts.update(dict.fromkeys(judgement.rules.idle(judged)))
+    return list(doubts)
+
+
+class _Naming:
+    """Cases in few words: what they all share is said once, the rest row by row."""
+
+    def __init__(self, pairs: Sequence[MetricPair]) -> None:
+        sides = [side for pair in pairs for side in (pair.baseline, pair.candidate) if side is not None]
+        shared, self._differing = varying(sides)
+        self._suites = {side.case.suite for side in sides}
+        words = [*self._suites] if len(self._suites) == 1 else []
+        self.shared = " ".join(["all of", *words, *(f"{name}={value}" for name, value in shared.items())])
+
+    def point(self, case: Case) -> str:
+        """What distinguishes the case, apart from its implementation."""
+        if case == EVERYTHING:
+            return EVERYTHING.suite
+        words = [f"{name}={case.params[name]}" for name in self._differing if name in case.params]
+        return " ".join([case.suite, *words] if len(self._suites) > 1 else words)
+
+
+def _folded(verdicts: Sequence[Verdict], naming: _Naming) -> list[list[Cell]]:
+    """The gravest first; one row for metrics of one case that share a reason, one for all that are incomparable."""
+    groups: dict[tuple[Word, str, Case | None], list[Verdict]] = {}
+    for verdict in sorted(verdicts, key=lambda verdict: WORDS.index(verdict.word)):
+        case = None if verdict.word == "incomparable" else verdict.case
+        groups.setdefault((verdict.word, verdict.reason, case), []).append(verdict)
+    rows: list[list[Cell]] = []
+    for (word, reason, case), group in groups.items():
+        metrics = list(dict.fromkeys(verdict.metric for verdict in group))
+        named = ", ".join(metrics) if len(metrics) <= 2 else f"{len(metrics)} metrics"
+        where = [case.implementation, naming.point(case)] if case else ["", f"{len(group)} rows"]
+        rows.append([_spaced(word), *where, named, reason])
+    return rows
+
+
+def _without_repeats(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Implementation and case are printed once for the rows that share them."""
+    previous: Sequence[Cell] = ()
+    shortened: list[list[Cell]] = []
+    for row in rows:
+        shortened.append(["", "", *row[2:]] if row[:2] == previous else list(row))
+        previous = row[:2]
+    return shortened
+
+
+def _sides(baseline: StoredRun, candidate: StoredRun) -> str:
+    return f"base: {describe_run(baseline.run)}\nhead: {describe_run(candidate.run)}"
+
+
+def _counts(judgement: Judgement) -> str:
+    counts = Counter(verdict.word for verdict in judgement.judged)
+    return ", ".join(f"{counts[word]} {_spaced(word)}" for word in WORDS if counts[word]) or "no row to judge"
+
+
+def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[Block]:
+    doubts = warnings(baseline, candidate, judgement)
+    return ["\n".join(["warnings:", *(f"  {doubt}" for doubt in doubts)])] if doubts else []
+
+
+def _summary(side: Result | None, pair: MetricPair) -> Summary | None:
+    return side.summary(pair.metric) if side else None
+
+
+def _amount(side: Result | None, pair: MetricPair) -> str:
+    summary = _summary(side, pair)
+    return with_spread(summary, pair.metric) if summary else ""
+
+
+def _numbers(side: Result | None, pair: MetricPair) -> list[Cell]:
+    summary = _summary(side, pair)
+    return [summary.centre, summary.lo, summary.hi, summary.n] if summary else [None] * 4
+
+
+def _change(pair: MetricPair, verdict: Verdict | None) -> str:
+    """Nothing where the two must not be compared, so that nobody reads a difference of machines as one of code."""
+    if pair.comparison is None or (verdict and verdict.word == "incomparable"):
+        return ""
+    return change(pair.comparison, pair.metric)
+
+
+def _spaced(word: Word) -> str:
+    return word.replace("_", " ")

@@ -1,0 +1,10 @@
+"""Where runs, gates and baselines lie unless somebody says otherwise."""
+
+from pathlib import Path
+
+RUNS = Path("results", "runs")
+"""Where runs lie that are given no directory."""
+GATES = Path("results", "gates")
+"""Where gates lie that are given no directory."""
+BASELINES = Path("results", "baselines")
+"""Where baselines lie that are given no directory."""

@@ -1,0 +1,154 @@
+"""What the lines of a record file say: from bytes to a run and its records, whichever version wrote them.
+
+A line is read exactly or it is an error; only the last line may be cut off, by whatever ended the run that wrote it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.errors import StoreError
+from harness.model import SCHEMA_VERSION, Record, Run
+from harness.model.codec import Lift, LineError, decode
+from harness.model.extension import MARK, Extension, applied
+from harness.model.metrics import METRICS
+from harness.model.record import is_late
+from harness.user_code.plain_text import unicode
+
+Line = TypeVar("Line", Run, Record, Extension)
+
+
+def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 had one value of each noise for the whole round."""
+    noise = line.get("noise")
+    return {**line, "noise": {name: [value] for name, value in noise.items()}} if isinstance(noise, dict) else line
+
+
+def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
+    """Schemas 3 and 4 only added fields, and 4 the lines of extensions."""
+    return line
+
+
+MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved}
+"""From a schema version to the function that lifts one decoded line (header or record) to the next version."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A record file as read: at most one record for a case and round, in the order written."""
+
+    run: Run
+    """As it reads after all extensions."""
+    records: tuple[Record, ...]
+    warnings: tuple[str, ...]
+    whole: int
+    """How many bytes are whole lines: all, unless the last one is cut off."""
+    version: int
+    """The schema that the file was written with."""
+    extensions: tuple[Extension, ...] = ()
+
+
+def parse(data: bytes, path: Path) -> Content:
+    """What is in `data`, the bytes of the file at `path`. Raises StoreError, in one line, for what is no run."""
+    if not data:
+        raise StoreError(f"{path} is empty: the run ended before it began; delete it and run again")
+    header, *lines = data.split(b"\n")
+    run, version = _header(header, path)
+    last = lines.pop() if lines else b""
+    said = [_line(line, version, path, number) for number, line in enumerate(lines, start=2)]
+    warnings, name = [], unicode(str(path))
+    whole = len(data)
+    if last:
+        try:
+            said.append(_line(last, version, path, len(lines) + 2))
+        except StoreError:
+            whole -= len(last)
+            warnings.append(f"{name}: the last line is cut off and left out; `bitbench run --resume` measures it again")
+    records = [one for one in said if isinstance(one, Record)]
+    extensions = tuple(one for one in said if isinstance(one, Extension))
+    kept = {(record.case.name, record.round): record for record in records}
+    if again := sum(kept[record.case.name, record.round] is not record and not is_late(record) for record in records):
+        warnings.append(f"{name}: {again} records were measured again in the same round; the last one counts")
+    warnings += _unknown_metrics(records, path) + _other_code(run, extensions, path)
+    return Content(applied(run, extensions), tuple(kept.values()), tuple(warnings), whole, version, extensions)
+
+
+def _header(line: bytes, path: Path) -> tuple[Run, int]:
+    try:
+        message = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError(f"{path} is not a run: its first line is not a whole line of JSON ({error})") from error
+    version = message.get("schema") if isinstance(message, dict) else None
+    if type(version) is not int:
+        raise StoreError(f"{path} is not a run: its first line has no schema number; give a run of `bitbench run`")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema {version}, and this program reads up to {SCHEMA_VERSION}: upgrade bitlinear-bench"
+        )
+    if any(step not in MIGRATIONS for step in range(version, SCHEMA_VERSION)):
+        raise StoreError(f"{path} has schema {version}, which this program no longer reads: measure it again")
+    return msgspec.structs.replace(_decode(line, Run, version, path, 1), schema=SCHEMA_VERSION), version
+
+
+def _line(line: bytes, version: int, path: Path, number: int) -> Record | Extension:
+    """One line after the header."""
+    if line.startswith(MARK):
+        return _decode(line, Extension, version, path, number)
+    return _record(line, version, path, number)
+
+
+def _other_code(run: Run, extensions: Iterable[Extension], path: Path) -> list[str]:
+    other = next((one for one in extensions if one.revision != run.revision), None)
+    if other is None:
+        return []
+    was, now = (f"{one.commit[:7]}{' with changes' * one.dirty}" for one in (run.revision, other.revision))
+    return [f"{path}: begun at {was} and gone on with at {now}: its rounds are not all of one code"]
+
+
+def _record(line: bytes, version: int, path: Path, number: int) -> Record:
+    record = _decode(line, Record, version, path, number)
+    if why := _impossible(record):
+        raise _corrupt(path, number, why)
+    return record
+
+
+def _impossible(record: Record) -> str:
+    """What of a record cannot be, though each of its fields could; empty when all can."""
+    for name, count in Counter(m.metric for m in record.measurements).items():
+        if count > 1:
+            return f"the metric {name} twice"
+    for m in record.measurements:
+        if m.blocks and len(m.blocks) != len(m.values):
+            return f"{len(m.values)} values of {m.metric} in {len(m.blocks)} blocks"
+        if m.metric in METRICS and METRICS[m.metric].unit in ("s", "B", "bit") and any(v < 0 for v in m.values):
+            return f"a negative {m.metric}"
+    return ""
+
+
+def _decode(line: bytes, kind: type[Line], version: int, path: Path, number: int) -> Line:
+    def lift(message: dict[str, Any]) -> dict[str, Any]:
+        for step in range(version, SCHEMA_VERSION):
+            message = MIGRATIONS[step](message)
+        return message
+
+    try:
+        return decode(line, kind, None if version == SCHEMA_VERSION else lift)
+    except LineError as error:
+        raise _corrupt(path, number, str(error)) from error
+
+
+def _corrupt(path: Path, number: int, why: str) -> StoreError:
+    reason = " ".join(why.split())
+    return StoreError(f"{path}, line {number} is corrupt ({reason}): restore the file from a copy or measure again")
+
+
+def _unknown_metrics(records: list[Record], path: Path) -> list[str]:
+    unknown = sorted({m.metric for record in records for m in record.measurements} - METRICS.keys())
+    if not unknown:
+        return []
+    names = " ".join(", ".join(unknown).split())
+    return [f"{unicode(str(path))}: unknown metrics are ignored: {names}; a newer bitlinear-bench may know them"]

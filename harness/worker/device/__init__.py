@@ -1,0 +1,1 @@
+"""Where a workload runs: clocks, and counts of bytes."""

@@ -1,0 +1,195 @@
+"""What torch knows of a CUDA (or ROCm) GPU, put to use: clocks, bytes, and what launching costs the host.
+
+None of it has run on a GPU yet; docs/cuda.md says what that leaves open.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from harness.worker.device.allocations import Allocation
+from harness.worker.device.throttle import CURE, Watch
+from harness.worker.visit import Call, Clock
+
+Result = TypeVar("Result")
+
+ATTEMPTS = 10
+"""How often a sample is taken again while the GPU throttles."""
+RECOVERY = 0.05
+"""Seconds that a throttling GPU is left alone, as in nvbench."""
+LAUNCHES, LAUNCH_SECONDS, LAUNCH_LOOPS = 16, 0.02, 5
+"""Calls of a loop that only queues work, at most and for at most so long, because a full queue makes the host wait for
+the GPU; and how many such loops are timed."""
+
+
+def event() -> torch.cuda.Event:
+    """A mark in the GPU's queue that remembers when it was passed."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
+
+
+class EventClock:
+    """Times the calls on the GPU's own clock, from an event queued before them to one queued after."""
+
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds between the two events, host overhead included only where it leaves the GPU idle; the last output."""
+        start, end = event(), event()
+        torch.cuda.synchronize()
+        start.record()
+        for _ in range(iterations - 1):
+            call()
+        output = call()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) / 1e3, output
+
+
+class ColdClock:
+    """Times every call between events of its own, with the L2 cache flushed before it, outside the events.
+
+    The flush writes as many bytes as the L2 holds, as nvbench does. While it runs the host queues the call, so that
+    the time of launching it is seen only where it is longer than the flush.
+    """
+
+    def __init__(self) -> None:
+        self._ballast: Tensor | None = None
+
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds between the events of each call, added up, and the last output."""
+        ballast = self._flushing()
+        torch.cuda.synchronize()
+        spans = []
+        output: object = None
+        for _ in range(iterations):
+            start, end = event(), event()
+            output = None  # the next call must find its memory free
+            ballast.zero_()
+            start.record()
+            output = call()
+            end.record()
+            spans.append((start, end))
+        torch.cuda.synchronize()
+        return sum(float(start.elapsed_time(end)) for start, end in spans) / 1e3, output
+
+    def _flushing(self) -> Tensor:
+        if self._ballast is None:
+            self._ballast = torch.empty(l2_bytes(), dtype=torch.int8, device="cuda")
+        return self._ballast
+
+
+class GraphClock:
+    """Times calls that are captured as one CUDA graph and replayed, so that between them nothing waits for the host.
+
+    They are captured anew for every sample: inputs may have been replaced since.
+    """
+
+    def __init__(self) -> None:
+        self._clock = EventClock()
+        self._graph: torch.cuda.CUDAGraph | None = None
+        """Owns the memory of the last output."""
+
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds of the second replay, the first uploads the graph, and what the last call of it has written.
+
+        Raises RuntimeError for what cannot be captured.
+        """
+        self._graph, output = _capture(call, iterations)
+        self._graph.replay()
+        seconds, _ = self._clock.elapsed(self._graph.replay, 1)
+        return seconds, output
+
+
+class SteadyClock:
+    """Another clock of a GPU, whose samples are discarded and taken again while the GPU throttles."""
+
+    def __init__(self, clock: Clock, watch: Watch) -> None:
+        self.clock = clock
+        self.watch = watch
+
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        """Seconds of the first sample at full pace, and its last output.
+
+        Raises RuntimeError when the GPU throttles through all attempts.
+        """
+        for _ in range(ATTEMPTS):
+            sample = self.clock.elapsed(call, iterations)
+            if self.watch.steady():
+                return sample
+            time.sleep(RECOVERY)
+        raise RuntimeError(f"the GPU throttled during all of {ATTEMPTS} samples; {CURE}")
+
+
+def l2_bytes() -> int:
+    """Size of the GPU's L2 cache. Raises RuntimeError where torch does not tell."""
+    size = int(getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "L2_cache_size", 0))
+    if not size:
+        raise RuntimeError(
+            "torch does not tell how large this GPU's L2 cache is, so nothing can flush it; use cache=hot"
+        )
+    return size
+
+
+def trace_cuda(call: Callable[[], Result]) -> tuple[Allocation, Result]:
+    """Run `call` and return what the CUDA caching allocator handed out for it, and its result (still held).
+
+    `reserved` is what the allocator itself took from the GPU meanwhile, its caching and rounding included.
+    """
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    before, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    torch.cuda.reset_peak_memory_stats()
+    result = call()
+    gc.collect()
+    torch.cuda.synchronize()
+    allocation = Allocation(
+        peak=torch.cuda.max_memory_allocated() - before,
+        kept=torch.cuda.memory_allocated() - before,
+        reserved=torch.cuda.max_memory_reserved() - reserved,
+    )
+    return allocation, result
+
+
+def launch_overhead(call: Call) -> float:
+    """Seconds until a call returns to the host, while the GPU still works: the median of a few loops without waiting.
+
+    A call that itself waits for the GPU is charged for that.
+    """
+    loops = []
+    for _ in range(LAUNCH_LOOPS):
+        torch.cuda.synchronize()
+        loops.append(_queue(call))
+    torch.cuda.synchronize()
+    return statistics.median(loops)
+
+
+def _queue(call: Call) -> float:
+    calls, elapsed, start = 0, 0.0, time.perf_counter()
+    while calls < LAUNCHES and elapsed < LAUNCH_SECONDS:
+        call()
+        calls, elapsed = calls + 1, time.perf_counter() - start
+    return elapsed / calls
+
+
+def _capture(call: Call, iterations: int) -> tuple[torch.cuda.CUDAGraph, object]:
+    """A graph of all the calls, and the output of the last, which every replay writes anew."""
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # torch asks for a call on another stream before a capture
+        call()
+    torch.cuda.current_stream().wait_stream(side)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            for _ in range(iterations - 1):
+                call()
+            output = call()
+    except RuntimeError as error:
+        line = str(error).strip().partition("\n")[0]
+        raise RuntimeError(f"cannot be captured as a CUDA graph ({line}); use graph=0") from error
+    return graph, output

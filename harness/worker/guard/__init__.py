@@ -1,0 +1,1 @@
+"""What contestants must leave alone, watched and put back."""

@@ -1,0 +1,1 @@
+"""Workloads of the harness itself: its own commands, sentinels, and contestants of known cost."""

@@ -1,0 +1,241 @@
+"""The harness's own commands, each called in a process of its own, on records that are made up."""
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from harness import store
+from harness.errors import UsageError
+from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
+from harness.model.codec import encode
+from harness.model.metrics import METRICS
+from harness.model.suite import Check, Workload
+from harness.worker.visit import WallClock, visit
+from suites import latency, quick
+
+BITBENCH = (sys.executable, "-m", "harness.cli")
+SMALL = 132
+"""Records of a run of `quick`."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+LAYERS = ("linear-fp32", "linear-bf16", "eager", "int8")
+
+
+def made_up_run(directory: Path, records: int) -> Path:
+    """A run of `records` records in `directory`: three rounds, no measurement of anything."""
+    run = Run(
+        id=f"made-up-{records}",
+        started="2026-01-01T00:00:00Z",
+        request=Request(suites=("quick",)),
+        order="made up",
+        environment=Environment(cpu_model="made up", torch="made up"),
+        revision=Revision(),
+    )
+    directory.mkdir()
+    lines = [encode(run), *(encode(record) for record in _made_up_records(records))]
+    (directory / store.FILE_NAME).write_bytes(b"\n".join(lines) + b"\n")
+    return directory
+
+
+def _made_up_records(count: int) -> Iterator[Record]:
+    rng = random.Random(0)
+    for index in range(count):
+        number, point = index % 3, index // 3
+        params = {"m": point // len(LAYERS) + 1, "n": 2560, "k": 2560, "scheme": "w1.58a8", "dtype": "float32"}
+        case = Case.of("quick", LAYERS[point % len(LAYERS)], {**params, "device": "cpu", "threads": 2})
+        yield Record(
+            case,
+            number,
+            "measured",
+            measurements=tuple(
+                Measurement(name, tuple(rng.uniform(1.0, 1.1) * 1e-3 for _ in range(20 if name == "latency" else 1)))
+                for name in quick.SUITE.metrics
+                if METRICS[name].assume == "sampled" or number == 0
+            ),
+            facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1},
+        )
+
+
+class Bitbench(Workload):
+    """A command of the harness. What it needs is made in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="bitbench-overhead-")
+        self.folder = Path(self._folder.name)
+
+    def why_not(self) -> str | None:
+        """The harness runs wherever it runs."""
+        return None
+
+    @abstractmethod
+    def build(self) -> Callable[[], object]:
+        """One run of the command."""
+
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        """A command that fails raises when it is called; there is nothing else to be wrong."""
+        return Check({})
+
+    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+        """Commands hold no weights."""
+        return {}
+
+
+class Command(Bitbench):
+    """A whole command, from the shell's point of view."""
+
+    def __init__(self, records: int, *words: str) -> None:
+        super().__init__()
+        self.records = records
+        self.words = words
+
+    def build(self) -> Callable[[], object]:
+        """RUN and OUT in the command's words stand for a made-up run and a file to write."""
+        names = {"OUT": str(self.folder / "report.html")}
+        if self.records:
+            names["RUN"] = str(made_up_run(self.folder / f"run-{time.monotonic_ns()}", self.records))
+        return partial(_run, *(names.get(word, word) for word in self.words))
+
+
+class Opening(Bitbench):
+    """A browser that starts, shows a page and ends; the page is a report, or empty."""
+
+    def __init__(self, records: int) -> None:
+        super().__init__()
+        self.records = records
+        self.browser = next(filter(None, map(shutil.which, BROWSERS)), "")
+
+    def why_not(self) -> str | None:
+        """A browser is needed."""
+        return None if self.browser else f"needs a browser: {' or '.join(BROWSERS)}; `make browser` installs one"
+
+    def build(self) -> Callable[[], object]:
+        """It ends when the page is loaded and its script has run."""
+        page = "about:blank"
+        if self.records:
+            file = self.folder / "report.html"
+            run = made_up_run(self.folder / f"run-{time.monotonic_ns()}", self.records)
+            _run("report", str(run), "-o", str(file))
+            page = file.as_uri()
+        words = (self.browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page)
+        return partial(subprocess.run, words, check=True, capture_output=True)
+
+
+class FirstRow(Bitbench):
+    """`bitbench run quick` until its first row is on the screen."""
+
+    def build(self) -> Callable[[], object]:
+        """Start it, wait for the row, end it."""
+        return self._first_row
+
+    def _first_row(self) -> str:
+        words = (*BITBENCH, "run", "quick", "--out", str(self.folder / str(time.monotonic_ns())))
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            row = next((line for line in process.stderr if line.startswith("  ")), "")
+            process.kill()
+        if not row:
+            raise RuntimeError("bitbench run quick ended before its first row")
+        return row
+
+
+class LatencySuite(Bitbench):
+    """The `latency` suite without `compiled`: how much of its wall time is inside timed regions."""
+
+    def build(self) -> Callable[[], object]:
+        """The suite is run when the share is asked for."""
+        return lambda: None
+
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        """Run it, and add up."""
+        start = time.perf_counter()
+        _run("run", latency.SUITE.name, "-k", "not compiled", "--rounds", "3", "--out", str(self.folder / "latency"))
+        wall = time.perf_counter() - start
+        return Check({"timed_share": sum(r.timed for r in store.load(self.folder / "latency").records) / wall})
+
+
+class TimingLoop(Bitbench):
+    """What the loop around a call adds to it, for the shortest call of `quick`: one token through a float32 layer."""
+
+    def build(self) -> Callable[[], object]:
+        """The call that is timed."""
+        linear = torch.nn.Linear(2560, 2560, bias=False)
+        return partial(linear, torch.randn(1, 2560))
+
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        """The loop is timed around the cheapest callable there is, whose own cost is counted as the loop's."""
+        sample = quick.SUITE.budget.sample
+        empty = _least(int, 1, samples=1000), _least(int, 100_000, samples=5)
+        each = _least(call, 8, samples=20)
+        iterations = max(1, round(sample / each))
+        return Check({"loop_share": (empty[0] + empty[1] * iterations) / (each * iterations)})
+
+
+class Report(Command):
+    """The size of a report."""
+
+    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+        """In bytes."""
+        call()
+        return Check({"report_bytes": (self.folder / "report.html").stat().st_size})
+
+
+def command(case: Case, seed: int) -> Workload:
+    """The contestant of `overhead` that `case` names. Raises UsageError for any other name."""
+    del seed  # nothing here is random
+    match case.implementation:
+        case "help":
+            return Command(0, "--help")
+        case "show":
+            return Command(SMALL, "show", "RUN")
+        case "compare" | "gate":
+            return Command(SMALL, case.implementation, "RUN", "RUN")
+        case "report-10000" | "report-100000":
+            return Command(_records(case), "report", "RUN", "-o", "OUT")
+        case "open-nothing":
+            return Opening(0)
+        case "open-report-5000":
+            return Opening(_records(case))
+        case "first-row":
+            return FirstRow()
+    raise UsageError(f"suite overhead has no contestant {case.implementation!r}")
+
+
+def share(case: Case, seed: int) -> Workload:
+    """The contestant of `overhead-share` that `case` names. Raises UsageError for any other name."""
+    del seed  # nothing here is random
+    match case.implementation:
+        case "latency-suite":
+            return LatencySuite()
+        case "timing-loop":
+            return TimingLoop()
+        case "report-5000" | "report-10000" | "report-100000":
+            return Report(_records(case), "report", "RUN", "-o", "OUT")
+    raise UsageError(f"suite overhead-share has no contestant {case.implementation!r}")
+
+
+def _records(case: Case) -> int:
+    """How many the contestant's name ends in."""
+    return int(case.implementation.rpartition("-")[2])
+
+
+def _least(call: Callable[[], object], iterations: int, samples: int) -> float:
+    """Seconds per call of the shortest of `samples` samples."""
+    values, _ = visit(WallClock(), call, iterations, samples)
+    return min(values)
+
+
+def _run(*words: str) -> None:
+    """Run bitbench; raises RuntimeError with its last line when it fails."""
+    done = subprocess.run([*BITBENCH, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(
+            f"bitbench {' '.join(words)} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
+        )
