@@ -17,6 +17,7 @@ include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "results/*.md"]
 exclude_patterns = [".venv", ".git", "build"]
 
 myst_heading_anchors = 3
+myst_heading_slug_func = "github"
 smartquotes = False  # they would make one dash of the two of an option
 highlight_language = "text"
 html_theme = "sphinx_book_theme"
