@@ -167,7 +167,7 @@ def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], m
 
 
 def test_the_example_of_the_docs_is_right_and_runs_from_a_folder_that_is_not_installed(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "your-own.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "your-own.md").read_text()
     (code,) = (block.partition("```")[0] for block in text.split("```python\n")[1:])
     (tmp_path / "mykernels.py").write_text(code)
     assert check_in(tmp_path, "mykernels:MyLinear", "--scheme", "w1.58a8").returncode == 0
