@@ -1,7 +1,8 @@
 """What contestants must leave alone: functions, settings, and the peace after a call. Finds changes and undoes them.
 
 A contestant runs in the process that measures it. This does not make that safe: it finds what a contestant did to the
-clock, to torch or to its rivals in the ways that are known to have been tried. `docs/numbers/trust.md` says what it cannot.
+clock, to torch or to its rivals in the ways that are known to have been tried. What it cannot find
+stands in docs/numbers/trust.md.
 """
 
 import builtins
