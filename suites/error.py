@@ -5,7 +5,7 @@ from bitlinear.theory import predict_sqnr, prediction_tolerance
 from harness.model import Budget, Params
 from harness.suite import Suite
 from suites import axes
-from suites.quick import ACCURACY
+from suites.metrics import ACCURACY
 
 
 def facts(params: Params) -> Params:
