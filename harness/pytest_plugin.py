@@ -16,6 +16,7 @@ from harness.plan import Contest, make_plan
 from harness.protocol import Description
 from harness.reference import follow
 from harness.suite import Catalogue, Registry
+from harness.workload import Workload, built
 
 
 def contests(module: str, suites: Collection[str]) -> list[Contest]:
@@ -39,7 +40,7 @@ def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> 
     The fixture's group is the contest, its params the values of the case, as in a stored run (pytest's own are objects
     of the harness, which have no JSON), its extra_info these and what is known of the case beforehand.
     """
-    workload = follow(contest.suite.workload)(case, contest.seed)
+    workload: Workload = follow(contest.suite.workload)(case, contest.seed)
     if sentence := workload.why_not():
         pytest.skip(sentence)
     benchmark.group = case.contest  # type: ignore[attr-defined]  # pytest-benchmark ships no types
@@ -48,13 +49,13 @@ def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> 
     benchmark.extra_info.update({**point, **contest.facts})  # type: ignore[attr-defined]  # likewise
     device = DEVICES[str(case.params.get("device", "cpu"))]
     with workload.context():
-        call = workload.build()
-        if wrong := workload.check(call, frozenset()).wrong:
+        prepared = built(workload)
+        if wrong := prepared.check(frozenset()).wrong:
             pytest.fail(wrong)
 
         def finished_call() -> None:
-            call()
+            prepared.timed()
             device.synchronise()
 
         with collector_paused():
-            benchmark(call if device.name == "cpu" else finished_call)
+            benchmark(prepared.timed if device.name == "cpu" else finished_call)

@@ -23,6 +23,7 @@ from harness.protocol import Look
 from harness.run import Controller
 from harness.scout import Worker
 from harness.suite import Registry
+from harness.workload import Prepared
 from tests.harness.test_run import Silent
 
 MODULE = "tests.harness.misbehaviour"
@@ -54,6 +55,11 @@ def records() -> list[Record]:
         ("says-no", "failed", "TypeError: why_not returned 1; it must return a sentence, or None where it can run"),
         ("raises", "failed", "ValueError: two lines"),
         ("raises-in-init", "failed", "RuntimeError: no such layer"),
+        (
+            "builds-a-function",
+            "failed",
+            f"TypeError: build returned <built-in function sum>; it must return a {Prepared.__module__}.Prepared",
+        ),
         ("raises-bytes", "failed", r"FileNotFoundError: no table \udcff\x1b[31m"),
         ("raises-speechless", "failed", "SpeechlessError: (its text cannot be had: KeyError)"),
         ("exits", "failed", "SystemExit: 3"),
