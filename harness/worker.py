@@ -216,7 +216,7 @@ class Worker:
             ready.prepared.refresh()
             compilation = Compilation()
             values, output = visit(ready.clock, ready.prepared.timed, iterations, samples)
-            doubts = (*ready.device.doubts(), *of_whom(case, compilation.later_doubts()))
+            doubts = (*ready.device.take_doubts(), *of_whom(case, compilation.later_doubts()))
             wrong = ready.prepared.inspect(output)
         ready.layout.timed += sum(values) * iterations
         if wrong:
@@ -227,7 +227,7 @@ class Worker:
         """What happened since the last look, and how long the canary takes now."""
         noise = self.lookout.look()
         for device in {ready.device.name: ready.device for ready in self.ready.values()}.values():
-            noise = {**noise, **device.noise()}
+            noise = {**noise, **device.take_noise()}
         return Answer(noise={**noise, "canary": self.canary()})
 
     def ceilings(self, device: str, threads: int) -> Answer:
