@@ -4,7 +4,7 @@ from bitlinear.scheme import Scheme
 from harness.model import Budget, Params
 from harness.model.suite import Suite
 from suites import axes
-from suites.quick import ACCURACY
+from suites.metrics import ACCURACY
 
 
 def facts(params: Params) -> Params:

@@ -117,7 +117,7 @@ class SteadyClock:
         """
         for _ in range(ATTEMPTS):
             sample = self.clock.elapsed(call, iterations)
-            if self.watch.steady():
+            if self.watch.record_pace():
                 return sample
             time.sleep(RECOVERY)
         raise RuntimeError(f"the GPU throttled during all of {ATTEMPTS} samples; {CURE}")
