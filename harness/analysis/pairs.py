@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from harness.analysis.intervals import (
@@ -34,6 +35,7 @@ class MetricPair:
     comparison: Comparison | None
     """None unless both sides were measured."""
 
+    @cached_property
     def log_ratios(self) -> LogsByRound:
         """The log ratio of the sides within each round that both have; rounds that say nothing are left out.
 
@@ -44,6 +46,7 @@ class MetricPair:
         logs = {number: log_ratio(base[number], head[number], apart=True) for number in common}
         return {number: log for number, log in logs.items() if math.isfinite(log)}
 
+    @cached_property
     def side_logs(self) -> tuple[LogsByRound, LogsByRound]:
         """The logs of either side's rounds, for sides that were measured each by itself. Raises as `log_ratios`."""
         base, head = self._sides()

@@ -121,12 +121,12 @@ class Sequential:
     def evidence(self, pair: MetricPair, limit: float) -> Evidence:
         """Of one case: the log ratio within each round that both sides have."""
         worse = 1 if pair.metric.better == "lower" else -1
-        logs = {number: worse * log for number, log in pair.log_ratios().items()}
+        logs = {number: worse * log for number, log in pair.log_ratios.items()}
         return Evidence(limit, logs, LogRatio.paired(list(logs.values())))
 
     def mean_evidence(self, pairs: Sequence[MetricPair], limit: float) -> Evidence:
         """Of the geometric mean of all cases."""
-        rounds = mean_by_round([pair.log_ratios() for pair in pairs])
+        rounds = mean_by_round([pair.log_ratios for pair in pairs])
         return Evidence(limit, rounds, LogRatio.paired(list(rounds.values())))
 
     def courses(self, family: Mapping[str, Evidence]) -> dict[str, "CaseHistory"]:
@@ -161,13 +161,13 @@ class SingleLook:
 
     def evidence(self, pair: MetricPair, limit: float) -> Evidence:
         """Of one case: the rounds of either side."""
-        base, head = pair.side_logs()
+        base, head = pair.side_logs
         before, after = (base, head) if pair.metric.better == "lower" else (head, base)
         return Evidence(limit, {}, LogRatio.between(list(before.values()), list(after.values())))
 
     def mean_evidence(self, pairs: Sequence[MetricPair], limit: float) -> Evidence:
         """Of the geometric mean of all cases."""
-        sides = zip(*(pair.side_logs() for pair in pairs), strict=True)
+        sides = zip(*(pair.side_logs for pair in pairs), strict=True)
         base, head = (list(mean_by_round(side).values()) for side in sides)
         return Evidence(limit, {}, LogRatio.between(base, head))
 

@@ -19,7 +19,7 @@ from harness.model.units import amount, figure
 from harness.show.plots.forest import Change, signed
 from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
-from harness.show.verdict_words import grounds, invalid_words, reason
+from harness.show.verdict_words import LEGEND, grounds, invalid_words, reason
 from harness.show.verdicts import WORDS, rules_line
 from harness.show.verdicts import headline as counted
 
@@ -89,19 +89,24 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     rest = [one for one in ranked if one.word == "ok" and one.metric == "latency"]
     latencies = [one for one in ranked if one.metric == "latency" and one.case != EVERYTHING]
     drawn = [one for one in reds if one.word == "regressed" and one.metric in _DRAWN] + latencies
-    words = [counted(judgement, POLICY), rules_line(judgement, POLICY)]
-    words += [invalid_words(judgement)] if all(one.word != "incomparable" for one in reds) else []
+    words = [counted(judgement, POLICY), rules_line(judgement, POLICY), LEGEND]
+    words += [invalid_words(judgement)] if judgement.moved and all(one.word != "incomparable" for one in reds) else []
     sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
     return GatePart(
         name=head.run.pair,
         headline=headline(judgement, reds, POLICY),
-        words=[*filter(None, words)],
+        words=words,
         findings=_findings(reds, names)[:_FINDINGS],
         cases=[change for one in gravest(drawn) if (change := change_of(names.drawn(one), one))],
         sentinels=sentinels[:_SENTINELS],
         mean=_mean_change(judgement.geometric_mean),
         sheet=_sheet("gate", "Verdicts", [rows], names),
-        rest=_sheet("gate-rest", "What is ok, and the same code on both sides", [rest, judgement.sentinels], names),
+        rest=_sheet(
+            "gate-rest",
+            "Latencies that are ok, and code that is the same on both sides",
+            [rest, judgement.sentinels],
+            names,
+        ),
         is_drawn=bool(sentinels) or any(change_of("", one) for one in latencies),
     )
 
