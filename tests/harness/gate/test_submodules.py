@@ -274,7 +274,7 @@ def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) ->
             2,
             "lib.py",
         ),
-        ({}, {"b.py": ""}, "native", 5, "was measured, only what is installed"),
+        ({}, {"b.py": ""}, "native", 5, "both sides ran installed code alone, and nothing of "),
         ({}, {"b.py": ""}, "absent.layer:build", 5, "neither side could load absent.layer:build"),
     ],
 )
