@@ -139,11 +139,11 @@ def test_a_pointer_in_place_of_contents_is_refused(repository: Path) -> None:
 SAYS = """
 import sys
 from harness.worker.fingerprint import loaded
-from harness.model.messages import Whence
+from harness.model.messages import TakeFingerprint
 from harness.model.codec import encode
 from harness.gate.named_files import missing
 {code}
-print(encode(loaded(Whence({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
+print(encode(loaded(TakeFingerprint({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
 """
 
 
