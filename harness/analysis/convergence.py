@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.intervals import rounds_needed
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT, looks
+from harness.analysis.looks import CONFIDENCE, HOPELESS, LOOKED_AT, looks
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result
 from harness.model import Aim, Case
 from harness.model.metrics import METRICS
-
-HOPELESS = 60
-"""More rounds than anybody would wait for."""
 
 LEGEND = "ended: converged, as precise as asked for; budget, out of rounds or time; unstable, more rounds are no cure"
 

@@ -17,6 +17,7 @@ from harness.model.metrics import METRICS
 from harness.show.explanation import Explanation, Gate
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Table, pretty_json, render
+from harness.show.verdict_words import LEGEND, told_verdict
 from harness.store import load
 
 Form = Literal["text", "markdown", "json"]
@@ -43,13 +44,12 @@ def command(
     base, head, where = _sides(runs, gate)
     tolerated = options.rules_of(rules, margin)
     judged = frozenset(name for name, metric in METRICS.items() if not metric.informative)
-    paired = bool(base.run.pair) and base.run.pair == head.run.pair
-    found = Gate(judge_runs(base, head, judged, tolerated), paired).explain(case)
+    found = Gate(judge_runs(base, head, judged, tolerated)).explain(case)
     other_rules = _other_rules(head, tolerated)
     if form == "json":
         click.echo(pretty_json(_content(base, head, tolerated, other_rules, found)))
         return
-    top = [*where, f"base: {describe_run(base.run)}", f"head: {describe_run(head.run)}", *other_rules]
+    top = [*where, f"base: {describe_run(base.run)}", f"head: {describe_run(head.run)}", LEGEND, *other_rules]
     click.echo(render(["\n".join(top), *_page(found)], form))
 
 
@@ -99,7 +99,7 @@ def _content(
                     topic.lower(): block.as_dicts() if isinstance(block, Table) else block
                     for topic, block in one.paragraphs
                 },
-                "verdicts": one.verdicts,
+                "verdicts": [told_verdict(verdict) for verdict in one.verdicts],
             }
             for one in found
         ],

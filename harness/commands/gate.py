@@ -15,7 +15,8 @@ from harness.gate.checkouts import HERE, Checkouts
 from harness.gate.progress import Narrator
 from harness.gate.runs import is_gate, remember
 from harness.gate.session import GateResult, Session
-from harness.judge.judge import Policy, judge_runs
+from harness.judge.judge import judge_runs
+from harness.judge.policy import Policy
 from harness.judge.rules import Rules
 from harness.model import Request
 from harness.model.metrics import METRICS, select_metrics

@@ -13,7 +13,7 @@ from harness.analysis.intervals import Share
 from harness.gate.live import GateWatcher
 from harness.gate.pair_controller import SIDES, Side
 from harness.gate.session import BUDGET, GateResult, Session
-from harness.judge.judge import exit_code
+from harness.judge.policy import exit_code
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
 from harness.machine.revision import revision
@@ -53,6 +53,7 @@ class TrialGate(msgspec.Struct, frozen=True):
     mean: TrialRow | None
     sentinels: dict[str, TrialRow]
     invalid: str = ""
+    """The sentinel that moved, so that no latency says anything; empty where none has."""
 
     @property
     def put_in(self) -> Injection | None:
@@ -150,7 +151,7 @@ def _trial(outcome: GateResult, injection: str) -> TrialGate:
         {one.case.name: _row(one) for one in judgement.verdicts if one and one.metric == "latency"},
         _row(mean) if mean else None,
         {one.case.name: _row(one) for one in judgement.sentinels},
-        judgement.invalid,
+        judgement.moved.case.name if judgement.moved else "",
     )
 
 

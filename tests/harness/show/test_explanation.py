@@ -54,10 +54,10 @@ def test_the_geometric_mean_by_either_name(gate: str, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("same", ("ok: ", "a slowdown beyond its margin of 3 % is ruled out", "After 4 rounds it was found ok")),
-        ("fast", ("improved: 20.0 % less time",)),
+        ("same", ("ok: ", "a slowdown beyond its margin of 3 % is ruled out", "The look after 4 rounds found it ok")),
+        ("fast", ("improved: -20.0 % [",)),
         ("noisy", ("inconclusive: ", "after 9 of 20 rounds: the time was over", "rounds would settle it")),
-        ("lucky", ("After 4 rounds it was accused", "not confirmed, and the accusation was dropped")),
+        ("lucky", ("The look after 4 rounds accused it", "do not confirm it, and the accusation was dropped")),
         ("linear-fp32", ("its code is the same on both sides, and it has not moved", "1/2 of that for the lowest p")),
     ],
 )
