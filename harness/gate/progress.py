@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
-from harness.gate.pair_controller import Side
 from harness.judge.judge import Judgement
-from harness.model import Record
+from harness.model import Record, Side
 
 EVERY = 20.0
 """Seconds between two lines."""

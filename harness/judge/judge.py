@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from harness.analysis.intervals import Comparison, within_tolerance
 from harness.analysis.pairs import MetricPair, match
-from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, results
 from harness.analysis.words import change
 from harness.judge.rules import Rules
@@ -26,9 +25,6 @@ Policy: TypeAlias = Literal["pr", "release"]
 
 Judged: TypeAlias = tuple[Word, str]
 """A word and its reason."""
-
-SENTINEL = "sentinel"
-"""The fact of a case that cannot differ between two revisions."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +108,11 @@ def judge(
 
 
 def is_sentinel(pair: MetricPair) -> bool:
-    """Whether the case is torch's own code, which no change of a contestant can make slower or faster."""
-    sides = [side for side in (pair.baseline, pair.candidate) if side is not None]
-    return full_precision(pair.case.implementation) or any(SENTINEL in side.facts for side in sides)
+    """Whether the case is code that no change of a contestant can make slower or faster: a negative control.
+
+    Both sides must say so: a contestant does not become one by a change.
+    """
+    return all(side.role != "contestant" for side in (pair.baseline, pair.candidate) if side is not None)
 
 
 def exit_code(judgement: Judgement, policy: Policy) -> int:
