@@ -5,13 +5,12 @@ from typing import Literal
 
 import click
 
-from harness.analysis.voided import RULE
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
-from harness.judge.rules import Rules
+from harness.judge.rules import Rules, sentences_of_schema_4
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.show.explanation import Explanation, Gate
@@ -71,10 +70,15 @@ def _sides(runs: tuple[Path, ...], gate: Path | None) -> tuple[StoredRun, Stored
 
 def _other_rules(head: StoredRun, rules: Rules) -> list[str]:
     """What to know where the gate declared other rules than these."""
-    declared = [line for line in head.run.rules if line not in (*rules.in_words(), RULE)]
-    if not declared:
+    declared = head.run.rules
+    if not head.run.pair or declared.gate == rules:
         return []
-    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(declared)}"]
+    words = declared.gate.in_words() if declared.gate else declared.words
+    ours = rules.in_words() if declared.gate else sentences_of_schema_4(rules)
+    others = [line for line in words if line not in ours]
+    if not others:
+        return []
+    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(others)}"]
 
 
 def _page(found: list[Explanation]) -> list[Block]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from harness import store
-from harness.analysis.convergence import in_words
 from harness.analysis.results import FIXED
 from harness.commands import options
 from harness.commands.carrying_out import carry_out, tell
@@ -87,7 +86,6 @@ def _extension(stored: StoredRun, request: Request, aims: Mapping[str, Aim], now
             extended=now,
             request=request,
             aims=dict(aims),
-            rules=tuple(in_words(suite, aim) for suite, aim in aims.items()) if aims != run.aims else (),
             rounds=rounds_made(stored.records),
             revision=code,
             argv=options.as_recorded(sys.argv[1:]),

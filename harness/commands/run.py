@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from harness import store
-from harness.analysis.convergence import in_words
-from harness.analysis.voided import RULE
+from harness.analysis.convergence import declared
 from harness.commands import options as shared
 from harness.commands.carrying_out import carry_out, tell
 from harness.commands.going_on import go_on
@@ -172,7 +171,7 @@ def _header(request: Request, pool: WorkerPool, registry: Registry, contests: Se
         started=started,
         request=request,
         order=ORDER,
-        rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
+        rules=declared(),
         aims=aims,
         ceilings=pool.ceilings(contests, environment),
         environment=environment,

@@ -13,12 +13,12 @@ import msgspec
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate.pair_controller import SIDES, CasePair, PairedController, Side
-from harness.judge.judge import SENTINEL, Judgement, judge
+from harness.gate.pair_controller import SIDES, CasePair, PairedController
+from harness.judge.judge import Judgement, judge
 from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING, FRESH, Sequential
 from harness.judge.verdict import Verdict
-from harness.model import Case, Record, Request
+from harness.model import Case, Record, Request, Side, role_of
 from harness.model.messages import Description
 from harness.model.suite import Registry
 from harness.runner.plan import Contest, make_plan, require_devices
@@ -267,5 +267,5 @@ def _sentinel_suites(case_pairs: Iterable[CasePair]) -> set[str]:
         case_pair.case.suite
         for case_pair in case_pairs
         for contest in case_pair.contests.values()
-        if SENTINEL in contest.facts
+        if role_of(contest.facts) == "sentinel"
     }

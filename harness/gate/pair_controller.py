@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from harness.model import Budget, Case, Record
+from harness.model import Budget, Case, Record, Side
 from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
 from harness.model.metrics import MEMORY_METRICS
 from harness.runner.plan import Contest
@@ -29,7 +29,6 @@ class Paired(Worker, Protocol):
         """Until it is asked again."""
 
 
-Side: TypeAlias = Literal["base", "head"]
 SIDES: tuple[Side, ...] = ("base", "head")
 
 

@@ -10,9 +10,8 @@ import msgspec
 from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
 from harness.analysis.words import percent_change
-from harness.gate.pair_controller import Side
 from harness.judge.judge import Judgement
-from harness.model import Record
+from harness.model import Record, Side
 
 EVERY = 20.0
 """Seconds between two lines."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate.checkouts import Checkout, Checkouts, locks_among
 from harness.gate.named_files import missing
-from harness.gate.pair_controller import SIDES, CasePair, Paired, Side
+from harness.gate.pair_controller import SIDES, CasePair, Paired
 from harness.judge.judge import Judgement
+from harness.model import Side
 from harness.model.messages import Fingerprint, Prepare, TakeFingerprint
 from harness.runner.pool import WorkerPool
 from harness.runner.process import WorkerLostError, WorkerProcess

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import store
-from harness.analysis.voided import RULE
+from harness.analysis.convergence import declared
 from harness.errors import InvalidEnvironmentError
 from harness.gate import resolution
 from harness.gate.checkouts import Checkout, Checkouts
 from harness.gate.live import GateWatcher, LiveGate, broken, plan_case_pairs
-from harness.gate.pair_controller import SIDES, PairedController, Side
+from harness.gate.pair_controller import SIDES, PairedController
 from harness.gate.provenance import Provenance
 from harness.gate.runs import GateRuns, place_of
 from harness.judge.judge import Judgement
 from harness.judge.rules import Rules
 from harness.machine.environment import combine, machine
-from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
+from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry
 from harness.runner.pool import WorkerPool
@@ -147,12 +147,13 @@ class Session:
                 started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
                 request=self.request,
                 order=ORDER,
-                rules=(*self.rules.in_words(), RULE),
+                rules=declared(self.rules),
                 aims={suite: Aim(rounds=rounds) for suite in (*self.request.suites, *self.registry.sentinels)},
                 environment=here,
                 revision=revisions[side],
                 argv=tuple(self.argv),
                 pair=name,
+                side=side,
             )
             for side in SIDES
         }

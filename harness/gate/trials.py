@@ -11,13 +11,13 @@ import msgspec
 
 from harness.analysis.intervals import Share
 from harness.gate.live import GateWatcher
-from harness.gate.pair_controller import SIDES, Side
+from harness.gate.pair_controller import SIDES
 from harness.gate.session import BUDGET, GateResult, Session
 from harness.judge.policy import exit_code
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
 from harness.machine.revision import revision
-from harness.model import Budget, Count, Request
+from harness.model import Budget, Count, Request, Side
 from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry

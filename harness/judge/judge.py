@@ -18,7 +18,6 @@ import msgspec
 from harness.analysis.intervals import Comparison, within_tolerance
 from harness.analysis.looks import HOPELESS
 from harness.analysis.pairs import MetricPair, match
-from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, results
 from harness.judge.rules import Rules
 from harness.judge.sequential import CaseHistory, Design, Evidence, Sequential, SingleLook, improved
@@ -26,8 +25,6 @@ from harness.judge.verdict import EVERYTHING, Cure, Note, RelativeChange, Verdic
 from harness.model import StoredRun, differences
 from harness.model.metrics import KINDS, METRICS, Metric
 
-SENTINEL = "sentinel"
-"""The fact of a case that cannot differ between two revisions."""
 _FASTER = " faster"
 """Ends the name of a sentinel's other direction."""
 
@@ -109,9 +106,11 @@ def judge(pairs: Sequence[MetricPair], differing: Sequence[str], design: Design)
 
 
 def is_sentinel(pair: MetricPair) -> bool:
-    """Whether the case is torch's own code, which no change of a contestant can make slower or faster."""
-    sides = [side for side in (pair.baseline, pair.candidate) if side is not None]
-    return full_precision(pair.case.implementation) or any(SENTINEL in side.facts for side in sides)
+    """Whether the case is code that no change of a contestant can make slower or faster: a negative control.
+
+    Both sides must say so: a contestant does not become one by a change.
+    """
+    return all(side.role != "contestant" for side in (pair.baseline, pair.candidate) if side is not None)
 
 
 def sentinel_note(moved: Verdict) -> Note:

@@ -23,28 +23,21 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
     """When: UTC, ISO 8601."""
     request: Request
     aims: dict[str, Aim]
-    """By suite."""
-    rules: tuple[str, ...] = ()
-    """As those of the header; empty where they are the same, and only the code or the budget is another."""
+    """By suite; those of before where only the code or the budget is another."""
     rounds: dict[str, Count]
     """By contest: how many it had had. It goes on after them, so that nobody is timed in a round without rivals."""
     revision: Revision
     argv: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    """What its aims say, in sentences, as extensions had them before schema 5."""
 
 
 def applied(run: Run, extensions: tuple[Extension, ...]) -> Run:
-    """The header as it reads after `extensions`. Its rules are all that were declared, with their times."""
+    """The header as it reads after `extensions`."""
     if not extensions:
         return run
-    words = (f"from {one.extended} on: {rule}" for one in extensions for rule in one.rules)
     last = extensions[-1]
-    return msgspec.structs.replace(run, request=last.request, aims=last.aims, rules=(*run.rules, *words))
-
-
-def told(extension: Extension) -> str:
-    """One line for people."""
-    what = "; ".join(extension.rules) or "gone on with by other code or another budget"
-    return f"extended {extension.extended}: {what}"
+    return msgspec.structs.replace(run, request=last.request, aims=last.aims)
 
 
 def request_to_go_on_by(run: Run, asked: Request, options: Mapping[str, str]) -> Request:

@@ -132,6 +132,8 @@ class Description(msgspec.Struct, frozen=True):
     """What is wrong with the list of implementations, in sentences for the user."""
     peers: dict[str, Params] = {}
     """Of `implementations` those that are other people's libraries, with what is known of each."""
+    baselines: tuple[str, ...] = ()
+    """Of `implementations` those that the others are compared with."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

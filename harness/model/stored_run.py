@@ -14,8 +14,20 @@ class StoredRun:
     run: Run
     records: tuple[Record, ...]
     warnings: tuple[str, ...] = ()
+    """Doubts about the file."""
     extensions: tuple[Extension, ...] = ()
     """What the run went by later; `run` reads as after the last of them."""
+    begun: Run | None = None
+    """The run as it was begun, where there are extensions."""
+    file: str = ""
+    """Where it was read."""
+    is_cut_off: bool = False
+    """Whether its last line is unfinished, and left out."""
 
     def __repr__(self) -> str:
         return f"<StoredRun {self.run.id}: {len(self.records)} records>"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The warnings, each with the file that it is about if that is known."""
+        return tuple(f"{self.file}: {text}" if self.file else text for text in self.warnings)

@@ -102,6 +102,9 @@ class Catalogue:
     peers: Mapping[str, Params] = field(default_factory=dict)
     """Those that are other people's libraries, with what is known of them before they are built, such as `library`,
     `version` and `computes`. They take part only where a suite or a user asks for them."""
+    baselines: tuple[str, ...] = ()
+    """Those that the others are compared with. No change of a contestant can move them, so in a gate they show whether
+    the machine has changed: nothing that a user brings is one."""
 
 
 @dataclass(frozen=True)

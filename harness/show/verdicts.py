@@ -126,7 +126,7 @@ def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[str]:
     """Every doubt about the runs and the rows compared, each once."""
-    doubts = dict.fromkeys([*baseline.warnings, *candidate.warnings])
+    doubts = dict.fromkeys([*baseline.doubts, *candidate.doubts])
     if baseline.run.id == candidate.run.id:
         doubts["base and head are the same run: nothing can have changed"] = None
     for pair in judgement.pairs:

@@ -28,7 +28,9 @@ def catalogue() -> Catalogue:
     found, doubts = installed(_BY_NAME)
     peers: dict[str, Params] = {peer.name: dict(peer.facts()) for peer in PEERS}
     own = {name: one.summary for name, one in _BY_NAME.items()}
-    return Catalogue(own | {name: one.summary for name, one in found.items()}, _why_not, find, doubts, peers)
+    baselines = tuple(name for name, one in _BY_NAME.items() if one.baseline)
+    summaries = own | {name: one.summary for name, one in found.items()}
+    return Catalogue(summaries, _why_not, find, doubts, peers, baselines)
 
 
 def find(name: str) -> Implementation:

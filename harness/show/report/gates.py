@@ -79,7 +79,7 @@ def gates_of(runs: Sequence[StoredRun], rules: Rules) -> list[GatePart]:
 
 
 def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
-    base, head = sorted(sides, key=lambda stored: stored.run.id.endswith("-head"))
+    base, head = sorted(sides, key=lambda stored: stored.run.side)
     judged = [name for name, metric in METRICS.items() if not metric.informative]
     judgement = judge_runs(base, head, judged, rules)
     names = CaseNames(judgement)

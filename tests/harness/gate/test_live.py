@@ -47,9 +47,7 @@ SUITE = Suite(
     resolve=dict,
     facts=lambda _: {},
 )
-WATCHED = replace(
-    SUITE, name="watch", axes=(), metrics=("latency",), facts=lambda _: {"sentinel": 1}, implementations=("stock",)
-)
+WATCHED = replace(SUITE, name="watch", axes=(), metrics=("latency",), implementations=("stock",))
 REGISTRY = Registry("fake", {"s": SUITE, "watch": WATCHED}, "", sentinels=("watch",))
 EXACT = {"weight_bytes": 640.0, "error_sqnr": 8.0, "peak_forward_bytes": 50.0}
 

@@ -330,3 +330,28 @@ def test_information_that_only_one_side_has_changes_no_verdict() -> None:
         assert [(verdict.metric, verdict.word) for verdict in judgement.judged] == [("weight_bytes", "ok")]
         assert exit_code(judgement, "release") == 0
         assert "error_histogram" not in [pair.metric.name for pair in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "expected"),
+    [
+        ("linear-mine", ("contestant", "contestant"), 1),
+        ("linear-fp32", ("baseline", "baseline"), 4),
+        ("stock", ("sentinel", "sentinel"), 4),
+        ("linear-fp32", ("contestant", "baseline"), 1),
+    ],
+    ids=["its name makes no sentinel", "a baseline", "a sentinel", "a side cannot declare itself one"],
+)
+def test_a_slowdown_is_red_unless_both_sides_say_that_the_code_cannot_differ(
+    name: str, roles: tuple[str, str], expected: int, tmp_path: Path
+) -> None:
+    for side, role, seconds in zip(("base", "head"), roles, (1e-3, 1.5e-3), strict=True):
+        records = [
+            msgspec.structs.replace(made, facts={"role": told} if told != "contestant" else {})
+            for turn, noise in enumerate(STEADY)
+            for who, told, time in ((name, role, seconds), ("eager", "contestant", 1e-3))
+            for made in [make_record(make_case(who), turn, {"latency": time * noise})]
+        ]
+        write_run(tmp_path / side, make_run(run_id=side), records)
+    given = ("gate", str(tmp_path / "base"), str(tmp_path / "head"), "--policy", "pr", "--metric", "latency")
+    assert cli.main(given) == expected

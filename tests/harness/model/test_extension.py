@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness import store
-from harness.analysis.convergence import advice, convergence
+from harness.analysis.convergence import advice, convergence, declared
 from harness.analysis.looks import LOOKED_AT
 from harness.analysis.results import results
 from harness.analysis.view import View
@@ -22,7 +22,7 @@ from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
 from tests.harness.runner.test_kill import finish, start, turns, wait_for
 
-BEGUN = make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)})
+BEGUN = msgspec.structs.replace(make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)}), rules=declared())
 OTHERS: dict[str, object] = {
     "implementations": ("eager",),
     "axes": {"m": (1, 8)},
@@ -42,7 +42,6 @@ def make_extension(**changes: object) -> Extension:
         "extended": "2026-01-03T00:00:00Z",
         "request": Request(suites=("quick",), precision=0.02),
         "aims": {"quick": Aim("linear-bf16", 0.02, 20, extended=True)},
-        "rules": ("quick: until 2 %",),
         "rounds": {},
         "revision": BEGUN.revision,
         **changes,
@@ -107,9 +106,10 @@ def test_the_file_says_in_order_what_was_declared_and_the_run_reads_as_after_the
     assert (tmp_path / store.FILE_NAME).read_bytes().startswith(before)
     assert (after.records, after.extensions, after.warnings) == (tuple(records), (extension,), ())
     assert (after.run.aims, after.run.request) == (extension.aims, extension.request)
-    assert after.run.rules == (*BEGUN.rules, "from 2026-01-03T00:00:00Z on: quick: until 2 %")
+    assert (after.run.rules, after.begun) == (BEGUN.rules, BEGUN)
     assert extension.rounds == {records[0].case.contest: 4}
-    assert "extended 2026-01-03T00:00:00Z: quick: until 2 %" in render(page(View.of(after)), "text")
+    words = "extended 2026-01-03T00:00:00Z: quick: a contestant is done at the look (after 4, 6, 9, 14, 20 rounds)"
+    assert words in " ".join(render(page(View.of(after)), "text").split())
 
 
 def test_an_extension_that_is_cut_off_anywhere_was_never_made(tmp_path: Path) -> None:
@@ -128,12 +128,10 @@ def test_an_extension_that_is_cut_off_anywhere_was_never_made(tmp_path: Path) ->
 
 def test_rounds_of_other_code_are_told(tmp_path: Path) -> None:
     path = write_run(tmp_path, BEGUN, []) / store.FILE_NAME
-    other = make_extension(rules=(), revision=Revision("1234567890", True))
+    other = make_extension(revision=Revision("1234567890", True))
     path.write_bytes(path.read_bytes() + encode(other) + b"\n")
     (warning,) = store.load(tmp_path).warnings
-    assert warning.endswith(
-        "begun at abcdef0 and gone on with at 1234567 with changes: its rounds are not all of one code"
-    )
+    assert warning == "begun at abcdef0 and gone on with at 1234567 with changes: its rounds are not all of one code"
 
 
 def test_rounds_that_were_added_in_sight_of_results_count_as_looks() -> None:
