@@ -7,7 +7,7 @@ from harness.model.ceilings import Ceilings
 from harness.model.environment import Environment
 from harness.model.record import Amount, Count
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 
@@ -55,6 +55,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: Amount = 0.0
     """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
+    package: str = ""
+    """The module that declares the suites; empty for the project's own."""
 
 
 class Aim(msgspec.Struct, frozen=True):

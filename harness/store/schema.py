@@ -29,11 +29,11 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 and 4 only added fields, and 4 the lines of extensions."""
+    """Schemas 3 to 5 only added fields, and 4 the lines of extensions."""
     return line
 
 
-MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved}
+MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved, 4: _nothing_moved}
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 
