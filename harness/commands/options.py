@@ -1,8 +1,11 @@
-"""Options that several commands share, and how they are told from those that were not given."""
+"""Options that several commands share, how they make one typed request, and how they are told from those not given."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -11,9 +14,13 @@ from click.core import ParameterSource
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
 from harness.judge.rules import Rules, read
-from harness.model import Value, normalise_value
-from harness.model.units import LONGEST_VALUE, choices, parse_share
+from harness.model import Request, Value, normalise_value
+from harness.model.metrics import select_metrics
+from harness.model.units import LONGEST_VALUE, choices, parse_duration, parse_names, parse_share
 from harness.show.table import FORMATS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Read = TypeVar("Read")
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9
@@ -54,11 +61,63 @@ def given(ctx: click.Context) -> list[click.Option]:
     return [one for one in options if ctx.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    request: Request
+    """Of no suites, unless the command has an argument `suites`."""
+    options: Mapping[str, str]
+    """Those that were given, by the field of the request that they set: `--impl` by `implementations`."""
+
+
+def request_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Gives a command these options, and hands all that are fields of a request over as one, `asked: Asked`.
+
+    Every option says by its `callback` how what was typed is read; a value of another type than its field's is a bug.
+    """
+
+    def decorate(command: Function) -> Function:
+        @wraps(command)
+        def with_request(*arguments: object, **values: object) -> object:
+            fields = {name: values.pop(name) for name in Request.__struct_fields__ if name in values}
+            request = msgspec.convert({"suites": (), **fields}, Request)
+            named = {str(one.name): one.opts[0] for one in given(click.get_current_context()) if one.name in fields}
+            return command(*arguments, asked=Asked(request, named), **values)
+
+        decorated: Any = with_request
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]  # click's options take and return any function
+
+    return decorate
+
+
+def read_by(
+    reader: Callable[[Any], Read], otherwise: Read | None = None
+) -> Callable[[click.Context, click.Parameter, Any], Read | None]:
+    """A callback that reads what was typed; `otherwise` where nothing was."""
+    return lambda _context, _option, value: otherwise if value is None else reader(value)
+
+
+suites = click.argument(
+    "suites", nargs=-1, metavar="SUITE...", callback=read_by(lambda names: tuple(dict.fromkeys(names)))
+)
+package = click.option(
+    "--suites",
+    "package",
+    type=Words(),
+    default=None,
+    callback=read_by(str, ""),
+    metavar="MODULE",
+    help="The package of suites, as in mypkg.suites; by default bitbench's own, or that of an installed package.",
+)
 implementations = click.option(
     "--impl",
     "implementations",
     type=Words(),
     multiple=True,
+    callback=read_by(lambda texts: parse_names("--impl", texts)),
     metavar="A,B",
     help="Only these implementations, or package.module:object; may be given several times.",
 )
@@ -67,6 +126,7 @@ axes = click.option(
     "axes",
     type=Words(),
     multiple=True,
+    callback=read_by(lambda texts: parse_axes(texts)),
     metavar="NAME=V,V",
     help="Replace an axis; may be given several times, and all values of an axis count.",
 )
@@ -75,6 +135,7 @@ keyword = click.option(
     "keyword",
     type=Words(),
     default=None,
+    callback=read_by(str, ""),
     metavar="EXPR",
     help="Only cases with such names, which `bitbench run SUITE --dry-run` lists: 'm=1/ and not fp16'.",
 )
@@ -85,6 +146,7 @@ threads = click.option(
     "--threads",
     type=Threads(1, MOST_THREADS),
     default=None,
+    callback=read_by(int, 0),
     metavar="N",
     help="Threads that compute; default `all` cores.",
 )
@@ -92,6 +154,7 @@ case_limit = click.option(
     "--case-limit",
     type=Words(),
     default="120s",
+    callback=read_by(parse_duration),
     show_default=True,
     metavar="TIME",
     help="End a contestant that does not answer for so long.",
@@ -107,14 +170,24 @@ seed = click.option(
 table_format = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print."
 )
-metrics = click.option(
-    "--metric",
-    "metrics",
-    type=Words(),
-    multiple=True,
-    metavar="NAME",
-    help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
-)
+
+
+def _metrics(read: Callable[[tuple[str, ...]], tuple[str, ...]]) -> Callable[[Function], Function]:
+    return click.option(
+        "--metric",
+        "metrics",
+        type=Words(),
+        multiple=True,
+        callback=read_by(read),
+        metavar="NAME",
+        help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
+    )
+
+
+metrics = _metrics(tuple)
+"""As they were typed."""
+requested_metrics = _metrics(lambda names: tuple(sorted(select_metrics(names))) if names else ())
+"""All that are meant, in one order, so that equal requests are equal; empty when none is named."""
 rules_file = click.option(
     "--rules",
     type=Place(),

@@ -6,6 +6,8 @@ from harness.model import Budget
 from harness.model.suite import Axis, Catalogue, Check, Suite, Workload
 
 NAMES = ("one", "two", "elsewhere", "three")
+WORDS = ("steadfast", "--suites", "tests.harness.fakes.steadfast")
+"""What the command line is told to measure it."""
 
 
 class Steadfast(Workload):
