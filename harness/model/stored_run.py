@@ -1,6 +1,7 @@
 """A run as it is read back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.model.extension import Extension
 from harness.model.record import Record
@@ -16,6 +17,8 @@ class StoredRun:
     warnings: tuple[str, ...] = ()
     extensions: tuple[Extension, ...] = ()
     """What the run went by later; `run` reads as after the last of them."""
+    directory: Path | None = field(default=None, compare=False)
+    """Where it was read from."""
 
     def __repr__(self) -> str:
         return f"<StoredRun {self.run.id}: {len(self.records)} records>"

@@ -173,7 +173,7 @@ def load(path: Path) -> StoredRun:
     with _explained("read", path):
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
-    return StoredRun(read.run, read.records, read.warnings, read.extensions)
+    return StoredRun(read.run, read.records, read.warnings, read.extensions, file.parent)
 
 
 def _file_of(path: Path) -> Path:
