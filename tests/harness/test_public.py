@@ -1,9 +1,11 @@
 """What `import harness` offers: measured by workers that make their answers up, in this process as in a notebook."""
 
+import builtins
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -126,6 +128,23 @@ def test_runs_that_cannot_be_read_or_shown_or_compared_are_said(tmp_path: Path) 
     assert harness.gate(one, two).exit_code == 5
     with pytest.raises(UsageError, match="unknown baseline 'int8'; choose from: eager"):
         harness.show(one, baselines="int8")
+
+
+class ZMQInteractiveShell:
+    """Of this name is the shell of a notebook's kernel."""
+
+
+def test_in_a_notebook_the_text_of_a_run_is_text_and_displays_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    displayed: list[object] = []
+    module = ModuleType("IPython.display")
+    module.display = displayed.append  # type: ignore[attr-defined]  # a stand-in
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    run = write_run(tmp_path, make_run(), [make_record(make_case("eager"), values={"latency": 1.0})])
+    assert "eager" in repr(harness.show(run))
+    assert displayed == []
 
 
 class CaughtError(BitbenchError):
