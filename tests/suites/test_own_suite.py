@@ -121,7 +121,7 @@ def test_suites_of_installed_packages_are_had_by_name_and_clashes_are_told(site:
             "both",
             "'both' of mypkg 1.2 is claimed by other packages too; it can be had by --suites mypkg.rows; 'both' of",
         ),
-        ("gone", "'gone' should be in mypkg.suites, from mypkg 1.2; choose from: sentinel, decode"),
+        ("gone", "'gone' should be in mypkg.suites, from mypkg 1.2; choose from: decode, sentinel"),
         ("decoed", "unknown suite 'decoed'; choose from: quick"),
     ]:
         done = python(site, "-m", "harness.cli", "run", *name.split())
