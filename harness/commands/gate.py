@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from harness.commands import options
-from harness.commands.options import Asked, read_by
+from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
 from harness.gate.checkouts import HERE, Checkouts
@@ -67,7 +67,8 @@ class Live:
         "--budget",
         type=Words(),
         default="5m",
-        callback=read_by(lambda text: 0.0 if text == "0" else parse_duration(text)),
+        cls=Field,
+        read=lambda text: 0.0 if text == "0" else parse_duration(text),
         show_default=True,
         metavar="TIME",
         help="End after this long; 0: no limit.",

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from harness.commands import options
-from harness.commands.options import Asked, read_by
+from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Whole, Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.machine.environment import LEAST_MEMORY, available_memory
@@ -44,7 +44,9 @@ def _memory_limit(text: str | None) -> float:
         "--rounds",
         type=Whole(1, options.MOST_ROUNDS),
         default=None,
-        callback=read_by(int, 0),
+        cls=Field,
+        read=int,
+        otherwise=0,
         metavar="N",
         help="Exactly so many fresh workers, however precise; beside --precision at most so many.",
     ),
@@ -52,7 +54,9 @@ def _memory_limit(text: str | None) -> float:
         "--precision",
         type=Words(),
         default=None,
-        callback=read_by(parse_share, 0.0),
+        cls=Field,
+        read=parse_share,
+        otherwise=0.0,
         metavar="P",
         help="Go on until ratios are known to P either side, as in 2%, in 20 rounds at most, or as --rounds says.",
     ),
@@ -60,7 +64,9 @@ def _memory_limit(text: str | None) -> float:
         "--budget",
         type=Words(),
         default=None,
-        callback=read_by(parse_duration, 0.0),
+        cls=Field,
+        read=parse_duration,
+        otherwise=0.0,
         metavar="TIME",
         help="Begin no new contest after this long, as in 5m.",
     ),
@@ -69,7 +75,8 @@ def _memory_limit(text: str | None) -> float:
         "--memory-limit",
         type=Words(),
         default=None,
-        callback=lambda _context, _option, text: _memory_limit(text),
+        cls=Field,
+        read=_memory_limit,
         metavar="SIZE",
         help="End a case that takes more, as in 4GiB; default 3/4 of what is free.",
     ),
