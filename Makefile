@@ -7,7 +7,7 @@ OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
 BASELINE := results/baselines/quick
 BIN := .venv/bin
 
-.PHONY: help bench test test-slow lint types browser emulator baseline clean
+.PHONY: help bench test test-slow lint types reference docs browser emulator baseline clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,13 @@ lint: .venv/installed  ## check style and formatting
 
 types: .venv/installed  ## check types
 	@$(BIN)/mypy
+
+reference: .venv/installed  ## write the pages of docs/reference that are made of the code
+	@$(BIN)/python -m docs.generate
+
+docs: .venv/installed  ## build the site into build/site; a dead link or anchor is an error
+	@$(BIN)/python -m sphinx -c docs -W --keep-going -q . build/site
+	@echo build/site/index.html
 
 browser:  ## install the Chromium that tests of the report drive (Debian; elsewhere install both by hand)
 	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
@@ -58,5 +65,5 @@ clean:  ## remove the virtual environment and what tools left behind, never resu
 .venv/installed: pyproject.toml constraints.txt
 	@echo "installing into .venv (once; torch is large)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]' --constraint constraints.txt
 	@touch $@

@@ -5,7 +5,7 @@
     layer = BitLinear(10, 20, groups=2)
     y = layer(torch.randn(128, 10))  # (128, 20)
 
-`docs/contract.md` says exactly what the layer computes.
+`docs/reference/contract.md` says exactly what the layer computes.
 """
 
 import importlib

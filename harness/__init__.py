@@ -4,7 +4,7 @@
 
     run = harness.run("quick", implementations="native,linear-bf16", axes={"m": [1, 128]}, rounds=4)
     harness.show(run)                       # the table, in a notebook as HTML
-    harness.draw("speed-up", run)           # a matplotlib figure
+    harness.draw("speed-up", run)           # a figure, and the frame that it shows
     harness.summary(run)                    # a pandas frame
     harness.gate("results/runs/before", run).exit_code
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from harness.measure import interleave, interleave_builds
     from harness.model import Budget, Case, StoredRun
     from harness.model.metrics import Metric
-    from harness.model.suite import Axis, Catalogue, Check, Suite, Workload
+    from harness.model.suite import Axis, Catalogue, Suite
+    from harness.model.workload import Check, Prepared, Workload
     from harness.public import compare, gate, load, run, show
     from harness.show.plots import draw
 
@@ -36,6 +37,7 @@ __all__ = [
     "Catalogue",
     "Check",
     "Metric",
+    "Prepared",
     "StoredRun",
     "Suite",
     "Workload",
@@ -59,7 +61,8 @@ _HOMES = {
     **dict.fromkeys(("interleave", "interleave_builds"), "harness.measure"),
     **dict.fromkeys(("Budget", "Case", "StoredRun"), "harness.model"),
     "Metric": "harness.model.metrics",
-    **dict.fromkeys(("Axis", "Catalogue", "Check", "Suite", "Workload"), "harness.model.suite"),
+    **dict.fromkeys(("Axis", "Catalogue", "Suite"), "harness.model.suite"),
+    **dict.fromkeys(("Check", "Prepared", "Workload"), "harness.model.workload"),
     **dict.fromkeys(("compare", "gate", "load", "run", "show"), "harness.public"),
     "draw": "harness.show.plots",
 }

@@ -12,6 +12,7 @@ import pytest
 from harness.model import Case, Request
 from harness.model.messages import Description
 from harness.model.suite import Catalogue, Registry
+from harness.model.workload import Workload, built
 from harness.runner.plan import Contest, make_plan
 from harness.user_code.reference import follow
 from harness.worker.device.devices import DEVICES
@@ -39,7 +40,7 @@ def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> 
     The fixture's group is the contest, its params the values of the case, as in a stored run (pytest's own are objects
     of the harness, which have no JSON), its extra_info these and what is known of the case beforehand.
     """
-    workload = follow(contest.suite.workload)(case, contest.seed)
+    workload: Workload = follow(contest.suite.workload)(case, contest.seed)
     if sentence := workload.why_not():
         pytest.skip(sentence)
     benchmark.group = case.contest  # type: ignore[attr-defined]  # pytest-benchmark ships no types
@@ -48,13 +49,13 @@ def run_case(benchmark: Callable[..., object], contest: Contest, case: Case) -> 
     benchmark.extra_info.update({**point, **contest.facts})  # type: ignore[attr-defined]  # likewise
     device = DEVICES[str(case.params.get("device", "cpu"))]
     with workload.context():
-        call = workload.build()
-        if wrong := workload.check(call, frozenset()).wrong:
+        prepared = built(workload)
+        if wrong := prepared.check(frozenset()).wrong:
             pytest.fail(wrong)
 
         def finished_call() -> None:
-            call()
+            prepared.timed()
             device.synchronise()
 
         with collector_paused():
-            benchmark(call if device.name == "cpu" else finished_call)
+            benchmark(prepared.timed if device.name == "cpu" else finished_call)

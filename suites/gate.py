@@ -3,7 +3,7 @@
 from harness.model import Budget
 from harness.model.suite import Suite
 from suites import axes
-from suites.quick import ACCURACY, MEMORY
+from suites.metrics import ACCURACY, MEMORY
 
 SUITE = Suite(
     name="gate",

@@ -3,7 +3,7 @@
 from harness.model import Budget
 from harness.model.suite import Suite
 from suites import axes
-from suites.quick import SPEED
+from suites.metrics import SPEED
 
 SUITE = Suite(
     name="latency",

@@ -3,7 +3,7 @@
 from harness.model import Budget
 from harness.model.suite import Suite
 from suites import axes
-from suites.quick import MEMORY
+from suites.metrics import MEMORY
 
 SUITE = Suite(
     name="memory",

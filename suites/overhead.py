@@ -9,7 +9,7 @@ COMMANDS = Suite(
     axes=(),
     metrics=("latency",),
     budget=Budget(rounds=3, seconds=20.0, sample=0.05),
-    workload="suites.workloads.own.overhead:command",
+    workload="suites.workloads.own.overhead:Command",
     resolve=dict,
     facts=dict,
     implementations=(
@@ -31,7 +31,7 @@ SHARES = Suite(
     axes=(),
     metrics=("timed_share", "loop_share", "report_bytes"),
     budget=Budget(rounds=1, seconds=0.0),
-    workload="suites.workloads.own.overhead:share",
+    workload="suites.workloads.own.overhead:Share",
     resolve=dict,
     facts=dict,
     implementations=("latency-suite", "timing-loop", "report-5000", "report-10000", "report-100000"),

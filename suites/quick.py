@@ -3,29 +3,7 @@
 from harness.model import Budget
 from harness.model.suite import Suite
 from suites import axes
-
-ACCURACY = (
-    "agreement_sqnr",
-    "agreement_relative",
-    "agreement_max_abs",
-    "error_sqnr",
-    "error_relative",
-    "error_cosine",
-    "error_max_abs",
-    "error_mse",
-    "error_worst_channel_sqnr",
-    "error_histogram",
-)
-MEMORY = (
-    "weight_bytes",
-    "code_bytes",
-    "bits_per_weight",
-    "resident_bytes",
-    "peak_forward_bytes",
-    "reserved_bytes",
-    "peak_rss",
-)
-SPEED = ("latency", "first_call", "graphs", "graph_breaks", "prepare", "launch_overhead")
+from suites.metrics import ACCURACY, MEMORY, SPEED
 
 SUITE = Suite(
     name="quick",

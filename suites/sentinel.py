@@ -17,7 +17,7 @@ SUITE = Suite(
     axes=(axes.products("1x1024x1024", "64x1024x1024"), axes.DEVICE, axes.threads()),
     metrics=("latency",),
     budget=Budget(rounds=4, seconds=1.0),
-    workload="suites.workloads.own.sentinel:stock",
+    workload="suites.workloads.own.sentinel:Stock",
     resolve=axes.resolve_product,
     facts=facts,
     implementations=("nn.Linear",),

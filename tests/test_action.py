@@ -1,4 +1,4 @@
-"""The action and the workflows of docs/ci.md: they parse, ask for few rights, and take no text for a command."""
+"""The action and the workflows of docs/how-to/ci.md: they parse, ask for few rights, and take no text for a command."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from harness.show.ci.pull_request import MARKER
 
 ROOT = Path(__file__).parent.parent
 ACTION = (ROOT / "action.yml").read_text()
-PAGE = (ROOT / "docs" / "ci.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "ci.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 OUTPUTS = {"exit-code", "verdict", "headline", "regressed", "directory"}
 

@@ -1,4 +1,4 @@
-"""What README and docs show is run as it stands there: code, classes that are to be checked, command lines."""
+"""README and docs are run as they stand there: code, classes to check, command lines, and what these print."""
 
 import os
 import re
@@ -14,13 +14,19 @@ import torch
 from torch import nn
 
 from bitlinear.conformance import INFORMATIVE
+from docs import generate
 from harness.cli import bitbench, main
 from suites.special.conformance import SENTENCES
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "results").glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```(?:bash|sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(r"^(```(?:text)?\n\$ (bitbench [^|\n]+?)(?: \| head -(\d+))?\n)(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`(bitbench [^`]+)`(?!`)")
+READS_RESULTS = re.compile(
+    r"bitbench (show|compare|explain|baseline show) .*\bresults/(baselines|examples|experiments)/"
+)
 CHECKED = re.compile(r"bitbench check (\w+):(\w+)")
 
 
@@ -93,10 +99,74 @@ def test_a_command_line_is_understood(line: str) -> None:
     command.make_context(name, words)
 
 
-def test_the_tables_of_the_readme_are_what_show_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def ids(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if OUTPUT.search(d.read_text())], ids=ids)
+def test_a_block_shows_what_its_command_prints(
+    document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    def with_output(block: re.Match[str]) -> str:
+        first, command, most, _ = block.groups()
+        assert main(shlex.split(command)[1:]) == 0
+        lines = capsys.readouterr().out.splitlines(keepends=True)
+        return f"{first}{''.join(lines[: int(most or len(lines))])}```"
+
+    text = document.read_text()
+    true = OUTPUT.sub(with_output, text)
+    if os.environ.get("UPDATE_GOLDEN"):
+        document.write_text(true)
+        return
+    assert true == text
+
+
+def reading_commands() -> list[str]:
+    """Commands, in blocks and in sentences, that read what is stored under `results`."""
+    inline = {" ".join(found.split()) for document in DOCUMENTS for found in INLINE.findall(document.read_text())}
+    return sorted(filter(READS_RESULTS.match, {*inline, *command_lines()}))
+
+
+@pytest.mark.parametrize("command", reading_commands())
+def test_a_command_on_stored_results_works(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(command, comments=True)[1:]) == 0
+
+
+@pytest.mark.parametrize("name", generate.pages())
+def test_a_reference_page_is_made_of_the_code(name: str) -> None:
+    assert (generate.HERE / name).read_text() == generate.pages()[name], "make reference writes it anew"
+
+
+def test_the_readme_has_no_wide_interval_and_fits_on_two_screens() -> None:
     text = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"`(bitbench show [^`]*--metric[^`]*)`", text)
-    (shown,) = re.findall(r"^```\n(run .*?)^```", text, re.MULTILINE | re.DOTALL)
-    cases = [str(ROOT / word) if word.startswith("results/") else word for word in shlex.split(command)[1:]]
-    assert main(cases) == 0
-    assert capsys.readouterr().out.startswith(shown)
+    assert len(text.splitlines()) <= 120
+    assert all(float(width) < 30 for width in re.findall(r"±\s*([\d.]+)\s*%", text))
+
+
+BLOCK = re.compile(r"^```.*?^```|`[^`]*`", re.MULTILINE | re.DOTALL)
+SENTENCE = re.compile(
+    r"(?:^[#*\-|> ]*|[.!?:|] +\**)((?:What|Whatever|Who|Whoever|Whose|Where)\b[^.!?|]*[.!?|]?)", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d.name not in generate.pages()], ids=ids)
+def test_a_sentence_begins_with_its_subject(document: Path) -> None:
+    sentences = SENTENCE.findall(BLOCK.sub("x", document.read_text()))
+    assert not [one for one in sentences if not one.endswith("?")], "name the actor: a clause is a poor subject"
+
+
+def files_named(document: Path) -> set[str]:
+    """Files of the repository that the document names; words in capitals stand for names of the reader's."""
+    found = re.findall(
+        r"(?<![\w/.~-])(?:bitlinear|harness|suites|tests|docs|results)/[\w./-]*\w\.(?:py|md|jsonl|toml|h|c)\b",
+        document.read_text(),
+    )
+    return {name for name in found if not re.search(r"/[A-Z]+\.py|results/runs/", name)}
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if files_named(d)], ids=ids)
+def test_files_that_a_page_names_exist(document: Path) -> None:
+    assert not [name for name in sorted(files_named(document)) if not (ROOT / name).exists()]

@@ -164,6 +164,17 @@ def test_the_command_line_starts_without_what_is_slow_to_import() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=module_name)
+def test_no_name_of_a_package_hides_one_of_its_modules(path: Path) -> None:
+    """`harness.plots.memory` is the module, whether it is imported or looked up."""
+    modules = {other.stem if other.is_file() else other.name for other in path.parent.iterdir()} - {"__init__"}
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and node.module != module_name(path):
+            assert not modules & {alias.asname or alias.name for alias in node.names}, where(path, node.lineno)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            assert node.name not in modules, where(path, node.lineno)
+
+
 def test_suites_are_declared_without_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import suites; print(*(suite.name for suite in suites.SUITES))"
     done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=False)

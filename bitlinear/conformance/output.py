@@ -5,8 +5,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from bitlinear.interface import kind_of
-
 
 def misshapen(output: object, shape: torch.Size, x: Tensor) -> str:
     """Why the output for `x` cannot even be compared with what was expected, or nothing."""
@@ -31,3 +29,9 @@ def shared(output: Tensor, others: Iterable[Tensor], x: Tensor) -> str:
     if any(place == other.untyped_storage().data_ptr() for other in others):
         return "returned the memory of an earlier output; every output needs memory of its own"
     return ""
+
+
+def kind_of(value: object) -> str:
+    """`an int`, `a LazyTensor`: what a value is, as words say it."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

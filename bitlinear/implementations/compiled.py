@@ -38,7 +38,7 @@ class Compiled(CodedImplementation):
 
     Codes of up to 4 bits lie in words of which Inductor's own code multiplies two at once, for few tokens, and which
     it unpacks for `torch._int_mm`, for many. Wider codes are int8, and float32 for activations of more than 8 bits.
-    docs/compiled.md says what else was tried.
+    results/compiled.md says what else was tried.
 
     Builds are independent of each other: the compiled code of one does not count towards the limit of another.
     """

@@ -1,4 +1,4 @@
-"""Integer codes to packed bytes and back: bijections, and nothing else. `docs/packing.md` shows the layouts.
+"""Integer codes to packed bytes and back: bijections, and nothing else (docs/how-it-works/packing.md).
 
 A *digit* is a code counted from the lowest one. A `Packing` writes the digits of every row `(..., K)` to a row of bytes
 `(..., size(K))`. The digits in one byte are not neighbours: `B` bytes of `P` digits hold the digits `j, j + B, j + 2 B

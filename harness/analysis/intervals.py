@@ -106,11 +106,11 @@ def log_ratio(baseline: Taken, candidate: Taken, *, apart: bool = False) -> floa
     A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
     other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
     quarter, blocks that something shorter has spoilt. Where there are too few blocks to leave one out, it is the ratio
-    of the medians of all samples. docs/measurement.md says how this was chosen.
+    of the medians of all samples. results/estimators.md says how this was chosen.
 
     `apart` says that the sides ran in two processes. The first samples after one has given way to the other then find
     threads asleep and caches full of the other's data, so that a block's lowest sample takes the place of its mean
-    (docs/gate.md).
+    (docs/how-it-works/decision.md).
     """
     base, head = (_by_block(side, min if apart else statistics.fmean) for side in (baseline, candidate))
     common = base.keys() & head.keys()

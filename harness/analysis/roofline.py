@@ -1,7 +1,7 @@
 """How near a call comes to what the machine can do: bandwidth, throughput, and its share of the nearer ceiling.
 
 The roofline model (Williams, Waterman and Patterson, 2009) with ceilings that were measured (`worker.ceilings`).
-docs/ceilings.md says what counts as bytes and operations.
+docs/numbers/ceilings.md says what counts as bytes and operations.
 """
 
 import math

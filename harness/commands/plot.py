@@ -1,4 +1,4 @@
-"""`bitbench plot`: one figure of runs as a file."""
+"""`bitbench plot`: one figure of runs as a file, or its numbers."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from harness.errors import StoreError, UsageError
 from harness.model.units import choices
 from harness.store import files, load
 
-KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
+KINDS: tuple[Literal["svg", "png", "pdf", "csv"], ...] = ("svg", "png", "pdf", "csv")
 
 
 @click.command("plot", cls=options.Command)
@@ -20,6 +20,8 @@ KINDS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 @click.option("-o", "--output", type=NewFile(), required=True, help=f"The file to write: {', '.join(KINDS)}.")
 def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     """Draw the figure NAME of RUN... and print the file's path.
+
+    A file that ends in .csv holds the numbers that are drawn.
 
     The names are those of the report's figures; any other name is answered with all of them.
     """
@@ -31,7 +33,8 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
 
     if name not in PLOTS:
         raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")
-    content = svg.render(draw(name, stored), kind)
+    figure, frame = draw(name, stored)
+    content = svg.render(figure, kind) if kind != "csv" else frame.to_csv(index=False, lineterminator="\n").encode()
     try:
         files.replace(output, content)
     except OSError as error:

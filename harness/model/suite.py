@@ -1,4 +1,4 @@
-"""Suites: axes that expand to cases, and the workload that turns one case into something callable.
+"""Suites: axes that expand to cases, and a reference to the workload that turns one case into something callable.
 
 A package of suites is a module with `SUITES: tuple[Suite, ...]`. It may name in `CATALOGUE` whose contestants are
 measured, else they are the project's own; in `GUARDED` the packages that no contestant is to change, in `SENTINELS`
@@ -8,12 +8,9 @@ import no torch; the two references that do ("module:function") are followed in 
 
 import itertools
 import sys
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
@@ -92,90 +89,6 @@ class Suite:
 
 def _words(point: Params) -> str:
     return " ".join(f"{key}={value}" for key, value in point.items())
-
-
-Measured: TypeAlias = Mapping[str, float | tuple[float, ...]]
-"""By metric: one value, or the several of a distribution."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """The judgement on one output: what was measured of it, and the sentence that says why it is wrong, if it is."""
-
-    values: Measured
-    """Of a wrong output at least one, NaN if there is no number: it tells a wrong answer from one that never came."""
-    wrong: str = ""
-    warning: str = ""
-    """A doubt about an output that is not wrong, with its cure."""
-    trace: tuple[str, ...] = ()
-    """Where the contestant raised, if that is what is wrong."""
-
-
-class Workload(ABC):
-    """One case made real, in the worker. Created fresh for every round; the seed is the same for a whole contest."""
-
-    @abstractmethod
-    def why_not(self) -> str | None:
-        """A sentence saying why this case cannot run here, or None. Never raises."""
-
-    def context(self) -> AbstractContextManager[object]:
-        """Entered around every build, call and check, outside the timed regions. Nothing by default."""
-        return nullcontext()
-
-    @abstractmethod
-    def build(self) -> Callable[[], object]:
-        """Make the contestant ready and return one call of it, without arguments. May be asked for several times."""
-
-    @abstractmethod
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        """Judge what `call()` returns. Agreement is always judged; other metrics are computed when asked for."""
-
-    def probe(self) -> Check:
-        """Judge the contestant on other shapes and inputs than this case's own, as quickly as may be."""
-        return Check({})
-
-    def rebuild(self) -> Callable[[], object]:
-        """Another `build`, called once and ready to be timed in place of the one before."""
-        call = self.build()
-        call()
-        return call
-
-    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """After the first call, untimed: make `call` go through more layers than one, where the case asks for it.
-
-        Answers `ring_bytes` then. What is built here counts as nobody's memory.
-        """
-        return {}
-
-    def refresh(self, call: Callable[[], object]) -> None:
-        """Before every visit, untimed: give `call` inputs that it has not seen. Nothing by default."""
-        del call
-
-    def inspect(self, call: Callable[[], object], output: object) -> str:
-        """After every visit, untimed: why `output`, that of the last timed call, is wrong, or nothing.
-
-        Also says when `call` has changed its inputs or its weights.
-        """
-        return ""
-
-    def peaks(self, call: Callable[[], object]) -> Mapping[str, Callable[[], object]]:
-        """What to trace for peak bytes, by metric, in this order: each part may go on where the last one ended."""
-        return {"peak_forward_bytes": call}
-
-    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
-        """What the user ought to know of the contestant behind `call`: warnings with their cures, mostly none."""
-        return ()
-
-    def declared(self, call: Callable[[], object]) -> float | None:
-        """The bytes that `call` keeps alive by its own account: its weights, unless there is more; None for no account.
-
-        A contestant that keeps more than that gets a warning.
-        """
-        return self.stored(call).get("weight_bytes")
-
-    @abstractmethod
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """`weight_bytes` and `bits_per_weight` of the contestant behind `call`, and `code_bytes` if they are apart."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What a worker's replies are made of."""
 
+import math
 from collections.abc import Mapping
 
 import msgspec
 
 from harness.model import Case
 from harness.model.messages import Answer
-from harness.model.suite import Check, Measured
+from harness.model.workload import Check, Measured
 from harness.user_code.plain_text import one_line
 from harness.worker.guard.guard import Findings
 
@@ -20,9 +21,13 @@ def of_whom(case: Case, doubts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def judged(check: Check) -> Answer:
-    """The reply to a check: what it measured, and whether it failed."""
+    """The reply to a check: what it measured, and whether it failed.
+
+    A wrong answer always has a value, NaN if there is no number: that is what tells it from an answer that never came.
+    """
     values, warnings = raw(check.values), (check.warning,) if check.warning else ()
     if check.wrong:
+        values = values or {"agreement_sqnr": (math.nan,)}
         return Answer("failed", check.wrong, values, warnings=warnings, trace=check.trace)
     return Answer(values=values, warnings=warnings)
 

@@ -87,9 +87,12 @@ def _module_of(reference: str) -> str:
 
 
 def _copies(question: TakeFingerprint, others: Mapping[str, str]) -> dict[str, str]:
-    """The changed files in place of which another was loaded: an installed copy of the same module."""
+    """The changed files in place of which another was loaded: an installed copy of the same module.
+
+    A file that this side lacks is none: nothing is loaded in its place, and its packages cannot be told.
+    """
     copies = {}
-    for file in question.changed:
+    for file in (file for file in question.changed if Path(question.root, file).exists()):
         for name in _names(PurePosixPath(file), Path(question.root)):
             if name in others and name.partition(".")[0] not in sys.stdlib_module_names:
                 copies[file] = others[name]

@@ -5,13 +5,13 @@
 
 import ctypes
 import gc
-import math
 import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -38,7 +38,8 @@ from harness.model.messages import (
     TakeFingerprint,
     Time,
 )
-from harness.model.suite import Catalogue, Registry, Workload
+from harness.model.suite import Catalogue, Registry
+from harness.model.workload import Check, Prepared, Workload, built, require
 from harness.user_code.plain_text import of_error
 from harness.user_code.raised import own_frames
 from harness.user_code.reference import follow
@@ -64,11 +65,11 @@ Result = TypeVar("Result")
 
 
 @dataclass
-class Prepared:
-    """A contestant that is built and can be called."""
+class Ready:
+    """A case whose contestant is prepared, and what times it."""
 
     workload: Workload
-    call: Callable[[], object]
+    prepared: Prepared
     device: Device
     clock: Clock
     layout: Layout
@@ -76,21 +77,22 @@ class Prepared:
     def move(self) -> None:
         """Build it anew at another place in memory, if that is due. The old build goes when the new one is there."""
 
-        def rebuild() -> Callable[[], object]:
-            call = self.workload.rebuild()
+        def rebuild() -> Prepared:
+            prepared = _build_and_call(self.workload)
+            prepared.settle()
             self.device.synchronise()
-            return call
+            return prepared
 
         if self.layout.is_due:
-            self.call = self.layout.rebuild(rebuild, perf_counter)
+            self.prepared = self.layout.rebuild(rebuild, perf_counter)
 
 
 class Worker:
-    """Answers requests. Holds the prepared cases of one contest at a time."""
+    """Answers requests. Holds the cases of one contest at a time, ready to be called."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.prepared: dict[Case, Prepared] = {}
+        self.ready: dict[Case, Ready] = {}
         self._ballast = bytes(int(os.environ.get(BALLAST, "0")))  # kept, so that what is allocated later lies elsewhere
         self.monitor = NoiseMonitor()
         self.canary = canary()
@@ -152,7 +154,7 @@ class Worker:
 
     def release(self) -> Answer:
         """Forget all."""
-        self.prepared.clear()
+        self.ready.clear()
         settle_collector()
         return Answer()
 
@@ -166,14 +168,14 @@ class Worker:
             return Answer("skipped", _sentence(sentence))
         torch.manual_seed(seed)
         with workload.context():
-            call, build = _timed(device, workload.build)
+            prepared, build = _elapsed(device, partial(built, workload))
             compilation = Compilation()
-            _, first = _timed(device, call)
+            _, first = _elapsed(device, prepared.timed)
             known, doubts = compilation.values(), compilation.first_doubts()
-            self.prepared[case] = Prepared(workload, call, device, device.clock_for(case.params), Layout(build + first))
-            known |= {**workload.stored(call), **workload.ring(call), **device.overhead(call)}
+            self.ready[case] = Ready(workload, prepared, device, device.clock_for(case.params), Layout(build + first))
+            known |= {**prepared.stored(), **prepared.settle(), **device.overhead(prepared.timed)}
             values = {"prepare": (build,), "first_call": (first,), **singles(known)}
-            return Answer(values=values, warnings=(*workload.notes(call), *of_whom(case, doubts)))
+            return Answer(values=values, warnings=(*prepared.notes(), *of_whom(case, doubts)))
 
     def probe(self, case: Case, seed: int) -> Answer:
         """Judge the contestant elsewhere. One that cannot run here is judged when it is prepared."""
@@ -186,27 +188,21 @@ class Worker:
 
     def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
         """Judge the output."""
-        ready = self.prepared[case]
+        ready = self.ready[case]
         compilation = Compilation()
         with ready.workload.context():
-            answer = judged(ready.workload.check(ready.call, metrics))
+            answer = judged(ready.prepared.check(metrics))
         return msgspec.structs.replace(answer, warnings=(*answer.warnings, *of_whom(case, compilation.later_doubts())))
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
-        device = self.prepared[case].device
+        device = self.ready[case].device
         workload = self._workload(case, seed)
-
-        def build_and_call() -> Callable[[], object]:
-            call = workload.build()
-            call()
-            return call
-
         with workload.context():
-            allocation, (elsewhere, call) = device.trace(lambda: kept_by_python(build_and_call))
-            peaks = {metric: device.trace(part)[0].peak for metric, part in workload.peaks(call).items()}
-            rss = peak_rss(call)
-            stored, declared = workload.stored(call), workload.declared(call)
+            allocation, (elsewhere, prepared) = device.trace(lambda: kept_by_python(partial(_build_and_call, workload)))
+            peaks = {metric: device.trace(part)[0].peak for metric, part in prepared.peaks().items()}
+            rss = peak_rss(prepared.timed)
+            stored, declared = prepared.stored(), prepared.declared()
         resident = allocation.kept + elsewhere
         values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
         told = surplus(resident, declared, stored) if declared is not None else ""
@@ -215,24 +211,24 @@ class Worker:
 
     def time(self, case: Case, iterations: int, samples: int) -> Answer:
         """One visit, and the judgement on its last output."""
-        ready = self.prepared[case]
+        ready = self.ready[case]
         with ready.workload.context():
             ready.move()
-            ready.workload.refresh(ready.call)
+            ready.prepared.refresh()
             compilation = Compilation()
-            values, output = visit(ready.clock, ready.call, iterations, samples)
-            doubts = (*ready.device.doubts(), *of_whom(case, compilation.later_doubts()))
-            wrong = ready.workload.inspect(ready.call, output)
+            values, output = visit(ready.clock, ready.prepared.timed, iterations, samples)
+            doubts = (*ready.device.take_doubts(), *of_whom(case, compilation.later_doubts()))
+            wrong = ready.prepared.inspect(output)
         ready.layout.timed += sum(values) * iterations
         if wrong:
-            return Answer("failed", wrong, {"agreement_sqnr": (math.nan,)})
+            return judged(Check(wrong=wrong))
         return Answer(values={"latency": values}, warnings=doubts)
 
     def look(self) -> Answer:
         """What happened since the last look, and how long the canary takes now."""
         noise = self.monitor.look()
-        for device in {ready.device.name: ready.device for ready in self.prepared.values()}.values():
-            noise = {**noise, **device.noise()}
+        for device in {ready.device.name: ready.device for ready in self.ready.values()}.values():
+            noise = {**noise, **device.take_noise()}
         return Answer(noise={**noise, "canary": self.canary()})
 
     def ceilings(self, device: str, threads: int) -> Answer:
@@ -246,13 +242,21 @@ class Worker:
         return catalogue
 
     def _workload(self, case: Case, seed: int) -> Workload:
-        make = follow(self.registry.suite(case.suite).workload)
+        reference = self.registry.suite(case.suite).workload
+        make = follow(reference)
         self._guard.extend()  # to what the workload has imported, before it imports a contestant
         workload: Workload = make(case, seed)
+        require(Workload, workload, reference)
         return workload
 
 
-def _timed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]:
+def _build_and_call(workload: Workload) -> Prepared:
+    prepared = built(workload)
+    prepared.timed()
+    return prepared
+
+
+def _elapsed(device: Device, action: Callable[[], Result]) -> tuple[Result, float]:
     device.synchronise()
     start = perf_counter()
     result = action()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bitlinear.implementations import IMPLEMENTATIONS
-from bitlinear.interface import Implementation, NoFactoryError, from_factory, would_do
+from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.peers import PEERS
 from bitlinear.peers.interface import Peer
@@ -17,6 +17,7 @@ from harness.model.suite import Catalogue
 from harness.user_code import shadowing
 from harness.user_code.installed import IMPLEMENTATION_GROUP, Installed, installed
 from harness.user_code.reference import follow, others
+from suites.catalogue.factory import NoFactoryError, from_factory, would_do
 
 _BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
 _USUAL, _WITHOUT_NORM = Scheme.parse("w1.58a8"), Scheme.parse("w1.58a8-nonorm")

@@ -8,7 +8,7 @@ from torch import nn
 
 from bitlinear import IMPLEMENTATIONS, BitLinear, Implementation, Scheme
 from bitlinear.implementations import compiled, int8
-from bitlinear.interface import from_factory
+from suites.catalogue.factory import from_factory
 
 BY_NAME = {implementation.name: implementation for implementation in IMPLEMENTATIONS}
 

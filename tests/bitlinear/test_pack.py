@@ -90,7 +90,7 @@ def test_any_bytes_unpack_and_legal_codes_among_them_survive(name, data):
 
 
 @pytest.mark.parametrize(
-    ("packing", "codes", "packed"),  # the examples of docs/packing.md
+    ("packing", "codes", "packed"),  # the examples of docs/how-it-works/packing.md
     [
         (PACKINGS[1], [1, -1, -1, 1, 1, 1, -1, -1, 1], [0b10101, 0b0110]),
         (TERNARY, [0, 1, -1, 1, 0, 1, -1], [0b00_01_00_01, 0b00_10_10_10]),

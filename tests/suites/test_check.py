@@ -14,8 +14,8 @@ from bitlinear import Scheme
 from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
-from bitlinear.interface import from_factory
 from harness.model import Case
+from suites.catalogue.factory import from_factory
 from suites.special.conformance import SENTENCES
 from suites.workloads.own.conformance import Conformance
 from tests.suites import contestants, zoo
@@ -95,7 +95,7 @@ def test_a_hidden_copy_is_found(name: str, kept: str) -> None:
     params = {"property": "storage", "scheme": "w1.58a8", "dtype": "float32", "device": "cpu"}
     workload = Conformance(Case.of("conformance", ZOO + name, params), 0)
     with torch.inference_mode():
-        found = workload.check(workload.build(), frozenset())
+        found = workload.build().check(frozenset())
     assert kept in found.wrong
     assert bool(kept) == bool(found.wrong)
 
@@ -167,7 +167,7 @@ def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], m
 
 
 def test_the_example_of_the_docs_is_right_and_runs_from_a_folder_that_is_not_installed(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "your-own.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "your-own.md").read_text()
     (code,) = (block.partition("```")[0] for block in text.split("```python\n")[1:])
     (tmp_path / "mykernels.py").write_text(code)
     assert check_in(tmp_path, "mykernels:MyLinear", "--scheme", "w1.58a8").returncode == 0

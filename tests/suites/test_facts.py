@@ -53,10 +53,10 @@ def test_operations_and_stored_bytes_are_those_of_the_layer(name: str, bytes_eac
     params = {**POINT, "n": 96, "k": 64, "m": 8}
     workload = Forward(Case.of("quick", name, params), seed=0)
     with workload.context():
-        call = workload.build()
-        stored = workload.stored(call)["weight_bytes"]
+        prepared = workload.build()
+        stored = prepared.stored()["weight_bytes"]
         with FlopCounterMode(display=False) as counter:
-            output = call()
+            output = prepared()
     assert isinstance(output, torch.Tensor)
     assert 96 * 64 * bytes_each <= stored <= 96 * 64 * bytes_each + 4 * 96 + 64
     told = axes.facts(params)

@@ -21,11 +21,10 @@ def test_an_injection_is_for_the_cases_that_match(monkeypatch: pytest.MonkeyPatc
     slowed = injected.injected(CASE, 0)
     assert isinstance(slowed, injected.Slowed)
     with slowed.context():
-        call = slowed.build()
-        call()
-        check = slowed.check(call, frozenset())
-        assert not check.wrong
-        assert slowed.stored(call) == Forward(CASE, 0).stored(Forward(CASE, 0).build())
+        prepared = slowed.build()
+        prepared()
+        assert not prepared.check(frozenset()).wrong
+        assert prepared.stored() == Forward(CASE, 0).build().stored()
     monkeypatch.setenv(VARIABLE, f"{kind} 0.5 int8")
     assert type(injected.injected(CASE, 0)) is Forward
     monkeypatch.delenv(VARIABLE)

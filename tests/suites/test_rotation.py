@@ -38,7 +38,7 @@ def test_the_last_turn_is_that_of_the_last_call_and_its_answer_is_known(
         for _ in range(calls):
             output = rotation()
             assert isinstance(output, Tensor)
-        turn = rotation.last()
+        turn = rotation.skip_after_last()
         called.append(turn.op)
         assert torch.equal(turn.x, inputs[rotation.held(turn)])
         assert torch.equal(output, inputs[rotation.held(turn)] * 4 * turn.gain)
@@ -85,11 +85,16 @@ def test_a_ring_counts_as_nobody_s_weights_and_only_cold_inputs_are_cold(
     params = {"m": 1, "k": 32, "n": 32, "scheme": "w1.58a8", "cache": cache}
     workload = Forward(Case.of("latency", "int8", params), 3)
     with workload.context():
-        call = workload.build()
-        call()
-        answered = workload.ring(call)
-        assert isinstance(call, Rotation)
+        prepared = workload.build()
+        prepared()
+        answered = prepared.settle()
         assert answered["ring_bytes"] == 20 * (1024 + 4)
-        assert workload.stored(call)["weight_bytes"] == 1024 + 4
-        assert len({turn.x.data_ptr() for turn in call.turns}) == (20 if cache == "cold" else 4)
-        assert workload.check(call, frozenset()).wrong == ""
+        assert prepared.stored()["weight_bytes"] == 1024 + 4
+        assert len({turn.x.data_ptr() for turn in prepared.rotation.turns}) == (20 if cache == "cold" else 4)
+        assert prepared.check(frozenset()).wrong == ""
+
+
+def test_no_function_lies_between_the_clock_and_the_rotation_of_a_layer() -> None:
+    params = {"m": 1, "k": 32, "n": 32, "scheme": "w1.58a8"}
+    prepared = Forward(Case.of("latency", "linear-fp32", params), 0).build()
+    assert prepared.timed == prepared.rotation.__call__

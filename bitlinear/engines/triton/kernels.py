@@ -1,4 +1,4 @@
-"""Triton kernels of `engines.triton.linear`. Importing this imports triton; `docs/triton.md` explains the design.
+"""Triton kernels of `engines.triton.linear`. Importing this imports triton. The design: docs/how-it-works/triton.md.
 
 Symbols are the contract's: `M` tokens, `N` output features, `G` groups of `KG` input features. Packed weights are as
 `layouts.packing.BitPacking` writes them: `C = 8 / BITS` codes a byte and `J = ceil(KG / C)` bytes a group, of which

@@ -1,15 +1,32 @@
 """Figures of accuracy: the quantisation error against bits, groups and in the worst channel, and the agreement."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator
 
 from harness.analysis.prediction import PREDICTION_TOLERANCE
 from harness.frames import wide
-from harness.show.plots.theme import BLUE, INK, RED, RULE, colours, facets, label, markers, panels, require, themed
+from harness.show.plots.theme import (
+    BLUE,
+    INK,
+    RED,
+    RULE,
+    Drawing,
+    colours,
+    facets,
+    headed,
+    label,
+    markers,
+    named_rows,
+    panels,
+    require,
+    strokes,
+    themed,
+)
 
 _DISTRIBUTIONS = 4
 _CONTESTS = 6
@@ -19,19 +36,20 @@ _DB_PER_BIT = 6.02
 
 
 @themed
-def sqnr_against_bits(summary: pd.DataFrame) -> Figure:
+def sqnr_against_bits(summary: pd.DataFrame) -> Drawing:
     """SQNR against weight bits, one line for each activation width, beside a line of 6.02 dB per bit.
 
     One panel for each input distribution, at the smallest number of groups. What is further from its prediction than
-    PREDICTION_TOLERANCE has a ring. Raises NothingMeasuredError unless a finite error_sqnr was measured at two weight
-    widths at least.
+    PREDICTION_TOLERANCE has a ring. The frame has a row a point, in dB, with the line of 6.02 dB per bit beside it.
+    Raises NothingMeasuredError unless a finite error_sqnr was measured at two weight widths at least.
     """
     cases, thinned = _errors(summary)
     cases = cases[cases["groups"] == cases["groups"].min()]
     cases = cases.assign(off=_off_prediction(cases))
     if cases["weight_bits"].nunique() < 2:
         cases = cases.iloc[:0]
-    parts = list(require(cases, "error_sqnr at two weight widths at least").groupby("distribution", sort=False))
+    cases = require(cases, "error_sqnr at two weight widths at least")
+    parts = [(name, _with_line(part)) for name, part in _by_distribution(cases)]
     figure, axes = panels(len(parts), 2.9)
     for ax, (name, part) in zip(axes, parts, strict=True):
         _lines(ax, part)
@@ -43,7 +61,26 @@ def sqnr_against_bits(summary: pd.DataFrame) -> Figure:
         "dB per bit, from the point nearest 4 bits with the widest activations; narrow activations limit the sum."
         f"{_flagged(cases)}{thinned}"
     )
-    return label(figure, "SQNR against bits", caption)
+    headings = {
+        "distribution": "distribution",
+        "activation_bits": "activation bits",
+        "weight_bits": "weight bits",
+        "error_sqnr": "SQNR (dB)",
+        "predicted_sqnr": "predicted SQNR (dB)",
+        "off": f"more than {PREDICTION_TOLERANCE} dB off",
+        "line": f"at {_DB_PER_BIT} dB per bit (dB)",
+    }
+    frame = headed(pd.concat([part for _, part in parts]), headings)
+    return Drawing(label(figure, "SQNR against bits", caption), frame)
+
+
+def _with_line(part: pd.DataFrame) -> pd.DataFrame:
+    """In order, with `line`: it rises by _DB_PER_BIT from the point nearest 4 bits with the widest activations."""
+    widest = part[part["activation_bits"] == part["activation_bits"].max()]
+    anchor = widest.loc[(widest["weight_bits"] - 4).abs().idxmin()]
+    part = part.reindex(columns=list(dict.fromkeys([*part, "predicted_sqnr"])))
+    part = part.sort_values(["activation_bits", "weight_bits"])
+    return part.assign(line=anchor["error_sqnr"] + _DB_PER_BIT * (part["weight_bits"] - anchor["weight_bits"]))
 
 
 def _off_prediction(cases: pd.DataFrame) -> pd.Series:
@@ -64,40 +101,38 @@ def _flagged(cases: pd.DataFrame) -> str:
 
 
 def _lines(ax: Axes, part: pd.DataFrame) -> None:
-    part = part.sort_values(["activation_bits", "weight_bits"])
-    widths = list(part["activation_bits"].unique())
     part = part.assign(activations=[f"{width}-bit activations" for width in part["activation_bits"]])
     seaborn.lineplot(
         part, x="weight_bits", y="error_sqnr", hue="activations", style="activations", dashes=False, markers=True,
         palette=colours(part["activations"]), estimator=None, ax=ax,
     )  # fmt: skip
     ax.legend_ = None  # one for all panels
-    if "predicted_sqnr" in part:
+    if part["predicted_sqnr"].notna().any():
         ax.plot(part["weight_bits"], part["predicted_sqnr"], "_", color=INK, markersize=9, label="predicted")
     off = part[part["off"]]
     if len(off):
         ax.plot(off["weight_bits"], off["error_sqnr"], "o", color=_FLAG, fillstyle="none", markersize=12,
                 markeredgewidth=1.6, label=f"more than {PREDICTION_TOLERANCE} dB off prediction")  # fmt: skip
-    widest = part[part["activation_bits"] == widths[-1]]
-    anchor = widest.loc[(widest["weight_bits"] - 4).abs().idxmin()]
-    bits = np.array([part["weight_bits"].min(), part["weight_bits"].max()])
-    line = anchor["error_sqnr"] + _DB_PER_BIT * (bits - anchor["weight_bits"])
-    ax.plot(bits, line, color=INK, linewidth=1, linestyle="--", label=f"{_DB_PER_BIT} dB per bit", zorder=3)
+    ends = part.sort_values("weight_bits").iloc[[0, -1]]
+    ax.plot(ends["weight_bits"], ends["line"], color=INK, linewidth=1, linestyle="--", zorder=3,
+            label=f"{_DB_PER_BIT} dB per bit")  # fmt: skip
     ax.xaxis.set_major_locator(FixedLocator(sorted(part["weight_bits"].unique())))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_formatter("{x:g}")
 
 
 @themed
-def error_against_groups(summary: pd.DataFrame) -> Figure:
+def error_against_groups(summary: pd.DataFrame) -> Drawing:
     """Heat map of SQNR: schemes (weight x activation bits) in rows, groups in columns, a panel a distribution.
 
-    Raises NothingMeasuredError unless error_sqnr was measured at two group counts at least.
+    The frame has a row a cell, in dB. Raises NothingMeasuredError unless error_sqnr was measured at two group counts at
+    least.
     """
     cases, thinned = _errors(summary)
     if cases["groups"].nunique() < 2:
         cases = cases.iloc[:0]
-    parts = list(require(cases, "error_sqnr at two group counts at least").groupby("distribution", sort=False))
-    tables = {str(name): _grid(part) for name, part in parts}
+    cases = require(cases, "error_sqnr at two group counts at least")
+    cells = {name: _cells(part) for name, part in _by_distribution(cases)}
+    tables = {name: _grid(part) for name, part in cells.items()}
     figure, axes = panels(len(tables), 0.9 + 0.2 * max(len(table) for table in tables.values()))
     lo, hi = cases["error_sqnr"].min(), cases["error_sqnr"].max()
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
@@ -107,39 +142,57 @@ def error_against_groups(summary: pd.DataFrame) -> Figure:
         )  # fmt: skip
         ax.set(title=name, xlabel="groups", ylabel="")
         ax.tick_params(axis="y", rotation=0)
-    return label(figure, "Error against groups", f"SQNR in dB; brighter is more accurate.{thinned}")
+    caption = f"SQNR in dB; brighter is more accurate.{thinned}"
+    frame = headed(pd.concat(cells.values()), _CELL | {"error_sqnr": "SQNR (dB)"})
+    return Drawing(label(figure, "Error against groups", caption), frame)
+
+
+_CELL = {
+    "distribution": "distribution",
+    "weight_bits": "weight bits",
+    "activation_bits": "activation bits",
+    "groups": "groups",
+}
+
+
+def _cells(part: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, row by row; schemes of the same bits and groups share one, which is their mean."""
+    return part.groupby(list(_CELL)).agg(run=("run", "first"), error_sqnr=("error_sqnr", "mean")).reset_index()
 
 
 def _grid(part: pd.DataFrame) -> pd.DataFrame:
     rows = [f"w{w:g} a{a:g}" for w, a in zip(part["weight_bits"], part["activation_bits"], strict=True)]
-    part = part.assign(row=rows).sort_values(["weight_bits", "activation_bits", "groups"])
-    return part.pivot_table(index="row", columns="groups", values="error_sqnr", sort=False).sort_index(axis="columns")
+    grid = part.assign(row=rows).pivot(index="row", columns="groups", values="error_sqnr")
+    return grid.loc[list(dict.fromkeys(rows))].sort_index(axis="columns")
+
+
+def _by_distribution(cases: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(str(name), part) for name, part in cases.groupby("distribution", sort=False)]
 
 
 @themed
-def worst_channels(summary: pd.DataFrame) -> Figure:
+def worst_channels(summary: pd.DataFrame) -> Drawing:
     """SQNR of all outputs and that of the worst channel, joined, a row a scheme and a panel a distribution.
 
-    At the smallest number of groups. Raises NothingMeasuredError unless error_sqnr and error_worst_channel_sqnr of one
-    case with several tokens were measured.
+    At the smallest number of groups. The frame has a row a scheme, in dB. Raises NothingMeasuredError unless error_sqnr
+    and error_worst_channel_sqnr of one case with several tokens were measured.
     """
     cases, thinned = _errors(summary, "error_worst_channel_sqnr")
     cases = cases[np.isfinite(cases["error_worst_channel_sqnr"]) & (cases["groups"] == cases["groups"].min())]
     several = cases[cases["m"] > 1]  # the channel of one token is a single output
     cases = require(several, "error_sqnr and error_worst_channel_sqnr of one case with several tokens")
     cases = cases.sort_values(["weight_bits", "activation_bits"], kind="stable")
-    parts = list(cases.groupby("distribution", sort=False))
+    parts = _by_distribution(cases)
     figure, axes = panels(len(parts), 0.75 + 0.2 * max(len(part) for _, part in parts))
     for ax, (name, part) in zip(axes, parts, strict=True):
         rows, all_outputs, worst = range(len(part)), part["error_sqnr"], part["error_worst_channel_sqnr"]
-        joined = np.column_stack([worst, all_outputs, np.full(len(part), np.nan)]).ravel()
-        ax.plot(joined, np.repeat(rows, 3), color=RULE)  # one line with gaps
+        strokes(ax, (worst, all_outputs), (rows, rows), color=RULE)
         for values, marker, colour, words in (
             (worst, "D", _FLAG, "the worst channel"),
             (all_outputs, "o", _ALL, "all outputs"),
         ):
             ax.plot(values, rows, marker, color=colour, markersize=5.5, label=words)
-        _rows(ax, part["scheme"].tolist())
+        named_rows(ax, part["scheme"].tolist())
         ax.grid(visible=False, axis="y")
         ax.set(title=name, xlabel="SQNR (dB)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
@@ -147,14 +200,22 @@ def worst_channels(summary: pd.DataFrame) -> Figure:
         f"Quantisation error, groups = {cases['groups'].min():g}: of all outputs together, and of the output feature "
         f"that is served worst. A long stroke is an error that a few channels bear.{thinned}"
     )
-    return label(figure, "Worst channel against all outputs", caption)
+    headings = {
+        "distribution": "distribution",
+        "scheme": "scheme",
+        "error_sqnr": "SQNR of all outputs (dB)",
+        "error_worst_channel_sqnr": "SQNR of the worst channel (dB)",
+    }
+    frame = headed(pd.concat([part for _, part in parts]), headings)
+    return Drawing(label(figure, "Worst channel against all outputs", caption), frame)
 
 
 @themed
-def agreement(summary: pd.DataFrame) -> Figure:
+def agreement(summary: pd.DataFrame) -> Drawing:
     """SQNR of every implementation against what it promises to compute: a row each, a mark a contest.
 
-    Raises NothingMeasuredError when no case has agreement_sqnr.
+    The frame has a row a mark, in dB; what is bit-exact is infinite. Raises NothingMeasuredError when no case has
+    agreement_sqnr.
     """
     cases = wide(summary, "agreement_sqnr")
     contests, thinned = facets(require(cases[cases["agreement_sqnr"].notna()], "agreement_sqnr"), _CONTESTS)
@@ -162,8 +223,9 @@ def agreement(summary: pd.DataFrame) -> Figure:
     names = drawn.groupby("implementation")["agreement_sqnr"].min().sort_values().index.tolist()
     finite = drawn["agreement_sqnr"][np.isfinite(drawn["agreement_sqnr"])]
     exact = float(finite.max() + max(5.0, 0.12 * np.ptp(finite))) if len(finite) else 1.0
-    figure, (ax,) = panels(1, 1.2 + 0.3 * len(names))
     titles = [title for title, _ in contests]
+    legend = math.ceil(len(titles) / 2) * max(len(title.splitlines()) for title in titles)
+    figure, (ax,) = panels(1, 0.7 + 0.25 * legend + 0.3 * len(names))
     palette, shapes = colours(titles), markers(titles)
     for place, (title, part) in enumerate(contests):
         aside = 0.7 * ((place + 0.5) / len(contests) - 0.5)
@@ -173,10 +235,13 @@ def agreement(summary: pd.DataFrame) -> Figure:
     if len(finite) < len(drawn):
         ax.axvline(exact, color=RULE, linewidth=1)
         ax.annotate("bit-exact ", (exact, 1), xycoords=("data", "axes fraction"), ha="right", va="bottom", fontsize=8)
-    _rows(ax, names)
+    named_rows(ax, names)
     ax.set(title="every implementation against what it promises", xlabel="agreement SQNR (dB)")
     figure.legend(loc="outside lower left", ncols=2)
-    return label(figure, "Agreement with the contract", _AGREEMENT + thinned)
+    order = drawn["implementation"].map(names.index)
+    headings = {"implementation": "implementation", "title": "contest", "agreement_sqnr": "agreement SQNR (dB)"}
+    frame = headed(drawn.iloc[order.argsort(kind="stable")], headings)
+    return Drawing(label(figure, "Agreement with the contract", _AGREEMENT + thinned), frame)
 
 
 _ALL = BLUE
@@ -185,13 +250,6 @@ _AGREEMENT = (
     "is the scheme's; right is closer. 6 dB are one bit. Near 50 dB an output was rounded to bfloat16 on its way, "
     "above 120 dB only float32 sums differ; an infinite SQNR is bit-exact."
 )
-
-
-def _rows(ax: Axes, names: list[str]) -> None:
-    """A named row each, from the top."""
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.tick_params(axis="y", left=False)
 
 
 def _errors(summary: pd.DataFrame, *further: str) -> tuple[pd.DataFrame, str]:

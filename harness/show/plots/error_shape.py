@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.model.metrics import ERROR_BINS, ERROR_EDGES, ERROR_REACH, ERROR_WIDTH
 from harness.show.plots.accuracy import by_distribution
-from harness.show.plots.theme import INK, colours, label, panels, require, themed
+from harness.show.plots.theme import INK, Drawing, colours, evenly, headed, label, panels, require, themed
 
 _SCHEMES = 4
 _FLOOR = 3e-5
@@ -17,33 +16,29 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 @themed
-def error_shape(histograms: pd.DataFrame) -> Figure:
+def error_shape(histograms: pd.DataFrame) -> Drawing:
     """Density of the error over its root mean square as steps, a line a scheme and a panel a distribution.
 
-    `histograms` comes from `harness.frames.samples(metric="error_histogram")`. At the smallest number of groups. Raises
-    NothingMeasuredError when it is empty.
+    `histograms` comes from `harness.frames.samples(metric="error_histogram")`. At the smallest number of groups. The
+    frame has a row a bin, with the normal density at its middle. Raises NothingMeasuredError when it is empty.
     """
     shares = require(histograms[histograms["metric"] == "error_histogram"], "error_histogram")
+    shares = require(shares[_bins(shares) == ERROR_BINS], f"error_histogram of {ERROR_BINS} bins")
     cases, thinned = by_distribution(shares.drop_duplicates(["run", "case"]))
     cases = cases[cases["groups"] == cases["groups"].min()]
     schemes = cases.sort_values(["weight_bits", "activation_bits"], kind="stable")["scheme"].unique()
     if len(schemes) > _SCHEMES:
         thinned += f" Shown: {_SCHEMES} of {len(schemes)} schemes, evenly spread over their bits."
-        schemes = schemes[np.linspace(0, len(schemes) - 1, _SCHEMES).round().astype(int)]
+        schemes = schemes[evenly(len(schemes), _SCHEMES)]
     cases = cases[cases["scheme"].isin(schemes)]
-    densities = {
-        key: part.sort_values("sample")["value"].to_numpy(float) / ERROR_WIDTH
-        for key, part in shares[shares["case"].isin(cases["case"])].groupby(["run", "case"])
-        if len(part) == ERROR_BINS
-    }
-    parts = list(cases.groupby("distribution", sort=False))
+    steps = _steps(cases, shares)
+    parts = list(steps.groupby("distribution", sort=False))
     figure, axes = panels(len(parts), 2.9)
     palette, styles = colours(schemes), dict(zip(schemes, _STYLES, strict=False))
     for ax, (name, part) in zip(axes, parts, strict=True):
-        for scheme, key in zip(part["scheme"], zip(part["run"], part["case"], strict=True), strict=True):
-            if key in densities:
-                ax.stairs(np.fmax(densities[key], _FLOOR / 2), ERROR_EDGES, baseline=None, color=palette[scheme],
-                          linestyle=styles[scheme], linewidth=1.4, label=scheme)  # fmt: skip
+        for scheme, line in part.groupby("scheme", sort=False):
+            ax.stairs(np.fmax(line["density"], _FLOOR / 2), ERROR_EDGES, baseline=None, color=palette[str(scheme)],
+                      linestyle=styles[str(scheme)], linewidth=1.4, label=scheme)  # fmt: skip
         _normal(ax)
         ax.set(title=name, xlabel="error over its root mean square", ylabel="density", yscale="log")
         ax.set(xlim=(-ERROR_REACH, ERROR_REACH), ylim=(_FLOOR, 1.0))
@@ -51,7 +46,7 @@ def error_shape(histograms: pd.DataFrame) -> Figure:
         ax.yaxis.set_minor_locator(NullLocator())
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=_SCHEMES + 1)
     caption = f"{_CAPTION} Groups = {cases['groups'].min():g}.{thinned}"
-    return label(figure, "Histogram of errors", caption)
+    return Drawing(label(figure, "Histogram of errors", caption), headed(steps, _HEADINGS))
 
 
 _CAPTION = (
@@ -62,6 +57,38 @@ _CAPTION = (
 )
 
 
+_HEADINGS = {
+    "distribution": "distribution",
+    "scheme": "scheme",
+    "lo": "error over its root mean square, from",
+    "hi": "to",
+    "density": "density",
+    "normal": "normal density",
+}
+
+
+def _bins(shares: pd.DataFrame) -> pd.Series:
+    """Of the histogram that each row belongs to."""
+    return shares.groupby(["run", "case"])["value"].transform("size")
+
+
+def _steps(cases: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+    """The bins of all `cases`, one after the other: their edges, the density in them and the normal one."""
+    lines = []
+    for run, case, distribution, scheme in cases[["run", "case", "distribution", "scheme"]].itertuples(index=False):
+        line = shares[(shares["run"] == run) & (shares["case"] == case)].sort_values("sample")
+        density = line["value"].to_numpy(float) / ERROR_WIDTH
+        names = {"run": run, "distribution": distribution, "scheme": scheme}
+        lines.append(pd.DataFrame({"lo": ERROR_EDGES[:-1], "hi": ERROR_EDGES[1:], "density": density}).assign(**names))
+    steps = pd.concat(lines)
+    return steps.assign(normal=_normal_density(steps[["lo", "hi"]].mean(axis="columns").to_numpy()))
+
+
 def _normal(ax: Axes) -> None:
-    x = np.linspace(-ERROR_REACH, ERROR_REACH, 41)
-    ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=INK, linewidth=1, label="normal", zorder=3)
+    x = np.linspace(-ERROR_REACH, ERROR_REACH, 2 * ERROR_BINS + 1)  # the edges of the bins and their middles
+    ax.plot(x, _normal_density(x), color=INK, linewidth=1, label="normal", zorder=3)
+
+
+def _normal_density(x: np.ndarray) -> np.ndarray:
+    density: np.ndarray = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    return density

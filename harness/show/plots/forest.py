@@ -5,12 +5,25 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from harness.judge.verdict import Word
-from harness.show.plots.theme import BLUE, BROWN, GREEN, GREY, RED, RULE, VIOLET, label, panels, themed
+from harness.show.plots.theme import (
+    BLUE,
+    BROWN,
+    GREEN,
+    GREY,
+    RED,
+    RULE,
+    VIOLET,
+    Drawing,
+    label,
+    named_rows,
+    panels,
+    themed,
+)
 
 ROWS = 60
 """Cases that are drawn; more of them would not fit a page."""
@@ -49,11 +62,11 @@ def forest(
     sentinels: Sequence[Change] = (),
     mean: Change | None = None,
     sides: tuple[str, str] = ("base", "head"),
-) -> Figure:
+) -> Drawing:
     """A row a case, in the order given, then what cannot differ, then the geometric mean as a diamond.
 
     At most ROWS cases are drawn, the first of them; the caption says so. There is one row at least. `sides` is what the
-    two runs are called.
+    two runs are called. The frame has the same rows: changes, their intervals and the margins, in per cent.
     """
     base, head = sides
     drawn = cases[:ROWS]
@@ -68,14 +81,24 @@ def forest(
             _band(ax, y, row, reach)
             _draw(ax, y, row, reach, is_mean=row is mean)
     ax.axvline(0, color=RULE, linewidth=1)
-    ax.set(xlim=(-reach, reach), ylim=(len(rows) - 0.4, -0.6))
+    ax.set_xlim(-reach, reach)
     ax.set_xlabel(f"change, {head} over {base} (right is worse)")
     ticks = list(_ticks(reach))
     ax.set_xticks([math.log1p(tick / 100) for tick in ticks], [signed(tick, "+g") + " %" for tick in ticks])
     _name(ax, rows)
     title = "What changed, the gravest first"
     caption = _CAPTION.format(base, head)
-    return label(figure, title, caption + _DIAMOND * (mean is not None) + _left_out(len(cases)))
+    caption += f"{_DIAMOND if mean else ''}{_left_out(len(cases))}"
+    return Drawing(label(figure, title, caption), _table(everything, f"change, {head} over {base} (%)"))
+
+
+def _table(changes: Sequence[Change], heading: str) -> pd.DataFrame:
+    rows = []
+    for change in changes:
+        lo, hi = _ends(change) or (math.nan, math.nan)
+        percent = [100 * (ratio - 1) for ratio in (change.ratio, lo, hi)]
+        rows.append((change.name, change.word, *percent, 100 * change.margin))
+    return pd.DataFrame(rows, columns=["case", "verdict", heading, "from (%)", "to (%)", "margin (%)"])
 
 
 _CAPTION = (
@@ -136,8 +159,7 @@ def _draw(ax: Axes, y: int, change: Change, reach: float, *, is_mean: bool) -> N
 def _name(ax: Axes, rows: Sequence[Change | str]) -> None:
     """Names on the left; verdict and figures on the right, so that nothing depends on colour."""
     names = [row if isinstance(row, str) else row.name for row in rows]
-    ax.set_yticks(range(len(rows)), [_shortened(name) for name in names])
-    ax.tick_params(axis="y", length=0)
+    named_rows(ax, [_shortened(name) for name in names])
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
     beside = ax.get_yaxis_transform()

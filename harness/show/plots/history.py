@@ -6,10 +6,9 @@ import textwrap
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from harness.show.plots.theme import colours, label, markers, panels, require, themed
+from harness.show.plots.theme import Drawing, colours, evenly, headed, label, markers, panels, require, strokes, themed
 
 _CASES = 12
 _RUNS = 3
@@ -26,21 +25,22 @@ _LEAST = 0.05
 
 
 @themed
-def history(summary: pd.DataFrame) -> Figure:
+def history(summary: pd.DataFrame) -> Drawing:
     """Latency with its interval over runs in the order in which they started, one panel a case.
 
-    `summary` comes from `harness.frames.summary` of all runs together. Raises NothingMeasuredError unless some case was
-    timed in three runs that started at different times.
+    `summary` comes from `harness.frames.summary` of all runs together. The frame has a row a case and run, in seconds.
+    Raises NothingMeasuredError unless some case was timed in three runs that started at different times.
     """
     times = summary[(summary["metric"] == "latency") & (summary["centre"] > 0) & np.isfinite(summary["centre"])]
     times = times[times.groupby("case")["started"].transform("nunique") >= _RUNS]
     times = require(times, f"latency of one case in {_RUNS} runs at least").sort_values(["started", "run"])
     cases = _most_changed(times)
+    drawn = pd.concat([times[times["case"] == case] for case in cases])
     runs = list(times[times["case"].isin(cases)]["run"].unique())
     figure, axes = panels(len(cases), 1.85, _COLUMNS)
     palette, shapes = (look(summary["implementation"].unique()) for look in (colours, markers))
     for ax, case in zip(axes, cases, strict=True):
-        part = times[times["case"] == case]
+        part = drawn[drawn["case"] == case]
         name = part["implementation"].iloc[-1]
         _series(ax, part, runs, palette[name], shapes[name])
         title = textwrap.fill(part["title"].iloc[-1], _TITLE)
@@ -48,7 +48,18 @@ def history(summary: pd.DataFrame) -> Figure:
     _name_runs(axes, times, runs)
     total = times["case"].nunique()
     left_out = f" Shown: the {_CASES} of {total} cases that changed most." if total > _CASES else ""
-    return label(figure, "History of every latency", _HISTORY + left_out)
+    return Drawing(label(figure, "History of every latency", _HISTORY + left_out), headed(drawn, _HEADINGS))
+
+
+_HEADINGS = {
+    "implementation": "implementation",
+    "title": "contest",
+    "run": "run",
+    "started": "started",
+    "centre": "latency (s)",
+    "lo": "from (s)",
+    "hi": "to (s)",
+}
 
 
 _HISTORY = (
@@ -67,9 +78,7 @@ def _most_changed(times: pd.DataFrame) -> list[str]:
 def _series(ax: Axes, part: pd.DataFrame, runs: list[str], colour: str, marker: str) -> None:
     centre, lo, hi = (part[name].to_numpy(float) for name in ("centre", "lo", "hi"))
     place = np.array([runs.index(run) for run in part["run"]], float)
-    gaps = np.full(len(part), np.nan)
-    ends = np.column_stack([place, place, gaps]), np.column_stack([lo, hi, gaps])
-    ax.plot(ends[0].ravel(), ends[1].ravel(), color=colour, linewidth=1.8)
+    strokes(ax, (place, place), (lo, hi), color=colour, linewidth=1.8)
     ax.plot(place, centre, color=colour, marker=marker, markersize=4.5, linewidth=1)
     middle = math.sqrt(float(centre.min()) * float(centre.max()))
     low, high = float(np.fmin(centre, lo).min()), float(np.fmax(centre, hi).max())
@@ -81,7 +90,7 @@ def _series(ax: Axes, part: pd.DataFrame, runs: list[str], colour: str, marker: 
 def _name_runs(axes: list[Axes], times: pd.DataFrame, runs: list[str]) -> None:
     """Runs are named below the lowest panels, as all have the same; where there are many, evenly chosen ones."""
     headers = times.drop_duplicates("run").set_index("run")
-    chosen = np.unique(np.linspace(0, len(runs) - 1, min(_TICKS, len(runs))).round().astype(int))
+    chosen = evenly(len(runs), _TICKS)
     names = [headers["commit"][runs[index]][:_NAME] or headers["started"][runs[index]][:10] for index in chosen]
     for ax in axes:
         ax.set(xlim=(-0.4, len(runs) - 0.6), xticks=[])

@@ -5,14 +5,13 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from harness.analysis.ranking import full_precision
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of
 from harness.show.plots.scaling import freed
-from harness.show.plots.theme import RULE, facets, label, panels, require, themed
+from harness.show.plots.theme import RULE, Drawing, facets, headed, label, panels, require, themed
 
 _CONTESTS = 6
 _COLOURS = seaborn.color_palette("vlag_r", as_cmap=True)
@@ -25,12 +24,12 @@ Segment = tuple[tuple[int, int], tuple[int, int]]
 
 
 @themed
-def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline: str | None = None) -> Figure:
+def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline: str | None = None) -> Drawing:
     """Heat map of the speed-up of `implementation` over N and K, with the break-even line, a panel for each M.
 
     `summary` comes from `harness.frames.summary`. The implementation is the fastest that quantises unless it is named,
-    the baseline the plain linear layer that leads. Raises NothingMeasuredError unless there are two shapes with the
-    same M.
+    the baseline the plain linear layer that leads. The frame has a row a shape: the speed-up, where 1 is as fast, and
+    its interval. Raises NothingMeasuredError unless there are two shapes with the same M.
     """
     cases = require(wide(summary, "latency"), "latency")
     baseline = baseline_of(cases, baseline)
@@ -44,7 +43,7 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     cases = cases[cases.groupby(["run", "title"])["case"].transform("size") > 1]
     needed = f"the speed-up of {implementation or 'something'} over {baseline} at two shapes of the same M"
     contests, thinned = facets(require(cases, needed), _CONTESTS)
-    shown = pd.concat([part for _, part in contests])
+    shown = pd.concat([part.sort_values(["n", "k"]) for _, part in contests])
     reach = max(_LEAST_REACH, float(shown["gain"].abs().max()))
     figure, axes = panels(len(contests), 0.95 + 0.3 * max(part["n"].nunique() for _, part in contests))
     for ax, (title, part) in zip(axes, contests, strict=True):
@@ -52,7 +51,16 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
         ax.set_title(title)
     crossed = any(break_even(_grid(part)) for _, part in contests)
     caption = _CAPTION.format(implementation=implementation, baseline=baseline) + _break_even_in_words(shown, crossed)
-    return label(figure, f"Speed-up of {implementation} over {baseline}, by shape", caption + thinned)
+    headings = {
+        "title": "panel",
+        "n": "output features",
+        "k": "input features",
+        column: f"speed-up of {implementation} over {baseline}",
+        "lo": "from",
+        "hi": "to",
+    }
+    title = f"Speed-up of {implementation} over {baseline}, by shape"
+    return Drawing(label(figure, title, caption + thinned), headed(shown, headings))
 
 
 _CAPTION = (
@@ -90,7 +98,7 @@ def _map(ax: Axes, part: pd.DataFrame, reach: float) -> None:
         yticklabels=True, ax=ax,
     )  # fmt: skip
     for n, k, gain, lo, hi in zip(*(part[name] for name in ("n", "k", "gain", "lo", "hi")), strict=True):
-        words = f"{digits(2.0**gain, 3)}×{'?' * bool(lo <= 1 <= hi)}"
+        words = f"{digits(2.0**gain, 3)}×{'?' if lo <= 1 <= hi else ''}"
         ax.text(
             columns.index(k) + 0.5,
             rows.index(n) + 0.5,

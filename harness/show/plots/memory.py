@@ -5,13 +5,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.frames import wide
 from harness.model.units import suited
-from harness.show.plots.theme import AMBER, BLUE, GREEN, INK, RED, VIOLET, facets, label, panels, require, themed
+from harness.show.plots.theme import (
+    AMBER,
+    BLUE,
+    GREEN,
+    INK,
+    RED,
+    VIOLET,
+    Drawing,
+    columns_for,
+    facets,
+    headed,
+    label,
+    panels,
+    require,
+    themed,
+)
 
 _CONTESTS = 4
 _PARTS = {
@@ -32,20 +46,22 @@ _IDEAL: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 1.1}
 
 
 @themed
-def memory(summary: pd.DataFrame) -> Figure:
+def memory(summary: pd.DataFrame) -> Drawing:
     """Stacked bars: codes, scales, what else stays resident, output and workspace of a call; one panel a contest.
 
-    A dashed line is what the weights take by the scheme alone, where the suite knows it.
-    Raises NothingMeasuredError when no case has weight_bytes.
+    A dashed line is what the weights take by the scheme alone, where the suite knows it. The frame has a row a bar and
+    a column a part of it, in bytes, NaN where that is not known. Raises NothingMeasuredError when no case has
+    weight_bytes.
     """
     measured = ("weight_bytes", "code_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes")
     cases = wide(summary, *measured)
     cases = parts_of(require(cases[cases["weight_bytes"].notna()], "weight_bytes"))
     contests, thinned = facets(cases, _CONTESTS)
-    columns = 1 if cases["implementation"].str.len().max() > _LONG else 2
-    figure, axes = panels(len(contests), 0.75 + 0.25 * max(len(part) for _, part in contests), columns)
+    contests = [(title, _in_order(part)) for title, part in contests]
+    height = 0.75 + 0.25 * max(len(part) for _, part in contests)
+    figure, axes = panels(len(contests), height, columns_for(cases["implementation"], _LONG))
     for ax, (title, part) in zip(axes, contests, strict=True):
-        _stack(ax, part.sort_values("weight_bytes", kind="stable"))
+        _stack(ax, part)
         ax.set(title=title, ylabel="")
     drawn = pd.concat([part for _, part in contests])
     handles: list[Patch | Line2D] = [
@@ -56,7 +72,16 @@ def memory(summary: pd.DataFrame) -> Figure:
     if drawn["ideal"].notna().any():
         handles.append(Line2D([], [], **_IDEAL, label="the scheme's bits alone"))
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
-    return label(figure, "Memory", _MEMORY + thinned)
+    return Drawing(label(figure, "Memory", _MEMORY + thinned), headed(drawn, _HEADINGS))
+
+
+_HEADINGS = {
+    "title": "panel",
+    "implementation": "implementation",
+    **{name: f"{words} (B)" for name, (words, _, _) in _PARTS.items()},
+    "bits_per_weight": "bits per weight",
+    "ideal": "the scheme's bits alone (B)",
+}
 
 
 _MEMORY = (
@@ -87,6 +112,11 @@ def parts_of(cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _in_order(part: pd.DataFrame) -> pd.DataFrame:
+    """The smallest first, all with the same `ideal`: there is one scheme in a contest."""
+    return part.sort_values("weight_bytes", kind="stable").assign(ideal=part["ideal"].max())
+
+
 _FACTS = ("output_bytes", "ideal_bytes", "activation_bytes")
 
 
@@ -101,7 +131,7 @@ def _stack(ax: Axes, part: pd.DataFrame) -> None:
         ax.barh(rows[some], width[some], 0.7, left[some], color=colour, hatch=hatch, edgecolor="white", linewidth=0,
                 clip_on=False)  # fmt: skip
         left = left + width
-    if np.isfinite(ideal := part["ideal"].iloc[0]):  # one scheme in a contest
+    if np.isfinite(ideal := part["ideal"].iloc[0]):
         ax.axvline(ideal / size, **_IDEAL)
     for row, end, bits in zip(rows, left, part["bits_per_weight"], strict=True):
         if np.isfinite(bits):

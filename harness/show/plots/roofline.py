@@ -6,15 +6,26 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from harness.analysis.ranking import full_precision
 from harness.analysis.roofline import DTYPES
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of, foremost, name_all
-from harness.show.plots.theme import INK, RULE, colours, facets, label, markers, panels, require, themed
+from harness.show.plots.theme import (
+    INK,
+    RULE,
+    Drawing,
+    colours,
+    facets,
+    headed,
+    label,
+    markers,
+    panels,
+    require,
+    themed,
+)
 
 _CONTESTS = 4
 _GIGA = 1e9
@@ -46,11 +57,12 @@ class Roofs(NamedTuple):
 
 
 @themed
-def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame, baseline: str | None = None) -> Figure:
+def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame, baseline: str | None = None) -> Drawing:
     """Throughput against arithmetic intensity under the machine's measured ceilings, one panel a contest.
 
     The frames come from `harness.frames.summary` and `harness.frames.ceilings`. An arrow leads from the baseline to
-    the fastest implementation that quantises. Raises NothingMeasuredError where no case has a place in it.
+    the fastest implementation that quantises. The frame has a row a call, in the units of the axes, and below those
+    of a contest a row a ceiling. Raises NothingMeasuredError where no case has a place in it.
     """
     cases = require(wide(summary, "latency"), "latency")
     placed = np.isfinite(cases["intensity"]) & (cases["intensity"] > 0) & (cases["throughput"] > 0)
@@ -59,7 +71,7 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame, baseline: str | None
         "latency and weight_bytes beside the ceilings of the machine",
     )
     baseline = baseline_of(cases, baseline)
-    cases, fewer = foremost(cases)
+    cases, fewer = foremost(_in_giga(cases))
     contests, thinned = facets(cases, _CONTESTS)
     shown = pd.concat([part for _, part in contests])
     names = list(shown["implementation"].unique())
@@ -75,7 +87,34 @@ def roofline(summary: pd.DataFrame, ceilings: pd.DataFrame, baseline: str | None
         if ends:
             _arrow(ax, *ends)
     name_all(figure, names, line=False, below=True)
-    return label(figure, "Roofline", _CAPTION + fewer + thinned)
+    rows = [part for (_, calls), above in zip(contests, roofs, strict=True) for part in (calls, _as_rows(above, calls))]
+    return Drawing(label(figure, "Roofline", _CAPTION + fewer + thinned), headed(pd.concat(rows), _HEADINGS))
+
+
+_HEADINGS = {
+    "title": "panel",
+    "implementation": "implementation",
+    "intensity": "arithmetic intensity (FLOP/B)",
+    "speed": "speed (GFLOP/s)",
+    "lo": "from (GFLOP/s)",
+    "hi": "to (GFLOP/s)",
+    "reads": "reads (GB/s)",
+}
+
+
+def _in_giga(cases: pd.DataFrame) -> pd.DataFrame:
+    """With `speed` and its interval `lo` and `hi`, and `reads`, the bytes: all in giga a second."""
+    latency, low, high = (cases[name].astype(float) for name in ("latency", "latency_lo", "latency_hi"))
+    speed = cases["throughput"] / _GIGA
+    reads = cases["bandwidth"] / _GIGA
+    return cases.assign(speed=speed, lo=speed * latency / high, hi=speed * latency / low, reads=reads)
+
+
+def _as_rows(roofs: Roofs, calls: pd.DataFrame) -> pd.DataFrame:
+    """A row a ceiling of this contest."""
+    rates = [{"implementation": f"{name} ceiling", "reads": rate / _GIGA} for name, rate in roofs.bandwidths.items()]
+    rates += [{"implementation": f"{name} ceiling", "speed": rate / _GIGA} for name, rate in roofs.rates.items()]
+    return pd.DataFrame(rates).assign(run=calls["run"].iloc[0], title=calls["title"].iloc[0])
 
 
 _CAPTION = (
@@ -91,7 +130,7 @@ _CAPTION = (
 
 def _limits(cases: pd.DataFrame, roofs: list[Roofs]) -> tuple[tuple[float, float], tuple[float, float]]:
     """All points, the place where memory's roof meets the highest, and room for words at the left of the points."""
-    x, y = cases["intensity"], cases["throughput"] / _GIGA
+    x, y = cases["intensity"], cases["speed"]
     known = [one for one in roofs if math.isfinite(one.ridge)]
     tops = [max(one.rates.values()) for one in known]
     corners = [top / max(one.bandwidths.values()) for top, one in zip(tops, known, strict=True)]
@@ -111,7 +150,7 @@ def _frame(ax: Axes, title: str, words: str) -> None:
     ax.grid(visible=False)  # the roofs are lines enough
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(numticks=7))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(NullLocator())
 
 
@@ -131,15 +170,14 @@ def _gain(start: pd.Series, end: pd.Series) -> str:
 
 def _points(ax: Axes, part: pd.DataFrame, palette: dict[str, str], shapes: dict[str, str]) -> None:
     for _, case in part.iterrows():
-        x, y, name = case["intensity"], case["throughput"] / _GIGA, case["implementation"]
-        if math.isfinite(case["latency_lo"]) and math.isfinite(case["latency_hi"]):
-            whiskers = [y * case["latency"] / case[bound] for bound in ("latency_hi", "latency_lo")]
-            ax.plot([x, x], whiskers, color=palette[name], linewidth=1, zorder=3)
+        x, y, name = case["intensity"], case["speed"], case["implementation"]
+        if math.isfinite(case["lo"]) and math.isfinite(case["hi"]):
+            ax.plot([x, x], [case["lo"], case["hi"]], color=palette[name], linewidth=1, zorder=3)
         ax.plot([x], [y], marker=shapes[name], color=palette[name], markersize=6, linestyle="", zorder=4)
 
 
 def _arrow(ax: Axes, start: pd.Series, end: pd.Series) -> None:
-    (x, y), (to_x, to_y) = ((case["intensity"], case["throughput"] / _GIGA) for case in (start, end))
+    (x, y), (to_x, to_y) = ((case["intensity"], case["speed"]) for case in (start, end))
     look = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.2, "shrinkA": 4, "shrinkB": 4}
     ax.annotate("", (to_x, to_y), (x, y), arrowprops=look, zorder=5)
 

@@ -5,13 +5,24 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import EngFormatter, NullLocator
 
 from harness.frames import wide
 from harness.show.plots.implementations import foremost, name_all
-from harness.show.plots.theme import RULE, colours, facets, label, markers, panels, require, themed
+from harness.show.plots.theme import (
+    RULE,
+    Drawing,
+    colours,
+    facets,
+    headed,
+    label,
+    log_ticks,
+    markers,
+    panels,
+    require,
+    themed,
+)
 
 _CONTESTS = 4
 _POINTS = 12
@@ -23,11 +34,11 @@ _WORDS = {"m": "M = {m}", "threads": "threads {threads}", "shape": "{n} × {k}"}
 
 
 @themed
-def over_tokens(summary: pd.DataFrame) -> Figure:
+def over_tokens(summary: pd.DataFrame) -> Drawing:
     """Latency against tokens, both logarithmic, a line an implementation and its interval as a band.
 
-    `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
-    numbers of tokens.
+    `summary` comes from `harness.frames.summary`. The frame has a row a point, in seconds. Raises NothingMeasuredError
+    unless something was timed with two numbers of tokens.
     """
     cases = require(wide(summary, "latency"), "latency")
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["m"] > 0)], "m"), "m")
@@ -43,7 +54,14 @@ def over_tokens(summary: pd.DataFrame) -> Figure:
         ax.set(xlabel="tokens of one call (M)", ylabel="latency of one call")
         ax.yaxis.set_major_formatter(EngFormatter("s"))
     name_all(figure, names, line=True)
-    return label(figure, "Latency over tokens", _TOKENS + _unknown(lines) + fewer + thinned)
+    shown = pd.concat([part for _, part in contests])
+    headings = _LINE | {"x": "tokens", "y": "latency (s)", "lo": "from (s)", "hi": "to (s)"}
+    figure = label(figure, "Latency over tokens", _TOKENS + _unknown(shown) + fewer + thinned)
+    return Drawing(figure, headed(shown, headings))
+
+
+_LINE = {"title": "panel", "implementation": "implementation"}
+"""Columns that a frame of lines begins with, and their headings."""
 
 
 _TOKENS = (
@@ -54,11 +72,11 @@ _TOKENS = (
 
 
 @themed
-def over_threads(summary: pd.DataFrame) -> Figure:
+def over_threads(summary: pd.DataFrame) -> Drawing:
     """Speed-up of each implementation over itself with the fewest threads, against threads, beside the ideal line.
 
-    `summary` comes from `harness.frames.summary`. Raises NothingMeasuredError unless something was timed with two
-    numbers of threads.
+    `summary` comes from `harness.frames.summary`. The frame has a row a point: how many times as fast it is, and would
+    be at best. Raises NothingMeasuredError unless something was timed with two numbers of threads.
     """
     cases = require(wide(summary, "latency"), "latency")
     cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["threads"] > 0)], "threads"), "threads")
@@ -68,15 +86,17 @@ def over_threads(summary: pd.DataFrame) -> Figure:
     figure, axes = panels(len(contests), 3.0)
     for ax, (title, part) in zip(axes, contests, strict=True):
         ends = [int(part["x"].min()), int(part["x"].max())]
-        ax.plot(ends, [end / ends[0] for end in ends], color=RULE, linestyle="--", linewidth=1.2)
+        ax.plot(ends, [1, ends[1] / ends[0]], color=RULE, linestyle="--", linewidth=1.2)
         _draw_lines(ax, part, names)
         _logarithmic(ax, part)
         ax.set_title(title)
         _gains(ax, ends[1] / ends[0])
-        ax.set(xlabel="threads", ylabel=f"speed-up over {ends[0]} thread{'s' * (ends[0] > 1)}")
+        ax.set(xlabel="threads", ylabel=f"speed-up over {ends[0]} thread{'' if ends[0] == 1 else 's'}")
     name_all(figure, names, line=True, further=[Line2D([], [], color=RULE, linestyle="--", label="ideal")])
     shown = pd.concat([part for _, part in contests])
-    return label(figure, "Speed-up over threads", _THREADS + _unknown(shown) + fewer + thinned)
+    headings = {"x": "threads", "y": "speed-up over the fewest threads", "lo": "from", "hi": "to", "ideal": "ideal"}
+    figure = label(figure, "Speed-up over threads", _THREADS + _unknown(shown) + fewer + thinned)
+    return Drawing(figure, headed(shown, _LINE | headings))
 
 
 _THREADS = (
@@ -105,15 +125,24 @@ _IN_TITLES = ("title", "suite", "n", "k", "m", "threads")
 
 
 def _panels(lines: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], str]:
-    """At most _CONTESTS panels of at most _POINTS values of `x` each, and a sentence about what was left out."""
+    """At most _CONTESTS panels of at most _POINTS values of `x` each, and a sentence about what was left out.
+
+    The points of an implementation stand together, by rising `x`.
+    """
     contests, thinned = facets(lines, _CONTESTS)
-    few = [(title, part[part["x"].isin(_spread(sorted(part["x"].unique())))]) for title, part in contests]
+    few = [
+        (title, _in_lines(part[part["x"].isin(_near_evenly(sorted(part["x"].unique())))])) for title, part in contests
+    ]
     if sum(map(len, (part for _, part in few))) < sum(map(len, (part for _, part in contests))):
         thinned = f" Shown: {_POINTS} values of the horizontal axis at most.{thinned}"
     return few, thinned
 
 
-def _spread(values: list[int]) -> list[int]:
+def _in_lines(part: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([line.sort_values("x") for _, line in part.groupby("implementation", sort=False)])
+
+
+def _near_evenly(values: list[int]) -> list[int]:
     """At most _POINTS of them, the ends included, as evenly on a logarithmic axis as they allow."""
     if len(values) <= _POINTS:
         return values
@@ -129,16 +158,18 @@ def _with_several(cases: pd.DataFrame, param: str) -> pd.DataFrame:
 
 
 def _over_fewest(cases: pd.DataFrame) -> pd.DataFrame:
-    """With the columns `x`, `y`, `lo` and `hi`: threads, and the gain over the least number of them in the panel."""
+    """With `x`, threads, and `y`, the gain over the fewest of them in the panel, its interval and its `ideal`."""
     panel = [cases["run"], cases["title"]]
     cases = cases.assign(x=cases["threads"].astype(int), half=np.log(cases["latency_hi"] / cases["latency"]))
-    first = cases[cases["x"] == cases.groupby(panel)["x"].transform("min")]
+    cases = cases.assign(fewest=cases.groupby(panel)["x"].transform("min"))
+    first = cases[cases["x"] == cases["fewest"]]
     keys = ["run", "title", "implementation"]
     cases = cases.merge(first[[*keys, "latency", "half"]], on=keys, suffixes=("", "_first"))
     gain = cases["latency_first"] / cases["latency"]
     half = np.hypot(cases["half"], cases["half_first"])
     half[cases["latency"] == cases["latency_first"]] = 0.0
-    return cases.assign(y=gain, lo=gain / np.exp(half), hi=gain * np.exp(half))
+    ideal = cases["x"] / cases["fewest"]
+    return cases.assign(y=gain, lo=gain / np.exp(half), hi=gain * np.exp(half), ideal=ideal)
 
 
 def _names(contests: list[tuple[str, pd.DataFrame]]) -> list[str]:
@@ -148,7 +179,7 @@ def _names(contests: list[tuple[str, pd.DataFrame]]) -> list[str]:
 def _draw_lines(ax: Axes, part: pd.DataFrame, names: list[str]) -> None:
     """A line with markers for each implementation, and its interval where that is known."""
     palette, shapes = colours(names), markers(names)
-    for group, line in part.sort_values("x").groupby("implementation", sort=False):
+    for group, line in part.groupby("implementation", sort=False):
         name, known = str(group), line[np.isfinite(line["lo"]) & np.isfinite(line["hi"])]
         ax.fill_between(known["x"], known["lo"], known["hi"], color=palette[name], alpha=_BAND, linewidth=0)
         ax.plot(line["x"], line["y"], color=palette[name], marker=shapes[name], markersize=5.5, markeredgewidth=0)
@@ -160,15 +191,14 @@ def _logarithmic(ax: Axes, part: pd.DataFrame) -> None:
     room = math.log2(values[-1] / values[0]) / 12
     ticks = values[:1]
     for value in values[1:]:
-        ticks += [value] * (math.log2(value / ticks[-1]) >= room)
+        if math.log2(value / ticks[-1]) >= room:
+            ticks.append(value)
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
     ax.set_yscale("log")
     low, high = part["y"].min(), part["y"].max()
-    decades = math.log10(high / low) + 0.35
     ax.set_ylim(low / 1.5, high * 1.5)
-    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_major_locator(log_ticks(math.log10(high / low) + 0.35))
     ax.yaxis.set_minor_locator(NullLocator())
 
 
@@ -182,4 +212,4 @@ def _gains(ax: Axes, most: float) -> None:
 
 
 def _unknown(lines: pd.DataFrame) -> str:
-    return " A line without a band has no interval: it takes two rounds." * bool(lines["lo"].isna().any())
+    return " A line without a band has no interval: it takes two rounds." if lines["lo"].isna().any() else ""

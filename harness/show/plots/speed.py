@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.analysis.words import NOT_KNOWN, is_known, spread
@@ -15,7 +14,19 @@ from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of, foremost
 from harness.show.plots.roofline import Roofs
-from harness.show.plots.theme import INK, RULE, colours, facets, label, panels, require, themed
+from harness.show.plots.theme import (
+    INK,
+    RULE,
+    Drawing,
+    colours,
+    facets,
+    headed,
+    label,
+    named_rows,
+    panels,
+    require,
+    themed,
+)
 
 _CONTESTS = 6
 _FEW_TOKENS = 32
@@ -23,16 +34,18 @@ _FEW_TOKENS = 32
 _BARS = 16
 _LINE = 51
 """Characters that fit beside each other in a panel: the longest name and a line of the title."""
+_IDEAL = "ideal (bytes)"
 _NEAR, _FAR = 1.5, 3.0
 """Octaves beyond the bars that a whisker and an ideal may take up; beyond them the bars would be too short to read."""
 
 
 @themed
-def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baseline: str | None = None) -> Figure:
+def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baseline: str | None = None) -> Drawing:
     """Bars of speed-up over `baseline` with the interval of the paired ratio and the ideal, one panel a contest.
 
     The frames come from `harness.frames.summary` and `harness.frames.ceilings`; where the baseline has
-    no rival it is the plain linear layer that leads. Raises NothingMeasuredError when no speed-up is in them.
+    no rival it is the plain linear layer that leads. The frame that is drawn has a row a bar and one for the ideal: how
+    many times as fast it is. Raises NothingMeasuredError when no speed-up is in them.
     """
     cases = require(wide(summary, "latency", "weight_bytes"), "latency")
     baseline = baseline_of(cases, baseline)
@@ -42,6 +55,7 @@ def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baselin
     times = require(times, f"latency of {baseline} and of something in the same contest")
     times, fewer = foremost(times, _BARS)
     contests, thinned = facets(times, _CONTESTS)
+    contests = [(title, part.sort_values(column, ascending=False)) for title, part in contests]
     palette = colours(summary["implementation"].unique())
     ideals = [_ideal(part, ceilings) for _, part in contests]
     drawn = pd.concat([part for _, part in contests])
@@ -49,14 +63,30 @@ def speedup(summary: pd.DataFrame, ceilings: pd.DataFrame | None = None, baselin
     room = max(20, _LINE - int(drawn["implementation"].str.len().max()))
     figure, axes = panels(len(contests), 0.95 + 0.22 * max(len(part) for _, part in contests))
     for ax, (title, part), ideal in zip(axes, contests, ideals, strict=True):
-        part = part.sort_values(column, ascending=False)
         _bars(ax, part, column, palette)
         ax.set(xlim=reach, xlabel=f"speed-up over {baseline}", ylabel="")
         _name_rows(ax, part, column, ideal)
         ax.set_title("\n".join(part for line in title.splitlines() for part in wrap(line, room)))
     caption = _SPEEDUP.format(baseline=baseline) + _ideal_in_words(ideals, baseline)
-    unknown = " A figure with ±? has no interval: it takes two rounds." * bool(drawn[f"{column}_lo"].isna().any())
-    return label(figure, f"Speed-up over {baseline}", caption + unknown + fewer + thinned)
+    unknown = " A figure with ±? has no interval: it takes two rounds." if drawn[f"{column}_lo"].isna().any() else ""
+    title = f"Speed-up over {baseline}"
+    headings = {
+        "title": "panel",
+        "implementation": "implementation",
+        column: f"speed-up over {baseline}",
+        f"{column}_lo": "from",
+        f"{column}_hi": "to",
+    }
+    rows = [_with_row(part, ideal, column) for (_, part), ideal in zip(contests, ideals, strict=True)]
+    return Drawing(label(figure, title, caption + unknown + fewer + thinned), headed(pd.concat(rows), headings))
+
+
+def _with_row(part: pd.DataFrame, ideal: float, column: str) -> pd.DataFrame:
+    """With a row for the ideal below the bars, where it is known."""
+    if math.isnan(ideal):
+        return part
+    row = part.iloc[[0]][["run", "title"]].assign(implementation=_IDEAL, **{column: ideal})
+    return pd.concat([part, row])
 
 
 _SPEEDUP = (
@@ -120,18 +150,16 @@ def _name_rows(ax: Axes, part: pd.DataFrame, column: str, ideal: float) -> None:
         for name, ratio, hi in zip(part["implementation"], part[column], part[f"{column}_hi"], strict=True)
     ]
     if math.isfinite(ideal):
-        rows.append(("ideal (bytes)", f"{digits(ideal, 3)}×"))
+        rows.append((_IDEAL, f"{digits(ideal, 3)}×"))
         at, end = math.log2(ideal), ax.get_xlim()[1]
         ax.axvline(min(at, end), color=RULE, linewidth=1.6, linestyle="--")
         ax.plot([min(at, end)], [len(part)], marker=">" if at > end else "d", color=RULE, clip_on=False)
-    ax.set_yticks(range(len(rows)), [name for name, _ in rows])
-    ax.set_ylim(len(rows) - 0.4, -0.6)
+    named_rows(ax, [name for name, _ in rows])
     figures = [
         ax.annotate(words, (1, y), (6, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points", va="center",
                     fontsize=8)
         for y, (_, words) in enumerate(rows)
     ]  # fmt: skip
-    ax.tick_params(axis="y", length=0)
     if part[column].iloc[0] > 1 and is_known(part[column].iloc[0], part[f"{column}_hi"].iloc[0]):
         for text in (ax.get_yticklabels()[0], figures[0]):
             text.set_fontweight("bold")

@@ -1,18 +1,20 @@
-"""One look for every figure: type sizes, ink, and a colour that belongs to an implementation's name."""
+"""One look for every figure: type sizes, ink, a colour for each implementation's name, rows, strokes and headings."""
 
 import hashlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from harness.analysis.arguments import require_frame
 from harness.errors import NothingMeasuredError
@@ -79,6 +81,7 @@ _FRAMES = {"summary": "summary", "samples": "samples", "histograms": "samples", 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Figure)
 
 
 def themed(draw: Callable[P, R]) -> Callable[P, R]:
@@ -139,7 +142,30 @@ class Picture(Figure):
         return svg.render(self, "png")
 
 
-def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> tuple[Figure, list[Axes]]:
+class Drawing(NamedTuple):
+    """A figure and the frame that it shows: a row a mark, in the order in which the figure is read.
+
+    A heading ends in its unit, as `latency (s)`; what has none is a count, a ratio or words. Seconds and bytes are
+    whole ones, and what else is drawn has the unit of its axis. `from` and `to` are the ends of an interval, NaN where
+    there is none. Where there are several runs, a column `run` tells them apart.
+    """
+
+    figure: Picture
+    frame: pd.DataFrame
+
+    def _repr_png_(self) -> bytes:
+        return self.figure._repr_png_()
+
+
+def headed(marks: pd.DataFrame, headings: Mapping[str, str]) -> pd.DataFrame:
+    """The frame of a Drawing: of all `marks` the columns that `headings` names, in that order, under those headings."""
+    names = dict(headings)
+    if "run" not in names and "run" in marks and marks["run"].nunique() > 1:
+        names = {"run": "run"} | names
+    return marks[list(names)].rename(columns=names).reset_index(drop=True)
+
+
+def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> tuple[Picture, list[Axes]]:
     """A figure of `count` axes in rows of `columns`; `height` is one row's, in inches. Needs no pyplot state."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
@@ -151,7 +177,12 @@ def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> t
     return figure, list(grid[:count])
 
 
-def label(figure: Figure, title: str, caption: str) -> Figure:
+def columns_for(names: pd.Series, longest: int) -> int:
+    """Panels beside each other: one where a name is longer than so many characters, else two."""
+    return 1 if names.str.len().max() > longest else 2
+
+
+def label(figure: F, title: str, caption: str) -> F:
     """Give `figure` its title (drawn) and its caption (kept as the figure's label, for whoever embeds it)."""
     figure.suptitle(title, x=0.01, ha="left")
     figure.set_label(caption)
@@ -168,7 +199,7 @@ def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFram
     thinned = ""
     if len(keys) > limit:
         thinned = f" Shown: {limit} of {len(keys)} contests, evenly spread over their order."
-        keys = [keys[round(index * (len(keys) - 1) / (limit - 1))] for index in range(limit)]
+        keys = [keys[index] for index in evenly(len(keys), limit)]
     parts = [frame[(frame["run"] == run) & (frame["title"] == title)] for run, title in keys]
     names = ["\n".join(map(_filled, [title, run] if several else [title])) for run, title in keys]
     return list(zip(names, parts, strict=True)), thinned
@@ -176,6 +207,11 @@ def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFram
 
 def _filled(title: str) -> str:
     return textwrap.fill(title, _TITLE)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Positions of at most `most` of `count` things, evenly spread over their order, the ends included."""
+    return [int(place) for place in np.linspace(0, count - 1, min(count, most)).round()]
 
 
 def require(frame: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -189,7 +225,25 @@ def logarithmic_seconds(axes: Axes, lo: float, hi: float) -> None:
     """A logarithmic x axis from `lo` to `hi` seconds, with ticks such as 200 µs."""
     decades = math.log10(hi / lo)
     axes.set(xscale="log", xlim=(lo, hi))
-    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
-    axes.xaxis.set_major_locator(MaxNLocator(4) if decades < 0.7 else LogLocator(subs=subs))
+    axes.xaxis.set_major_locator(MaxNLocator(4) if decades < 0.7 else log_ticks(decades))
     axes.xaxis.set_major_formatter(EngFormatter("s"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def log_ticks(decades: float) -> LogLocator:
+    """Ticks for a logarithmic axis of so many decades: the fewer it has, the more in each."""
+    return LogLocator(subs=(1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0))
+
+
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """A named row each, from the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+
+
+def strokes(axes: Axes, x: tuple[ArrayLike, ArrayLike], y: tuple[ArrayLike, ArrayLike], **look: Any) -> None:
+    """Lines from each first to each second place, as one path with gaps: each by itself takes ten times the bytes."""
+    ends = np.broadcast_arrays(*x, *y, math.nan)
+    across, up = (np.column_stack([*pair, ends[-1]]).ravel() for pair in (ends[:2], ends[2:4]))
+    axes.plot(across, up, **look)

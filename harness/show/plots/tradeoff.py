@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -18,8 +17,10 @@ from harness.model.metrics import METRICS
 from harness.show.plots.theme import (
     INK,
     RULE,
+    Drawing,
     colours,
     facets,
+    headed,
     label,
     logarithmic_seconds,
     markers,
@@ -44,12 +45,13 @@ Standing: TypeAlias = Literal["front", "undecided", "dominated"]
 
 
 @themed
-def tradeoff(summary: pd.DataFrame) -> Figure:
+def tradeoff(summary: pd.DataFrame) -> Drawing:
     """Latency against SQNR with stored weight bytes as area, one panel a contest, and each contestant's standing.
 
     The plain linear layers and whatever has an infinite SQNR lie in a band at the top. Panels come device by device.
-    Contests whose errors are all alike are left out: there is nothing to trade. Raises NothingMeasuredError unless
-    some contest has latencies beside finite SQNRs that differ.
+    Contests whose errors are all alike are left out: there is nothing to trade. The frame has a row a mark, in seconds,
+    dB and bytes; the SQNR of those in the band is infinite or NaN. Raises NothingMeasuredError unless some contest has
+    latencies beside finite SQNRs that differ.
     """
     cases = wide(summary, "latency", "error_sqnr", "weight_bytes")
     cases = require(cases[cases["latency"] > 0], "latency and error_sqnr of the same case")
@@ -61,6 +63,7 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
         cases = cases.assign(title=[title.replace(f", {scheme}", "") for title, scheme in words])
     cases = _with_a_trade(cases)
     contests, thinned = facets(cases, _CONTESTS)
+    contests = [(title, _placed(part.sort_values("latency", kind="stable"))) for title, part in contests]
     names = cases["implementation"].unique()
     shown = Shown(colours(names), markers(names), cases["weight_bytes"].max())
     handles = _handles(shown)
@@ -71,7 +74,21 @@ def tradeoff(summary: pd.DataFrame) -> Figure:
         _scatter(ax, part, shown)
         ax.set(title=title, xlabel="latency of one call", ylabel="SQNR (dB)")
     figure.legend(handles=handles, loc="outside right upper", labelspacing=0.7)
-    return label(figure, "Latency against error, with memory as area", _TRADEOFF + thinned)
+    frame = headed(pd.concat([part for _, part in contests]), _HEADINGS)
+    return Drawing(label(figure, "Latency against error, with memory as area", _TRADEOFF + thinned), frame)
+
+
+_HEADINGS = {
+    "title": "panel",
+    "implementation": "implementation",
+    "scheme": "scheme",
+    "latency": "latency (s)",
+    "latency_lo": "from (s)",
+    "latency_hi": "to (s)",
+    "error_sqnr": "SQNR (dB)",
+    "weight_bytes": "stored weights (B)",
+    "standing": "standing",
+}
 
 
 def _with_a_trade(cases: pd.DataFrame) -> pd.DataFrame:
@@ -105,21 +122,33 @@ class Shown(NamedTuple):
         return _AREAS[0] + share * (_AREAS[1] - _AREAS[0])
 
 
-def _scatter(ax: Axes, part: pd.DataFrame, shown: Shown) -> None:
+def _placed(part: pd.DataFrame) -> pd.DataFrame:
+    """With `height`, which is the SQNR or lies in the band above the highest, and `standing`."""
+    sqnr, latency, lo, hi = (
+        part[name].to_numpy(float) for name in ("error_sqnr", "latency", "latency_lo", "latency_hi")
+    )
+    finite, margin = _finite(part)
+    height = np.where(np.isfinite(sqnr), sqnr, float(finite.max()) + 2 * margin)
+    return part.assign(height=height, standing=standings(latency, lo, hi, height))
+
+
+def _finite(part: pd.DataFrame) -> tuple[np.ndarray, float]:
+    """The SQNRs that are known, and the room above and below them."""
     sqnr = part["error_sqnr"].to_numpy(float)
     finite = sqnr[np.isfinite(sqnr)]
-    margin = max(1.0, 0.3 * float(np.ptp(finite)))
-    top = float(finite.max()) + 2 * margin
-    part = part.assign(height=np.where(np.isfinite(sqnr), sqnr, top))
+    return finite, max(1.0, 0.3 * float(np.ptp(finite)))
+
+
+def _scatter(ax: Axes, part: pd.DataFrame, shown: Shown) -> None:
+    finite, margin = _finite(part)
     latency, lo, hi = (part[name].to_numpy(float) for name in ("latency", "latency_lo", "latency_hi"))
-    part = part.assign(standing=standings(latency, lo, hi, part["height"].to_numpy(float)))
-    front = part[part["standing"] == "front"].sort_values("latency")
+    front = part[part["standing"] == "front"]
     ax.plot(front["latency"], front["height"], color=INK, linewidth=1, linestyle="--", zorder=1)
     reach = np.nan_to_num(np.abs([latency - lo, hi - latency]))
     ax.errorbar(latency, part["height"], xerr=reach, fmt="none", ecolor=RULE, elinewidth=1.0, zorder=1.5)
     logarithmic_seconds(ax, float(latency.min()) / 1.6, float(latency.max()) * 1.6)
     ax.tick_params(which="minor", bottom=False)
-    ax.set_ylim(float(finite.min()) - margin, top + margin)
+    ax.set_ylim(float(finite.min()) - margin, float(finite.max()) + 3 * margin)
     _marks(ax, part.sort_values("weight_bytes", ascending=False), shown)
     if len(front) <= _NAMED:
         _name_front(ax, front, shown, margin)

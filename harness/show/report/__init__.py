@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure as Canvas
 
 from harness import frames
 from harness.analysis.arguments import Source
@@ -21,12 +20,13 @@ from harness.errors import NothingMeasuredError, StoreError
 from harness.judge.rules import Rules
 from harness.show.plots import FRAMES, PLOTS, Plot
 from harness.show.plots.forest import Change, forest
+from harness.show.plots.theme import Drawing
 from harness.show.report.answers.sentences import Usage
 from harness.show.report.changes import ChangePart, changes_of
-from harness.show.report.figure_pool import Drawing, Task, drawn
+from harness.show.report.figure_pool import Task, side_by_side
 from harness.show.report.gates import GatePart, gates_of
 from harness.show.report.page import render
-from harness.show.report.sections import Figure
+from harness.show.report.sections import PageFigure
 from harness.store import files
 
 _DRAWN_RUNS = 3
@@ -57,13 +57,13 @@ def write(
     gates, changes = gates_of(stored, rules or Rules()), changes_of(stored, rules)
     summary = frames.summary(*views)
     tasks = [*_of_runs(views, summary), *_of_changes(gates, changes)]
-    with drawn(tasks, files=figures is not None) as drawings:
-        page = render(views, lambda: _by_owner(drawings()), summary, gates, changes, usage)
+    with side_by_side(tasks, files=figures is not None) as drawn:
+        text = render(views, lambda: _by_owner(drawn()), summary, gates, changes, usage)
         with _explained(output):
-            files.replace(output, page.encode())
+            files.replace(output, text.encode())
         if figures:
             with _explained(figures):
-                _save(figures, drawings())
+                _save(figures, drawn())
 
 
 def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
@@ -79,50 +79,50 @@ def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
             yield Task(name, "", _drawer(plot, views, {"summary": summary}))
 
 
-def _drawer(plot: Plot, views: Sequence[View], made: dict[str, pd.DataFrame]) -> Callable[[], Canvas]:
+def _drawer(plot: Plot, views: Sequence[View], made: dict[str, pd.DataFrame]) -> Callable[[], Drawing]:
     """Draws the plot; its frames are made here, unless they are among those that are `made`."""
     made |= {frame: FRAMES[frame](*views) for frame in plot.frames if frame not in made}
     named = {"baseline": views[0].baselines[0]} if plot.over_baseline else {}
     return partial(plot.draw, *(made[frame] for frame in plot.frames), **named)
 
 
-def _too_many() -> Canvas:
+def _too_many() -> Drawing:
     raise NothingMeasuredError(f"only the first {_DRAWN_RUNS} runs of a page have figures of their own")
 
 
 def _of_changes(gates: Sequence[GatePart], changes: Sequence[ChangePart]) -> Iterator[Task]:
     for gate in gates:
-        yield Task("changes", gate.name, partial(_forest, gate, ("base", "head"), gate.mean), is_told=False)
+        yield Task("changes", gate.name, partial(_forest, gate, ("base", "head"), gate.mean), has_table=False)
     for change in changes:
-        yield Task("changes", change.name, partial(_forest, change, change.sides), is_told=False)
+        yield Task("changes", change.name, partial(_forest, change, change.sides), has_table=False)
 
 
-def _forest(part: GatePart | ChangePart, sides: tuple[str, str], mean: Change | None = None) -> Canvas:
+def _forest(part: GatePart | ChangePart, sides: tuple[str, str], mean: Change | None = None) -> Drawing:
     if not part.is_drawn:
         raise NothingMeasuredError("no latency was measured on both sides")
     return forest(part.cases, part.sentinels, mean, sides)
 
 
-def _by_owner(drawings: Iterable[Drawing]) -> dict[str, list[Figure]]:
+def _by_owner(figures: Iterable[PageFigure]) -> dict[str, list[PageFigure]]:
     """The figures of each run, gate and change, as far as they fit into the page."""
-    inline: dict[str, list[Figure]] = {}
+    inline: dict[str, list[PageFigure]] = {}
     size = 0
-    for drawing in drawings:
-        figure = drawing.figure
+    for figure in figures:
         size += len(figure.svg)
         if size > _SVG_BYTES:
-            figure = replace(figure, svg=Markup(), numbers=None, missing=_TOO_LARGE)
-        inline.setdefault(figure.run, []).append(figure)
+            inline.setdefault(figure.run, []).append(replace(figure, svg=Markup(), table=None, missing=_TOO_LARGE))
+        else:
+            inline.setdefault(figure.run, []).append(figure)
     return inline
 
 
-def _save(directory: Path, drawings: Sequence[Drawing]) -> None:
+def _save(directory: Path, figures: Sequence[PageFigure]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    several = len({drawing.figure.run for drawing in drawings if drawing.figure.run}) > 1
-    for drawing in drawings:
-        prefix = f"{drawing.figure.run}-" if several and drawing.figure.run else ""
-        for kind, content in drawing.files.items():
-            (directory / f"{prefix}{drawing.figure.name}.{kind}").write_bytes(content)
+    several = len({figure.run for figure in figures if figure.run}) > 1
+    for figure in figures:
+        prefix = f"{figure.run}-" if several and figure.run else ""
+        for kind, content in figure.files.items():
+            (directory / f"{prefix}{figure.name}.{kind}").write_bytes(content)
 
 
 @contextmanager

@@ -2,18 +2,18 @@
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup
-from matplotlib.figure import Figure as Canvas
 
 from harness.errors import NothingMeasuredError
 from harness.machine.environment import usable_cores
 from harness.show.plots import svg
-from harness.show.report.drawn import numbers_of
-from harness.show.report.sections import Figure
+from harness.show.plots.theme import Drawing
+from harness.show.report.drawn import table_of
+from harness.show.report.sections import PageFigure
 
 FILES: tuple[svg.Kind, ...] = ("svg", "png")
 
@@ -25,27 +25,19 @@ class Task:
     name: str
     owner: str
     """The run, the gate or the change that it is of; empty where it is of all runs."""
-    draw: Callable[[], Canvas]
-    is_told: bool = True
-    """Whether its numbers are put below it; else they have a table of their own."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure as the page shows it, and as the files that were asked for, by their suffix."""
-
-    figure: Figure
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    draw: Callable[[], Drawing]
+    has_table: bool = True
+    """Whether its frame is put below it; else the page has a table of its own."""
 
 
 @contextmanager
-def drawn(tasks: Sequence[Task], files: bool = False) -> Iterator[Callable[[], list[Drawing]]]:
+def side_by_side(tasks: Sequence[Task], files: bool = False) -> Iterator[Callable[[], list[PageFigure]]]:
     """Draws every figure meanwhile, by a process a core; what is yielded waits for them, in the order of `tasks`.
 
     Where processes cannot fork they are drawn when they are asked for.
     """
     if min(usable_cores(), len(tasks)) < 2 or sys.platform != "linux":
-        yield lambda: [_drawing(index, task, files) for index, task in enumerate(tasks)]
+        yield lambda: [_figure(index, task, files) for index, task in enumerate(tasks)]
         return
     # The tasks are found by the processes where they are forked: figures are drawn from frames too large to be sent.
     with multiprocessing.get_context("fork").Pool(min(usable_cores(), len(tasks)), _remember, (tasks,)) as pool:
@@ -61,18 +53,23 @@ def _remember(tasks: Sequence[Task]) -> None:
     _tasks = tasks
 
 
-def _forked(index: int, files: bool) -> Drawing:
-    return _drawing(index, _tasks[index], files)
+def _forked(index: int, files: bool) -> PageFigure:
+    return _figure(index, _tasks[index], files)
 
 
-def _drawing(index: int, task: Task, files: bool) -> Drawing:
+def _figure(index: int, task: Task, files: bool) -> PageFigure:
     try:
-        canvas = task.draw()
+        figure, frame = task.draw()
     except NothingMeasuredError as error:
-        return Drawing(Figure(task.name, task.name, "", Markup(), str(error), task.owner))
-    numbers = numbers_of(canvas) if task.is_told else None
-    title, caption = canvas.get_suptitle(), str(canvas.get_label())
-    # A figure's ids are those of its place on the page.
-    picture = Markup(svg.inline(canvas, f"f{index + 1}-{task.name}"))
-    figure = Figure(task.name, title, caption, picture, run=task.owner, numbers=numbers)
-    return Drawing(figure, {kind: svg.render(canvas, kind) for kind in FILES} if files else {})
+        return PageFigure(task.name, task.name, "", Markup(), str(error), task.owner)
+    title, caption = figure.get_suptitle(), str(figure.get_label())
+    return PageFigure(
+        name=task.name,
+        title=title,
+        caption=caption,
+        # A figure's ids are those of its place on the page.
+        svg=Markup(svg.inline(figure, f"f{index + 1}-{task.name}")),
+        run=task.owner,
+        table=table_of(frame, task.name, title) if task.has_table else None,
+        files={kind: svg.render(figure, kind) for kind in FILES} if files else {},
+    )

@@ -24,7 +24,7 @@ from harness.show.report.data import island, saved
 from harness.show.report.decision import decision_table
 from harness.show.report.failures import Failures, failures
 from harness.show.report.gates import GatePart
-from harness.show.report.sections import Figure, parts
+from harness.show.report.sections import PageFigure, parts
 from harness.show.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.show.report.terms import explained, explanations
 from harness.show.report.verdict_sentence import Headline
@@ -76,7 +76,7 @@ class RunPart:
 
 def render(
     views: Sequence[View],
-    figures: Callable[[], Mapping[str, Sequence[Figure]]],
+    figures: Callable[[], Mapping[str, Sequence[PageFigure]]],
     summary: pd.DataFrame,
     gates: Sequence[GatePart] = (),
     changes: Sequence[ChangePart] = (),

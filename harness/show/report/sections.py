@@ -1,7 +1,7 @@
 """The page's sections of figures: what the reader learns in each, and what to run where there is nothing to draw."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -66,8 +66,8 @@ TOPICS: dict[Section, Topic] = {
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A drawn figure, or the reason why there is none. `run` is empty where it is of all runs."""
+class PageFigure:
+    """A figure as the page shows it, or the reason why there is none. `run` is empty where it is of all runs."""
 
     name: str
     title: str
@@ -75,8 +75,10 @@ class Figure:
     svg: Markup
     missing: str = ""
     run: str = ""
-    numbers: Sheet | None = None
-    """What is drawn; None where it cannot be told as a table."""
+    table: Sheet | None = None
+    """What it shows; None where another table of the page says so."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Those that were asked for, by their suffix."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,11 @@ class Part:
 
     key: Section
     topic: Topic
-    figures: Sequence[Figure]
+    figures: Sequence[PageFigure]
     missing: Sequence[str]
 
 
-def parts(figures: Iterable[Figure]) -> list[Part]:
+def parts(figures: Iterable[PageFigure]) -> list[Part]:
     """Every section in the order of the page, also one without figures."""
     drawn = list(figures)
     found = []
@@ -100,5 +102,5 @@ def parts(figures: Iterable[Figure]) -> list[Part]:
     return found
 
 
-def _why(figure: Figure) -> str:
+def _why(figure: PageFigure) -> str:
     return figure.missing.removeprefix("this figure ")

@@ -1,6 +1,6 @@
 """What torch knows of a CUDA (or ROCm) GPU, put to use: clocks, bytes, and what launching costs the host.
 
-None of it has run on a GPU yet; docs/cuda.md says what that leaves open.
+None of it has run on a GPU yet; docs/how-it-works/cuda.md says what that leaves open.
 """
 
 import gc
@@ -117,7 +117,7 @@ class SteadyClock:
         """
         for _ in range(ATTEMPTS):
             sample = self.clock.elapsed(call, iterations)
-            if self.watch.steady():
+            if self.watch.record_pace():
                 return sample
             time.sleep(RECOVERY)
         raise RuntimeError(f"the GPU throttled during all of {ATTEMPTS} samples; {CURE}")

@@ -52,12 +52,12 @@ class Device(ABC):
         """`launch_overhead`, in seconds, where calls return before they are done."""
         return {}
 
-    def noise(self) -> dict[str, float]:
-        """What happened on the device since this was last asked, by name."""
+    def take_noise(self) -> dict[str, float]:
+        """What happened on the device since this was last called, by name."""
         return {}
 
-    def doubts(self) -> tuple[str, ...]:
-        """Warnings that arose on the device since this was last asked, each with its cure."""
+    def take_doubts(self) -> tuple[str, ...]:
+        """Warnings that arose on the device since this was last called, each with its cure."""
         return ()
 
 
@@ -122,13 +122,13 @@ class Cuda(Device):
         """Seconds until a call has been queued."""
         return {"launch_overhead": launch_overhead(call)}
 
-    def noise(self) -> dict[str, float]:
+    def take_noise(self) -> dict[str, float]:
         """The GPU's clock, and the samples discarded because it throttled."""
-        return self.watch.noise()
+        return self.watch.take_noise()
 
-    def doubts(self) -> tuple[str, ...]:
+    def take_doubts(self) -> tuple[str, ...]:
         """Why samples were discarded, or that nobody watched."""
-        return self.watch.doubts()
+        return self.watch.take_doubts()
 
 
 class Mps(Device):

@@ -46,12 +46,12 @@ class Watch:
     throttled: int = 0
     """Samples discarded since the last look."""
     words: dict[str, None] = field(default_factory=dict)
-    """Warnings since they were last asked for."""
+    """Warnings since they were last taken."""
     blind: str = ""
     """Why the pace cannot be read, once that is known."""
     _handle: Any = None
 
-    def steady(self) -> bool:
+    def record_pace(self) -> bool:
         """Read the pace; whether the sample that has just ended counts."""
         pace = None if self.blind else self._read()
         if pace is None:
@@ -63,15 +63,15 @@ class Watch:
             self.words[_discarded(pace)] = None
         return not pace.throttled
 
-    def noise(self) -> dict[str, float]:
+    def take_noise(self) -> dict[str, float]:
         """`gpu_clock` (mean, Hz) and `throttled_samples` since the last look."""
         seen = {"gpu_clock": statistics.fmean(self.clocks)} if self.clocks else {}
         seen["throttled_samples"] = float(self.throttled)
         self.clocks, self.throttled = [], 0
         return seen
 
-    def doubts(self) -> tuple[str, ...]:
-        """Warnings since they were last asked for."""
+    def take_doubts(self) -> tuple[str, ...]:
+        """Warnings since they were last taken."""
         said, self.words = tuple(self.words), {}
         return said
 

@@ -1,7 +1,8 @@
 """What contestants must leave alone: functions, settings, and the peace after a call. Finds changes and undoes them.
 
 A contestant runs in the process that measures it. This does not make that safe: it finds what a contestant did to the
-clock, to torch or to its rivals in the ways that are known to have been tried. `docs/trust.md` says what it cannot.
+clock, to torch or to its rivals in the ways that are known to have been tried. What it cannot find
+stands in docs/numbers/trust.md.
 """
 
 import builtins
@@ -61,8 +62,8 @@ class Original:
         }
         self._remember()
 
-    def replaced(self) -> list[str]:
-        """Names that hold something else than before, or hide what they did not hide; puts everything back."""
+    def restore(self) -> list[str]:
+        """Put everything back; the names that held something else than before, or hid what they did not hide."""
         now = vars(self._place)
         found = []
         # Thousands of names are looked at after every visit: without a loop in Python, and by identity, not equality.
@@ -72,7 +73,7 @@ class Original:
         if any(map(is_not, map(_code, self._functions), self._codes)):
             found += [function.__name__ for function in self._put_back_codes()]
         if len(now) != self._size:
-            found += self._hiding()
+            found += self._remove_hiding()
         if found or len(now) != self._size:
             self._remember()
         return found
@@ -96,8 +97,8 @@ class Original:
                 function.__code__ = code
                 yield function
 
-    def _hiding(self) -> list[str]:
-        """Of new names, those that hide an inherited or a built-in one: `torch.Tensor.copy_`, `harness.measure.min`."""
+    def _remove_hiding(self) -> list[str]:
+        """Of new names, delete those that hide an inherited or a built-in one: `torch.Tensor.copy_`, `measure.min`."""
         match self._place:
             case type():
                 hidden = {name for ancestor in self._place.__mro__[1:] for name in vars(ancestor)}
@@ -154,11 +155,11 @@ class Guard:
     def end(self, thorough: bool) -> Findings:
         """It has run: what it did, `thorough` as at its beginning."""
         sys.unraisablehook = self._hook
-        faults = [f"changed {words}" for words in self._settings.changed()]  # first: to set some replaces functions
+        faults = [f"changed {words}" for words in self._settings.restore()]  # first: to set some replaces functions
         originals = tuple(self._originals.values())
-        faults += [f"replaced {original.name}.{name}" for original in originals for name in original.replaced()]
+        faults += [f"replaced {original.name}.{name}" for original in originals for name in original.restore()]
         if thorough:
-            faults += [*self._replaced_kernels(), *self._unrest.found()]
+            faults += [*self._take_in_kernels(), *self._unrest.end_leftovers()]
         doubts = [f"{words}; handle it where it is raised" for words in dict.fromkeys(self._raised)]
         self._raised.clear()
         return Findings(tuple(faults), tuple(doubts))
@@ -167,8 +168,8 @@ class Guard:
         where = getattr(unraisable.object, "__qualname__", repr(unraisable.object))
         self._raised.append(f"raised {unraisable.exc_type.__name__} where none can be caught, in {where}")
 
-    def _replaced_kernels(self) -> list[str]:
-        """A kernel of torch's own that was overridden cannot be put back, so it is told once."""
+    def _take_in_kernels(self) -> list[str]:
+        """Which of torch's own kernels were overridden. They cannot be put back, so each is told once."""
         now = _kernels()
         found = [f"registered another kernel for {name}" for name in KERNELS if now[name] != self._kernels[name]]
         self._kernels = now

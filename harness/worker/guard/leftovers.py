@@ -26,14 +26,14 @@ class Leftovers:
         """Now is the moment."""
         self._threads = self._thread_ids()
 
-    def found(self) -> list[str]:
-        """What is left of the time since, in words. Processes are ended; threads cannot be."""
-        return [*self._processes(), *self._busy_threads()]
+    def end_leftovers(self) -> list[str]:
+        """End the processes that came since and still run; say what was left, threads too, which cannot be ended."""
+        return [*self._end_processes(), *self._busy_threads()]
 
     def _thread_ids(self) -> set[int]:
         return {thread.id for thread in self._process.threads()}
 
-    def _processes(self) -> list[str]:
+    def _end_processes(self) -> list[str]:
         left = []
         for child in self._process.children(recursive=True):
             if child.pid in self._children or _is_torchs(child):

@@ -162,8 +162,8 @@ class Settings:
         """Now is the moment."""
         self._before = [setting.read() for setting in SETTINGS]
 
-    def changed(self) -> list[str]:
-        """What is no longer as it was, in words; puts it back."""
+    def restore(self) -> list[str]:
+        """Put back what is no longer as it was, and say in words what that is."""
         found = []
         for setting, before in zip(SETTINGS, self._before, strict=True):
             now = setting.read()

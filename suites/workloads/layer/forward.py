@@ -1,6 +1,5 @@
 """One forward pass of a layer, in inference mode."""
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,11 +7,12 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from bitlinear.interface import Function, Implementation
+from bitlinear.interface import Implementation
 from harness.model import Case
-from harness.model.suite import Check, Measured, Workload
+from harness.model.workload import Check, Measured, Prepared, Workload
 from harness.worker.accuracy import distance, histogram
 from suites.catalogue.contestants import find
+from suites.catalogue.factory import Function
 from suites.workloads.layer.judgement import disagreement, irreproducible, misshapen, shared
 from suites.workloads.layer.probe import probe
 from suites.workloads.layer.problem import Problem, problem
@@ -34,13 +34,12 @@ class Forward(Workload):
     """
 
     def __init__(self, case: Case, seed: int) -> None:
-        self.case = case
-        self.seed = seed
+        super().__init__(case, seed)
         self.cache = str(case.params.get("cache", "hot"))
         self.problem: Problem = problem(case, seed)
         self.implementation: Implementation = find(case.implementation)
-        self._buffers = [x.clone() for x in self.problem.inputs]
-        self._small_ring = ""
+        self.buffers = [x.clone() for x in self.problem.inputs]
+        """Where inputs lie when calls read them: the same places for all that is built."""
 
     def context(self) -> AbstractContextManager[object]:
         """Inference mode: nobody is charged for autograd."""
@@ -51,74 +50,100 @@ class Forward(Workload):
         x = self.problem.x
         return self.implementation.why_not(scheme=self.problem.scheme, device=x.device.type, dtype=x.dtype)
 
-    def build(self) -> Callable[[], object]:
+    def build(self) -> "PreparedForward":
         """The contestant made from a layer of its own, which is let go of."""
-        return Rotation(self._op(), self.problem.inputs, self._buffers)
-
-    def rebuild(self) -> Callable[[], object]:
-        """With a ring of its own."""
-        call = super().rebuild()
-        self.ring(call)
-        return call
-
-    def ring(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """The layers after the first, called once, if the case asks for cold weights. All weights are to stay so."""
-        rotation = _rotation(call)
-        if self.cache == "hot":
-            rotation.remember_weights()
-            return {}
-        gains = GAINS if self.implementation.homogeneous else 1
-        if uncounted := self._uncounted(rotation.op):
-            raise ValueError(f"cache={self.cache} needs weights that can be counted: {uncounted}")
-        layers, self._small_ring = ring_of(rotation.op, self._called_op, gains)
-        if self.cache == "cold":
-            more = len(layers) - len(self._buffers)
-            self._buffers += [torch.empty_like(self.problem.x) for _ in range(more)]
-        rotation.spread(layers, self._buffers)
-        rotation.remember_weights()
-        return {"ring_bytes": ring_bytes(layers)}
+        return PreparedForward(self)
 
     def probe(self) -> Check:
         """On awkward shapes; a contestant that cannot run at all has nothing to be judged."""
         if self.why_not():
-            return Check({})
+            return Check()
         x = self.problem.x
         return probe(self.implementation, self.problem.scheme, x.dtype, x.device.type, self.seed)
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def op(self, gain: float = 1.0) -> nn.Module:
+        """The contestant's, from a layer whose weight is multiplied by `gain`."""
+        return self.implementation.build(self.problem.layer(gain))
+
+    def called_op(self, gain: float) -> nn.Module:
+        """The same, called once."""
+        op = self.op(gain)
+        op(self.buffers[0])
+        return op
+
+    def grow_buffers(self, count: int) -> None:
+        """Have at least `count` of them."""
+        self.buffers += [torch.empty_like(self.problem.x) for _ in range(count - len(self.buffers))]
+
+
+class PreparedForward(Prepared):
+    """One build of a contestant, called on the buffers of its workload in turn."""
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self.problem = forward.problem
+        self.implementation = forward.implementation
+        self.rotation = Rotation(forward.op(), self.problem.inputs, forward.buffers)
+        self._small_ring = ""
+
+    def __call__(self) -> object:
+        """The next turn."""
+        return self.rotation()
+
+    @property
+    def timed(self) -> Callable[[], object]:
+        """The rotation's own, or each call would go through this object first."""
+        return self.rotation.__call__
+
+    def settle(self) -> Mapping[str, float]:
+        """The layers after the first, called once, if the case asks for cold weights. All weights are to stay so."""
+        cache, rotation = self.forward.cache, self.rotation
+        if cache == "hot":
+            rotation.remember_weights()
+            return {}
+        gains = GAINS if self.implementation.homogeneous else 1
+        if uncounted := self._uncounted:
+            raise ValueError(f"cache={cache} needs weights that can be counted: {uncounted}")
+        layers, self._small_ring = ring_of(rotation.op, self.forward.called_op, gains)
+        if cache == "cold":
+            self.forward.grow_buffers(len(layers))
+        rotation.spread(layers, self.forward.buffers)
+        rotation.remember_weights()
+        return {"ring_bytes": ring_bytes(layers)}
+
+    def check(self, metrics: frozenset[str]) -> Check:
         """Agreement of every turn with what the contestant promises; quantisation error of the scheme if asked for.
 
         The first turn is taken twice, to see whether it is reproducible, and once more when another input is in the
         same place, which is what an output remembered for that place does not survive.
         """
-        rotation = _rotation(call)
-        first = rotation.turns[0]
+        first = self.rotation.turns[0]
         output = first.op(first.x)
-        expected = self._answer(rotation, first)
+        expected = self._answer(first)
         if wrong := misshapen(output, expected.shape, first.x):
-            return Check({"agreement_sqnr": math.nan}, wrong)
+            return Check(wrong=wrong)
         values = self._distances(expected, output, metrics)
         kept, earlier, warning = output.clone(), deque([output], OUTPUTS_HELD), ""
-        if wrong := self._fault(rotation, first, output, ()):
+        if wrong := self._fault(first, output, ()):
             return Check(values, wrong)
-        for turn in rotation.turns:
+        for turn in self.rotation.turns:
             output = turn.op(turn.x)
-            if wrong := self._fault(rotation, turn, output, earlier):
+            if wrong := self._fault(turn, output, earlier):
                 return Check(values, wrong)
             warning = warning or (irreproducible(kept, output) if turn is first else "")
             earlier.append(output)
-        rotation.refresh()
-        return Check(values, self._fault(rotation, first, first.op(first.x), ()), warning)
+        self.rotation.refresh()
+        return Check(values, self._fault(first, first.op(first.x), ()), warning)
 
-    def refresh(self, call: Callable[[], object]) -> None:
+    def refresh(self) -> None:
         """Other values in the same buffers."""
-        _rotation(call).refresh()
+        self.rotation.refresh()
 
-    def inspect(self, call: Callable[[], object], output: object) -> str:
+    def inspect(self, output: object) -> str:
         """Some rows of the output are copied before anything else, then judged; then all of it is overwritten."""
-        rotation = _rotation(call)
-        turn = rotation.last()
-        expected = self._answer(rotation, turn)
+        rotation = self.rotation
+        turn = rotation.skip_after_last()
+        expected = self._answer(turn)
         if wrong := misshapen(output, expected.shape, turn.x):
             return wrong
         assert isinstance(output, Tensor)
@@ -133,33 +158,35 @@ class Forward(Workload):
         raw_bytes(output).fill_(POISON)
         return "wrong answer: changed its weights in a timed call" if rotation.weights_changed() else ""
 
-    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """The op's own, if it has one, and that its ring of weights is too small."""
-        note = getattr(_rotation(call).op, "note", "")  # of somebody's module it may as well be a tensor or a layer
-        uncounted = self._uncounted(_rotation(call).op)
+        note = getattr(self.rotation.op, "note", "")  # of somebody's module it may as well be a tensor or a layer
+        uncounted = self._uncounted
         unknown = uncounted and f"how many bytes it stores is unknown: {uncounted}"
         words = (note if isinstance(note, str) else "", unknown, self._small_ring)
         return tuple(f"{self.implementation.name}: {one}" for one in words if one)
 
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def stored(self) -> Mapping[str, float]:
         """All bytes of the op's tensors, counted once even if shared, the codes among them, and bits per weight.
 
         Nothing where the weights must be elsewhere, because what is counted cannot hold them: unknown is not small.
         """
-        op, count = _rotation(call).op, self.problem.weight.numel()
-        if self._uncounted(op):
+        op, count = self.rotation.op, self.problem.weight.numel()
+        if self._uncounted:
             return {}
         size = stored_bytes(op)
         return {"weight_bytes": size, "code_bytes": code_bytes(op, count), "bits_per_weight": 8 * size / count}
 
-    def declared(self, call: Callable[[], object]) -> float | None:
+    def declared(self) -> float | None:
         """The bytes of buffers and parameters; a function gives no account of itself."""
-        op = _rotation(call).op
+        op = self.rotation.op
         return None if isinstance(op, Function) else stored_bytes(op)
 
-    def _uncounted(self, op: nn.Module) -> str:
-        """Why the bytes of an op's weights cannot be known, and the cure; nothing where they can."""
-        size, count = stored_bytes(op), self.problem.weight.numel()
+    @property
+    def _uncounted(self) -> str:
+        """Why the bytes of the op's weights cannot be known, and the cure; nothing where they can."""
+        op, count = self.rotation.op, self.problem.weight.numel()
+        size = stored_bytes(op)
         if 8 * size >= count:
             return ""
         cure = "keep its tensors as buffers or parameters of an nn.Module"
@@ -167,28 +194,20 @@ class Forward(Workload):
             return f"a function has no buffers to be counted; return an nn.Module instead, and {cure}"
         return f"the {size} bytes of its buffers and parameters cannot hold {count} weights; {cure}"
 
-    def _op(self, gain: float = 1.0) -> nn.Module:
-        return self.implementation.build(self.problem.layer(gain))
-
-    def _called_op(self, gain: float) -> nn.Module:
-        op = self._op(gain)
-        op(self._buffers[0])
-        return op
-
-    def _fault(self, rotation: Rotation, turn: Turn, output: object, earlier: Iterable[Tensor]) -> str:
+    def _fault(self, turn: Turn, output: object, earlier: Iterable[Tensor]) -> str:
         """Why the output of a turn is wrong, or nothing; `earlier` outputs are still held."""
-        expected = self._answer(rotation, turn)
+        expected = self._answer(turn)
         if wrong := misshapen(output, expected.shape, turn.x):
             return wrong
         assert isinstance(output, Tensor)
         if wrong := shared(output, earlier, turn.x):
             return wrong
-        if rotation.input_changed(turn):
+        if self.rotation.input_changed(turn):
             return INPUT_CHANGED
         return disagreement(self.problem, self.implementation, turn.x, expected, output / turn.gain)
 
-    def _answer(self, rotation: Rotation, turn: Turn) -> Tensor:
-        return self.problem.answers(self.implementation)[rotation.held(turn)]
+    def _answer(self, turn: Turn) -> Tensor:
+        return self.problem.answers(self.implementation)[self.rotation.held(turn)]
 
     def _distances(self, expected: Tensor, output: Tensor, metrics: frozenset[str]) -> Measured:
         values = distance("agreement", expected, output, metrics | {"agreement_sqnr"})
@@ -201,11 +220,6 @@ class Forward(Workload):
         twin, promised = self.problem.twin, self.problem.answers(self.implementation)[0]
         values = distance("error", twin, promised, metrics)
         return {**values, "error_histogram": histogram(twin, promised)} if "error_histogram" in metrics else values
-
-
-def _rotation(call: Callable[[], object]) -> Rotation:
-    assert isinstance(call, Rotation), "calls of this workload are made by its `build`"
-    return call
 
 
 def stored_bytes(op: nn.Module) -> int:

@@ -1,6 +1,5 @@
 """A contestant built small, on shapes and inputs that kernels trip over, before it is measured on those that count."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from bitlinear.interface import Implementation
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
-from harness.model.suite import Check
+from harness.model.workload import Check
 from harness.user_code.plain_text import message
 from harness.worker.device.devices import DEVICES
 from suites.workloads.layer.judgement import disagreement, misshapen
@@ -38,9 +37,8 @@ def probe(implementation: Implementation, scheme: Scheme, dtype: torch.dtype, de
         except Exception as error:  # noqa: BLE001 - whatever it raises, it has refused, and says so; nothing is hidden
             refusals.append(f"{implementation.name} refuses {words}: {message(error, 200) or type(error).__name__}")
             continue
-        values = {"agreement_sqnr": math.nan} if wrong else {}
-        return Check(values, wrong and f"{wrong}; in a trial with {words}", "; ".join(refusals))
-    return Check({}, "", "; ".join(refusals))
+        return Check(wrong=wrong and f"{wrong}; in a trial with {words}", warning="; ".join(refusals))
+    return Check(warning="; ".join(refusals))
 
 
 def _problem(scheme: Scheme, shape: tuple[int, int, int], dtype: torch.dtype, device: str, seed: int) -> Problem:

@@ -72,8 +72,8 @@ class Rotation:
         """The number of the input whose values a turn's buffer was given."""
         return self.holds[turn.number % len(self.holds)]
 
-    def last(self) -> Turn:
-        """The turn of the last call. To ask is to skip a turn."""
+    def skip_after_last(self) -> Turn:
+        """Skip a turn, and return the one before it: that of the last call. No call pays for counting itself so."""
         return self.turns[next(self._cycle).number - 1]
 
     def refresh(self) -> None:

@@ -1,7 +1,6 @@
 """One property of one contestant."""
 
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from harness.model import Case
-from harness.model.suite import Check, Workload
+from harness.model.workload import Check, Prepared, Workload
 from harness.user_code.raised import own_frames
 from harness.worker.device.allocations import kept_by_python, surplus
 from harness.worker.device.devices import DEVICES
@@ -28,11 +27,10 @@ K, N = 640, 1024
 
 
 class Conformance(Workload):
-    """`call()` asks for the property that the case names, and answers what was found."""
+    """One property, asked of the contestant in the schemes that the case names."""
 
     def __init__(self, case: Case, seed: int) -> None:
-        del seed  # examples are always the same
-        self.name = str(case.params["property"])
+        super().__init__(case, seed)
         scheme, dtype = str(case.params["scheme"]), getattr(torch, str(case.params["dtype"]))
         schemes = SCHEMES if scheme == ALL_SCHEMES else (Scheme.parse(scheme),)
         self.subject = Subject(find(case.implementation), schemes, str(case.params["device"]), dtype)
@@ -41,23 +39,34 @@ class Conformance(Workload):
         """Why the contestant offers none of the schemes here."""
         return refused(self.subject) or None
 
-    def build(self) -> Callable[[], object]:
-        """Asks when it is first called, and remembers the answer."""
-        if self.name in PROPERTIES:
-            return cache(partial(check, self.name, self.subject, SECONDS))
-        return cache(partial(_storage, self.subject))
+    def build(self) -> "Asked":
+        """Not asked yet. The examples do not depend on the seed."""
+        return Asked(str(self.case.params["property"]), self.subject)
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+
+class Asked(Prepared):
+    """Asks for a property when it is first called, and remembers what was found."""
+
+    def __init__(self, name: str, subject: Subject) -> None:
+        self._name = name
+        self._subject = subject
+
+    @cached_property
+    def _found(self) -> PropertyFinding:
+        if self._name in PROPERTIES:
+            return check(self._name, self._subject, SECONDS)
+        return _storage(self._subject)
+
+    def __call__(self) -> PropertyFinding:
+        """What was found."""
+        return self._found
+
+    def check(self, metrics: frozenset[str]) -> Check:
         """The finding, as a judgement."""
-        found = call()
-        assert isinstance(found, PropertyFinding), "calls of this workload are made by its `build`"
+        found = self()
         rest = f"the first {found.examples} examples took {SECONDS:g} s; the rest was not asked" if found.cut else ""
         trace = own_frames(found.raised) if found.raised else ()
         return Check({"examples": found.examples}, found.fault, rest, trace)
-
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """Nothing is measured of it."""
-        return {}
 
 
 def _storage(subject: Subject) -> PropertyFinding:

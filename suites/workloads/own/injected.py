@@ -91,8 +91,9 @@ class Slowed(Forward):
         super().__init__(case, seed)
         self.injection = injection
 
-    def _op(self, gain: float = 1.0) -> nn.Module:
-        return KINDS[self.injection.kind](super()._op(gain), self.injection.share)
+    def op(self, gain: float = 1.0) -> nn.Module:
+        """The contestant's, with what slows it down around it."""
+        return KINDS[self.injection.kind](super().op(gain), self.injection.share)
 
 
 def injected(case: Case, seed: int) -> Forward:

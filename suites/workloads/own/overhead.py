@@ -6,19 +6,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from harness import store
 from harness.errors import UsageError
 from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
-from harness.model.suite import Check, Workload
+from harness.model.workload import Check, Prepared, Workload
+from harness.store import runs
 from harness.worker.visit import WallClock, visit
 from suites import latency, quick
 
@@ -41,7 +40,7 @@ def made_up_run(directory: Path, records: int) -> Path:
     )
     directory.mkdir()
     lines = [encode(run), *(encode(record) for record in _made_up_records(records))]
-    (directory / store.FILE_NAME).write_bytes(b"\n".join(lines) + b"\n")
+    (directory / runs.FILE_NAME).write_bytes(b"\n".join(lines) + b"\n")
     return directory
 
 
@@ -64,78 +63,59 @@ def _made_up_records(count: int) -> Iterator[Record]:
         )
 
 
-class Bitbench(Workload):
+class Bitbench(Prepared):
     """A command of the harness. What it needs is made in a folder of its own."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bitbench-overhead-")
         self.folder = Path(self._folder.name)
 
-    def why_not(self) -> str | None:
-        """The harness runs wherever it runs."""
-        return None
-
-    @abstractmethod
-    def build(self) -> Callable[[], object]:
-        """One run of the command."""
-
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def check(self, metrics: frozenset[str]) -> Check:
         """A command that fails raises when it is called; there is nothing else to be wrong."""
-        return Check({})
-
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """Commands hold no weights."""
-        return {}
+        return Check()
 
 
-class Command(Bitbench):
-    """A whole command, from the shell's point of view."""
+class Shell(Bitbench):
+    """A whole command, from the shell's point of view.
+
+    RUN and OUT in its words stand for a run of so many made-up `records` and a file to write.
+    """
 
     def __init__(self, records: int, *words: str) -> None:
         super().__init__()
-        self.records = records
-        self.words = words
+        self.out = self.folder / "report.html"
+        names = {"OUT": str(self.out)}
+        if records:
+            names["RUN"] = str(made_up_run(self.folder / "run", records))
+        self._words = tuple(names.get(word, word) for word in words)
 
-    def build(self) -> Callable[[], object]:
-        """RUN and OUT in the command's words stand for a made-up run and a file to write."""
-        names = {"OUT": str(self.folder / "report.html")}
-        if self.records:
-            names["RUN"] = str(made_up_run(self.folder / f"run-{time.monotonic_ns()}", self.records))
-        return partial(_run, *(names.get(word, word) for word in self.words))
+    def __call__(self) -> None:
+        """Run it to its end."""
+        _run(*self._words)
 
 
 class Opening(Bitbench):
-    """A browser that starts, shows a page and ends; the page is a report, or empty."""
+    """A browser that starts, shows a page and ends; the page is a report of so many `records`, or empty."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self, browser: str, records: int) -> None:
         super().__init__()
-        self.records = records
-        self.browser = next(filter(None, map(shutil.which, BROWSERS)), "")
-
-    def why_not(self) -> str | None:
-        """A browser is needed."""
-        return None if self.browser else f"needs a browser: {' or '.join(BROWSERS)}; `make browser` installs one"
-
-    def build(self) -> Callable[[], object]:
-        """It ends when the page is loaded and its script has run."""
         page = "about:blank"
-        if self.records:
+        if records:
             file = self.folder / "report.html"
-            run = made_up_run(self.folder / f"run-{time.monotonic_ns()}", self.records)
-            _run("report", str(run), "-o", str(file))
+            _run("report", str(made_up_run(self.folder / "run", records)), "-o", str(file))
             page = file.as_uri()
-        words = (self.browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page)
-        return partial(subprocess.run, words, check=True, capture_output=True)
+        self._words = (browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page)
+
+    def __call__(self) -> None:
+        """It ends when the page is loaded and its script has run."""
+        subprocess.run(self._words, check=True, capture_output=True)
 
 
 class FirstRow(Bitbench):
     """`bitbench run quick` until its first row is on the screen."""
 
-    def build(self) -> Callable[[], object]:
+    def __call__(self) -> str:
         """Start it, wait for the row, end it."""
-        return self._first_row
-
-    def _first_row(self) -> str:
         words = (*BITBENCH, "run", "quick", "--out", str(self.folder / str(time.monotonic_ns())))
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -149,76 +129,101 @@ class FirstRow(Bitbench):
 class LatencySuite(Bitbench):
     """The `latency` suite without `compiled`: how much of its wall time is inside timed regions."""
 
-    def build(self) -> Callable[[], object]:
-        """The suite is run when the share is asked for."""
-        return lambda: None
+    def __call__(self) -> None:
+        """Nothing: the suite is run when the share is asked for."""
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def check(self, metrics: frozenset[str]) -> Check:
         """Run it, and add up."""
         start = time.perf_counter()
         _run("run", latency.SUITE.name, "-k", "not compiled", "--rounds", "3", "--out", str(self.folder / "latency"))
         wall = time.perf_counter() - start
-        return Check({"timed_share": sum(r.timed for r in store.load(self.folder / "latency").records) / wall})
+        return Check({"timed_share": sum(r.timed for r in runs.load(self.folder / "latency").records) / wall})
 
 
-class TimingLoop(Bitbench):
+class TimingLoop(Prepared):
     """What the loop around a call adds to it, for the shortest call of `quick`: one token through a float32 layer."""
 
-    def build(self) -> Callable[[], object]:
-        """The call that is timed."""
-        linear = torch.nn.Linear(2560, 2560, bias=False)
-        return partial(linear, torch.randn(1, 2560))
+    def __init__(self) -> None:
+        self._layer = torch.nn.Linear(2560, 2560, bias=False)
+        self._x = torch.randn(1, 2560)
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def __call__(self) -> torch.Tensor:
+        """The call that is timed."""
+        output: torch.Tensor = self._layer(self._x)
+        return output
+
+    @property
+    def timed(self) -> Callable[[], torch.Tensor]:
+        """Without a function of ours: that would be taken for a part of the call."""
+        return partial(self._layer, self._x)
+
+    def check(self, metrics: frozenset[str]) -> Check:
         """The loop is timed around the cheapest callable there is, whose own cost is counted as the loop's."""
         sample = quick.SUITE.budget.sample
         empty = _least(int, 1, samples=1000), _least(int, 100_000, samples=5)
-        each = _least(call, 8, samples=20)
+        each = _least(self.timed, 8, samples=20)
         iterations = max(1, round(sample / each))
         return Check({"loop_share": (empty[0] + empty[1] * iterations) / (each * iterations)})
 
 
-class Report(Command):
-    """The size of a report."""
+class Report(Shell):
+    """The size of a report of so many made-up `records`."""
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def __init__(self, records: int) -> None:
+        super().__init__(records, "report", "RUN", "-o", "OUT")
+
+    def check(self, metrics: frozenset[str]) -> Check:
         """In bytes."""
-        call()
-        return Check({"report_bytes": (self.folder / "report.html").stat().st_size})
+        self()
+        return Check({"report_bytes": self.out.stat().st_size})
 
 
-def command(case: Case, seed: int) -> Workload:
-    """The contestant of `overhead` that `case` names. Raises UsageError for any other name."""
-    del seed  # nothing here is random
-    match case.implementation:
-        case "help":
-            return Command(0, "--help")
-        case "show":
-            return Command(SMALL, "show", "RUN")
-        case "compare" | "gate":
-            return Command(SMALL, case.implementation, "RUN", "RUN")
-        case "report-10000" | "report-100000":
-            return Command(_records(case), "report", "RUN", "-o", "OUT")
-        case "open-nothing":
-            return Opening(0)
-        case "open-report-5000":
-            return Opening(_records(case))
-        case "first-row":
-            return FirstRow()
-    raise UsageError(f"suite overhead has no contestant {case.implementation!r}")
+class Command(Workload):
+    """The contestants of `overhead`."""
+
+    def why_not(self) -> str | None:
+        """What opens a page needs a browser."""
+        if not self.case.implementation.startswith("open-") or _browser():
+            return None
+        return f"needs a browser: {' or '.join(BROWSERS)}; `make browser` installs one"
+
+    def build(self) -> Prepared:
+        """The one that the case names. Raises UsageError for any other name."""
+        match self.case.implementation:
+            case "help":
+                return Shell(0, "--help")
+            case "show":
+                return Shell(SMALL, "show", "RUN")
+            case "compare" | "gate" as command:
+                return Shell(SMALL, command, "RUN", "RUN")
+            case "report-10000" | "report-100000":
+                return Shell(_records(self.case), "report", "RUN", "-o", "OUT")
+            case "open-nothing":
+                return Opening(_browser(), 0)
+            case "open-report-5000":
+                return Opening(_browser(), _records(self.case))
+            case "first-row":
+                return FirstRow()
+        raise UsageError(f"suite overhead has no contestant {self.case.implementation!r}")
 
 
-def share(case: Case, seed: int) -> Workload:
-    """The contestant of `overhead-share` that `case` names. Raises UsageError for any other name."""
-    del seed  # nothing here is random
-    match case.implementation:
-        case "latency-suite":
-            return LatencySuite()
-        case "timing-loop":
-            return TimingLoop()
-        case "report-5000" | "report-10000" | "report-100000":
-            return Report(_records(case), "report", "RUN", "-o", "OUT")
-    raise UsageError(f"suite overhead-share has no contestant {case.implementation!r}")
+class Share(Workload):
+    """The contestants of `overhead-share`."""
+
+    def build(self) -> Prepared:
+        """The one that the case names. Raises UsageError for any other name."""
+        match self.case.implementation:
+            case "latency-suite":
+                return LatencySuite()
+            case "timing-loop":
+                return TimingLoop()
+            case "report-5000" | "report-10000" | "report-100000":
+                return Report(_records(self.case))
+        raise UsageError(f"suite overhead-share has no contestant {self.case.implementation!r}")
+
+
+def _browser() -> str:
+    return next(filter(None, map(shutil.which, BROWSERS)), "")
 
 
 def _records(case: Case) -> int:

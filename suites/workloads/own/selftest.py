@@ -1,15 +1,14 @@
 """Contestants of known cost: they spin for a set time, copy, keep and store set numbers of bytes."""
 
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from harness.errors import UsageError
-from harness.model import Case
-from harness.model.suite import Catalogue, Check, Workload
+from harness.model.suite import Catalogue
+from harness.model.workload import Check, Prepared, Workload
 from suites.special.selftest import BITS, COPY, KEEP, SPIN, WEIGHTS
 
 TIMES = {"once": 1, "twice": 2}
@@ -18,90 +17,77 @@ _NOW = time.perf_counter
 
 
 class Known(Workload):
-    """Does its work `times` times. Right by construction: there is no answer to be wrong."""
+    """Work of a known cost, done as many times as the contestant is called."""
 
-    def __init__(self, times: int) -> None:
-        self.times = times
+    def build(self) -> "Work":
+        """The work that the case names. Raises UsageError for a contestant of any other name."""
+        name = self.case.implementation
+        if name not in TIMES:
+            raise UsageError(f"selftest has no contestant {name!r}; choose from: {', '.join(TIMES)}")
+        return WORKS[str(self.case.params["work"])](TIMES[name])
 
-    def why_not(self) -> str | None:
-        """Runs everywhere."""
-        return None
 
-    @abstractmethod
-    def build(self) -> Callable[[], object]:
-        """The call whose cost is known."""
+class Work(Prepared):
+    """Right by construction: there is no answer to be wrong."""
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+    def check(self, metrics: frozenset[str]) -> Check:
         """Nothing is computed that could be judged."""
-        return Check({})
-
-    def declared(self, call: Callable[[], object]) -> float | None:
-        """No account is given, so none is doubted."""
-        return None
-
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """No weights."""
-        return {}
+        return Check()
 
 
-class Spin(Known):
+class Spin(Work):
     """Lasts a set time by the clock, whatever the processor's frequency."""
 
-    def build(self) -> Callable[[], object]:
+    def __init__(self, times: int) -> None:
+        self._seconds = times * SPIN
+
+    def __call__(self) -> None:
         """A loop until the time is over."""
-        seconds = self.times * SPIN
-
-        def spin() -> None:
-            end = _NOW() + seconds
-            while _NOW() < end:
-                pass
-
-        return spin
+        end = _NOW() + self._seconds
+        while _NOW() < end:
+            pass
 
 
-class Copy(Known):
+class Copy(Work):
     """Copies a set number of bytes."""
 
-    def build(self) -> Callable[[], object]:
+    def __init__(self, times: int) -> None:
+        self._block = torch.zeros(times * COPY, dtype=torch.uint8)
+
+    def __call__(self) -> Tensor:
         """A copy of one block."""
-        return torch.zeros(self.times * COPY, dtype=torch.uint8).clone
+        return self._block.clone()
 
 
-class Keep(Known):
+class Keep(Work):
     """Keeps a set number of bytes alive."""
 
-    def build(self) -> Callable[[], object]:
-        """A call that holds a block."""
-        kept = torch.zeros(self.times * KEEP, dtype=torch.uint8)
+    def __init__(self, times: int) -> None:
+        self._kept = torch.zeros(times * KEEP, dtype=torch.uint8)
 
-        def hold() -> Tensor:
-            return kept
-
-        return hold
+    def __call__(self) -> Tensor:
+        """The block that is kept."""
+        return self._kept
 
 
-class Store(Known):
+class Store(Work):
     """Says that it stores a set number of weights in a set number of bits each, and does."""
 
-    def build(self) -> Callable[[], object]:
-        """A call that holds the weights."""
-        return torch.zeros(self.times * WEIGHTS * BITS // 8, dtype=torch.uint8).size
+    def __init__(self, times: int) -> None:
+        self._count = times * WEIGHTS
+        self._weights = torch.zeros(self._count * BITS // 8, dtype=torch.uint8)
 
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def __call__(self) -> Tensor:
+        """The weights."""
+        return self._weights
+
+    def stored(self) -> Mapping[str, float]:
         """Of the block behind the call."""
-        size = call.__self__.untyped_storage().nbytes() if hasattr(call, "__self__") else 0
-        return {"weight_bytes": size, "bits_per_weight": 8 * size / (self.times * WEIGHTS)}
+        size = self._weights.untyped_storage().nbytes()
+        return {"weight_bytes": size, "bits_per_weight": 8 * size / self._count}
 
 
-WORKS: dict[str, type[Known]] = {"spin": Spin, "copy": Copy, "keep": Keep, "store": Store}
-
-
-def known(case: Case, seed: int) -> Workload:
-    """The contestant that `case` names. Raises UsageError for any other name."""
-    del seed  # nothing here is random
-    if case.implementation not in TIMES:
-        raise UsageError(f"selftest has no contestant {case.implementation!r}; choose from: {', '.join(TIMES)}")
-    return WORKS[str(case.params["work"])](TIMES[case.implementation])
+WORKS: dict[str, Callable[[int], Work]] = {"spin": Spin, "copy": Copy, "keep": Keep, "store": Store}
 
 
 def catalogue() -> Catalogue:

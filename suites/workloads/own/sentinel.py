@@ -1,14 +1,12 @@
 """torch's own linear layer, built without anything of any contestant's."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
 
-from harness.model import Case
-from harness.model.suite import Check, Workload
+from harness.model.workload import Check, Prepared, Workload
 from harness.worker.accuracy import distance
 
 LEAST_AGREEMENT = 80.0
@@ -18,43 +16,21 @@ LEAST_AGREEMENT = 80.0
 class Stock(Workload):
     """`nn.Linear` in float32 on one input."""
 
-    def __init__(self, case: Case, seed: int) -> None:
-        self.case = case
-        self.seed = seed
-
     def context(self) -> AbstractContextManager[object]:
         """Inference mode."""
         return torch.inference_mode()
 
-    def why_not(self) -> str | None:
-        """Runs everywhere."""
-        return None
-
-    def build(self) -> Callable[[], object]:
-        """A call of the layer."""
-        return Call(self.case, self.seed)
-
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        """Against the same product in float64."""
-        assert isinstance(call, Call)
-        output = call()
-        expected = call.x.double() @ call.layer.weight.double().T
-        values = distance("agreement", expected, output, frozenset({"agreement_sqnr"}))
-        wrong = not values["agreement_sqnr"] >= LEAST_AGREEMENT
-        return Check(values, "wrong answer: torch's own linear layer is off" if wrong else "")
-
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
-        """The weight, in float32."""
-        size = 4 * math.prod(int(self.case.params[name]) for name in ("n", "k"))
-        return {"weight_bytes": size, "bits_per_weight": 32.0}
+    def build(self) -> "Linear":
+        """A layer of the case's sizes."""
+        m, k, n = (int(self.case.params[name]) for name in ("m", "k", "n"))
+        return Linear((m, k, n), str(self.case.params.get("device", "cpu")), self.seed)
 
 
-class Call:
-    """The layer and its input."""
+class Linear(Prepared):
+    """The layer and its input; `sizes` are tokens, input features and output features."""
 
-    def __init__(self, case: Case, seed: int) -> None:
-        m, k, n = (int(case.params[name]) for name in ("m", "k", "n"))
-        device = str(case.params.get("device", "cpu"))
+    def __init__(self, sizes: tuple[int, int, int], device: str, seed: int) -> None:
+        m, k, n = sizes
         random = torch.Generator().manual_seed(seed)
         self.layer = nn.Linear(k, n, bias=False)
         with torch.no_grad():
@@ -67,7 +43,13 @@ class Call:
         output: torch.Tensor = self.layer(self.x)
         return output
 
+    def check(self, metrics: frozenset[str]) -> Check:
+        """Against the same product in float64."""
+        expected = self.x.double() @ self.layer.weight.double().T
+        values = distance("agreement", expected, self(), frozenset({"agreement_sqnr"}))
+        wrong = not values["agreement_sqnr"] >= LEAST_AGREEMENT
+        return Check(values, "wrong answer: torch's own linear layer is off" if wrong else "")
 
-def stock(case: Case, seed: int) -> Stock:
-    """The workload of a case."""
-    return Stock(case, seed)
+    def stored(self) -> Mapping[str, float]:
+        """The weight, in float32."""
+        return {"weight_bytes": self.layer.weight.nbytes, "bits_per_weight": 32.0}

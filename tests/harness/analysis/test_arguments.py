@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from harness import frames
 from harness.show import plots, report
-from harness.store import load
+from harness.store.runs import load
 from tests.harness.data.factories import make_records, make_run, write_run
 
 
@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_one_run_may_stand_by_itself_wherever_several_may(run: str, tmp_path: Path) -> None:
     for given in (run, Path(run), [run], (Path(run),), load(Path(run)), frames.views_of(run)[0]):
-        assert isinstance(plots.draw("speed-up", given), Figure)
+        assert isinstance(plots.draw("speed-up", given).figure, Figure)
         assert len(frames.summary(given)) == len(frames.summary(run))
         assert [view.stored.run.id for view in frames.views_of(given)] == [make_run().id]
     report.write(run, str(tmp_path / "report.html"))
@@ -45,13 +45,16 @@ def test_one_run_may_stand_by_itself_wherever_several_may(run: str, tmp_path: Pa
         (lambda run: frames.wide(frames.summary(run), ["latency"]), r"unknown metric \['latency'\]"),
         (lambda run: frames.wide(run), "is no frame; give what harness.frames.summary returns"),
         (lambda run: frames.wide(frames.load(run)), "no column 'centre'; give what harness.frames.summary returns"),
-        (lambda run: plots.speedup(run), "is no frame; give what harness.frames.summary returns"),
-        (lambda run: plots.roofline(frames.summary(run), frames.summary(run)), "give what harness.frames.ceilings"),
-        (lambda run: plots.timings(frames.summary(run)), "give what harness.frames.samples returns"),
-        (lambda run: plots.timings_in_order(frames.load(run)), "give what harness.frames.samples returns"),
-        (lambda run: plots.history(frames.load(run)), "give what harness.frames.summary returns"),
-        (lambda run: plots.precision(summary=frames.load(run)), "give what harness.frames.summary returns"),
-        (lambda run: plots.error_shape(frames.summary(run)), "give what harness.frames.samples returns"),
+        (lambda run: plots.speed.speedup(run), "is no frame; give what harness.frames.summary returns"),
+        (
+            lambda run: plots.roofline.roofline(frames.summary(run), frames.summary(run)),
+            "give what harness.frames.ceilings",
+        ),
+        (lambda run: plots.noise.timings(frames.summary(run)), "give what harness.frames.samples returns"),
+        (lambda run: plots.noise.timings_in_order(frames.load(run)), "give what harness.frames.samples returns"),
+        (lambda run: plots.history.history(frames.load(run)), "give what harness.frames.summary returns"),
+        (lambda run: plots.noise.precision(summary=frames.load(run)), "give what harness.frames.summary returns"),
+        (lambda run: plots.error_shape.error_shape(frames.summary(run)), "give what harness.frames.samples returns"),
     ],
 )
 def test_what_is_none_of_it_is_one_clear_value_error(run: str, call: Callable[[str], Any], says: str) -> None:

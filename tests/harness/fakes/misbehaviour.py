@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 import torch
 
 from harness.model import Budget, Case
-from harness.model.suite import Catalogue, Check, Suite, Workload
+from harness.model.suite import Catalogue, Suite
+from harness.model.workload import Check, Prepared, Workload
 
 
 class SpeechlessError(Exception):
@@ -20,27 +21,41 @@ class SpeechlessError(Exception):
 
 class Misbehaving(Workload):
     def __init__(self, case: Case, seed: int) -> None:
-        self.name = case.implementation
-        self.owner = os.getpid()
-        self.calls = 0
-        if self.name == "raises-in-init":
+        super().__init__(case, seed)
+        if case.implementation == "raises-in-init":
             raise RuntimeError("no such layer")
 
     def why_not(self) -> str | None:
         sentences = {"elsewhere": "it needs a quantum\udcff computer", "says-no": 1}
-        return sentences.get(self.name)  # type: ignore[return-value]  # a contestant may return anything
+        return sentences.get(self.case.implementation)  # type: ignore[return-value]  # a contestant may return anything
 
-    def build(self) -> Callable[[], object]:
+    def build(self) -> "Deed":
+        if self.case.implementation == "builds-a-function":
+            return sum  # type: ignore[return-value]  # as a user may do who runs no type checker
+        return Deed(self.case.implementation)
+
+
+class Deed(Prepared):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.owner = os.getpid()
+        self.calls = 0
+
+    def __call__(self) -> object:
+        return self.timed()
+
+    @property
+    def timed(self) -> Callable[[], object]:
         return getattr(self, f"_{self.name.replace('-', '_')}", self._honest)
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        output = call()
+    def check(self, metrics: frozenset[str]) -> Check:
+        output = self()
         return Check({"agreement_sqnr": 140.0}, "" if output == 1 else f"wrong answer: {output}")
 
-    def notes(self, call: Callable[[], object]) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         return ("slow: no\nlibrary \udcff; install it",) if self.name == "notes" else ()
 
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def stored(self) -> Mapping[str, float]:
         return {"weight_bytes": 10.0}
 
     def _honest(self) -> int:
@@ -113,6 +128,7 @@ NAMES = (
         "says-no",
         "raises",
         "raises-in-init",
+        "builds-a-function",
         "raises-bytes",
         "raises-speechless",
         "notes",

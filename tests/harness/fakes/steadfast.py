@@ -1,9 +1,10 @@
 """A package of suites that is measured in a moment and needs no torch: for runs that are killed and gone on with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from harness.model import Budget
-from harness.model.suite import Axis, Catalogue, Check, Suite, Workload
+from harness.model.suite import Axis, Catalogue, Suite
+from harness.model.workload import Check, Prepared, Workload
 
 NAMES = ("one", "two", "elsewhere", "three")
 WORDS = ("steadfast", "--suites", "tests.harness.fakes.steadfast")
@@ -11,19 +12,21 @@ WORDS = ("steadfast", "--suites", "tests.harness.fakes.steadfast")
 
 
 class Steadfast(Workload):
-    def __init__(self, case: object, seed: int) -> None:
-        self.name = getattr(case, "implementation", "")
-
     def why_not(self) -> str | None:
-        return "it is elsewhere" if self.name == "elsewhere" else None
+        return "it is elsewhere" if self.case.implementation == "elsewhere" else None
 
-    def build(self) -> Callable[[], object]:
-        return lambda: sum(range(100))
+    def build(self) -> "Sum":
+        return Sum()
 
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
+
+class Sum(Prepared):
+    def __call__(self) -> int:
+        return sum(range(100))
+
+    def check(self, metrics: frozenset[str]) -> Check:
         return Check({"agreement_sqnr": 140.0})
 
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def stored(self) -> Mapping[str, float]:
         return {"weight_bytes": 10.0}
 
 

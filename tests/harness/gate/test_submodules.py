@@ -139,11 +139,11 @@ def test_a_pointer_in_place_of_contents_is_refused(repository: Path) -> None:
 SAYS = """
 import sys
 from harness.worker.fingerprint import loaded
-from harness.model.messages import Whence
+from harness.model.messages import TakeFingerprint
 from harness.model.codec import encode
 from harness.gate.named_files import missing
 {code}
-print(encode(loaded(Whence({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
+print(encode(loaded(TakeFingerprint({root!r}, {repository!r}, {references!r}, {changed!r}))).decode())
 """
 
 
@@ -208,7 +208,11 @@ def test_a_copy_in_place_of_a_changed_file_is_found(sides: tuple[Path, Path, Pat
     changed = ("python/lib/deep/math.py", "python/lib/deep/__init__.py", "python/lib/unused.py", "own/__init__.py")
     found = started(repository, root, "import lib.deep.math, own, math", changed=changed, path=str(site))
     assert set(found.copies) == set(changed[:2])
-    assert not started(repository, root, "import lib", changed=("tools/json.py", "setup.py"), path=str(site)).copies
+    (root / "tools").mkdir()
+    for innocent in (others := ("tools/json.py", "setup.py")):
+        (root / innocent).write_text("")
+    not_here = ("own/engines/lib/__init__.py",)  # a package inside another, which only the other side has
+    assert not started(repository, root, "import json, lib", changed=(*others, *not_here), path=str(site)).copies
 
 
 def test_what_was_asked_for_and_lies_in_the_repository_alone_is_told(sides: tuple[Path, Path, Path]) -> None:

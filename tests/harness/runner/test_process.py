@@ -17,6 +17,7 @@ from harness.model import Record, Request
 from harness.model.codec import decode, encode
 from harness.model.messages import ObserveMachine
 from harness.model.suite import Registry
+from harness.model.workload import Prepared
 from harness.runner import process
 from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
@@ -53,6 +54,11 @@ def records() -> list[Record]:
         ("says-no", "failed", "TypeError: why_not returned 1; it must return a sentence, or None where it can run"),
         ("raises", "failed", "ValueError: two lines"),
         ("raises-in-init", "failed", "RuntimeError: no such layer"),
+        (
+            "builds-a-function",
+            "failed",
+            f"TypeError: build returned <built-in function sum>; it must return a {Prepared.__module__}.Prepared",
+        ),
         ("raises-bytes", "failed", r"FileNotFoundError: no table \udcff\x1b[31m"),
         ("raises-speechless", "failed", "SpeechlessError: (its text cannot be had: KeyError)"),
         ("exits", "failed", "SystemExit: 3"),

@@ -154,7 +154,7 @@ def test_a_refusal_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.Mon
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(store, "FileIO", refuse)
+    monkeypatch.setattr("harness.store.runs.FileIO", refuse)
     with pytest.raises(StoreError, match=rf"cannot write .*{os.strerror(number)}; (check|choose|free)") as error:
         store.create(tmp_path / "run", make_run())
     one_line(error)

@@ -11,7 +11,8 @@ import torch
 
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
-from harness.model.suite import Check, Registry, Workload
+from harness.model.suite import Registry
+from harness.model.workload import Check, Prepared, Workload
 from harness.worker.device.allocations import LARGE, Allocation, kept_by_python, surplus, trace_cpu
 from harness.worker.server import Worker, settle_collector
 
@@ -98,33 +99,28 @@ def test_a_tenth_and_a_small_workspace_are_granted() -> None:
 
 
 class Keeping(Workload):
+    def build(self) -> "Kept":
+        return Kept(self.case.implementation)
+
+
+class Kept(Prepared):
     """Declares a megabyte of weights and keeps what its name says besides."""
 
-    def __init__(self, case: Case, seed: int) -> None:
-        self.name = case.implementation
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.weights = bytes_of(MB)
+        besides = {"copy": lambda: torch.empty(MB), "numpy": lambda: np.zeros(MB, dtype=np.float32)}
+        self.besides: object = besides.get(name, lambda: None)()
 
-    def why_not(self) -> None:
-        return None
+    def __call__(self) -> object:
+        if self.name == "late" and self.besides is None:
+            self.besides = np.zeros(MB, dtype=np.float32)
+        return self.weights, self.besides
 
-    def build(self) -> Callable[[], object]:
-        weights, besides = bytes_of(MB), None
-        if self.name == "copy":
-            besides = torch.empty(MB)
-        if self.name == "numpy":
-            besides = np.zeros(MB, dtype=np.float32)
-        late: list[Any] = []
+    def check(self, metrics: frozenset[str]) -> Check:
+        return Check()
 
-        def call() -> object:
-            if self.name == "late" and not late:
-                late.append(np.zeros(MB, dtype=np.float32))
-            return weights, besides, late
-
-        return call
-
-    def check(self, call: Callable[[], object], metrics: frozenset[str]) -> Check:
-        return Check({})
-
-    def stored(self, call: Callable[[], object]) -> Mapping[str, float]:
+    def stored(self) -> Mapping[str, float]:
         return {"weight_bytes": MB, "bits_per_weight": 2.0}
 
 

@@ -205,12 +205,15 @@ def test_throttled_samples_are_discarded_counted_and_taken_again(gpu: Gpu, monke
     assert gpu.log.count("call") == 4
     assert gpu.log.count("rest") == 2
     assert library.asked_for == "GPU-0123-4567"
-    assert watch.noise() == {"gpu_clock": pytest.approx((900 + 900 + 1700 + 1980) / 4 * 1e6), "throttled_samples": 2}
-    assert watch.noise() == {"throttled_samples": 0}
-    (doubt,) = watch.doubts()
+    assert watch.take_noise() == {
+        "gpu_clock": pytest.approx((900 + 900 + 1700 + 1980) / 4 * 1e6),
+        "throttled_samples": 2,
+    }
+    assert watch.take_noise() == {"throttled_samples": 0}
+    (doubt,) = watch.take_doubts()
     assert "discarded" in doubt
     assert "(power cap, thermal limit of the hardware)" in doubt
-    assert watch.doubts() == ()
+    assert watch.take_doubts() == ()
 
 
 def test_a_gpu_that_always_throttles_is_no_measurement(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,14 +227,14 @@ def test_an_idle_gpu_and_a_clock_that_the_user_has_set_are_no_throttling(
 ) -> None:
     watched(monkeypatch, (210, 0x01), (1000, 0x02), (1000, 0x100))
     watch = Watch()
-    assert all(watch.steady() for _ in range(3))
+    assert all(watch.record_pace() for _ in range(3))
 
 
 def test_without_nvidias_library_samples_count_and_nobody_claims_to_have_watched(gpu: Gpu) -> None:
     watch = Watch()
     assert SteadyClock(EventClock(), watch).elapsed(gpu.call, 1)[0] == pytest.approx(CALL)
-    assert watch.doubts() == ("nobody watches whether the GPU throttles: install nvidia-ml-py",)
-    assert "gpu_clock" not in watch.noise()
+    assert watch.take_doubts() == ("nobody watches whether the GPU throttles: install nvidia-ml-py",)
+    assert "gpu_clock" not in watch.take_noise()
 
 
 def test_a_library_that_refuses_is_quoted_and_asked_once(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,10 +247,10 @@ def test_a_library_that_refuses_is_quoted_and_asked_once(gpu: Gpu, monkeypatch: 
 
     library.nvmlDeviceGetHandleByUUID = refuse
     watch = Watch()
-    assert watch.steady()
-    assert watch.steady()
+    assert watch.record_pace()
+    assert watch.record_pace()
     assert len(asked) == 1
-    assert watch.doubts() == (
+    assert watch.take_doubts() == (
         "nobody watches whether the GPU throttles: NVIDIA's management library says Not Supported",
     )
 

@@ -43,7 +43,7 @@ def guard(device: Device) -> Iterator[Guard]:
     settings = Settings()
     settings.remember()
     yield Guard(("harness", __name__), {"cpu": device})
-    settings.changed()
+    settings.restore()
 
 
 PRECISION = "changed the precision of float32 products"

@@ -1,9 +1,10 @@
 """`bitbench plot`: any figure as a file, and clear words where there is none."""
 
+import pandas as pd
 import pytest
 
 from harness.cli import main
-from harness.show.plots import PLOTS
+from harness.show.plots import PLOTS, draw
 from tests.harness.data.factories import make_records, write_run
 
 
@@ -22,6 +23,13 @@ def test_the_suffix_decides_the_format_and_the_same_run_gives_the_same_bytes(kin
     assert one.startswith(start)
     assert one == two
     assert capsys.readouterr().out.split() == [str(file) for file in files]
+
+
+def test_a_csv_file_holds_the_frame_that_is_drawn(quick, tmp_path):
+    for file in (tmp_path / "one.csv", tmp_path / "two.csv"):
+        assert main(["plot", "speed-up", quick, "-o", str(file)]) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "one.csv"), draw("speed-up", quick).frame)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
 def test_an_unknown_name_is_answered_with_all_names(quick, tmp_path, capsys):

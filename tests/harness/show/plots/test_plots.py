@@ -47,7 +47,7 @@ def test_each_figure_is_drawn_where_its_data_is_and_refused_elsewhere(name, quic
     present, absent = (quick, error) if name in OF_SPEED else (error, quick)
     present = schemes if name == "latency-against-error" else present
 
-    figure = draw(name, [present])
+    figure = draw(name, [present]).figure
     assert figure.get_suptitle()
     assert figure.get_label().endswith(".")
     assert all(axes.get_title(loc="left") for axes in figure.axes)
@@ -64,14 +64,14 @@ def test_an_empty_run_draws_nothing(name, tmp_path):
 @pytest.mark.parametrize("name", ["speed-up", "sqnr-against-bits"])
 def test_the_same_records_give_the_same_bytes(name, quick, error, tmp_path):
     run = quick if name in OF_SPEED else error
-    assert svg.inline(draw(name, [run]), "a") == svg.inline(draw(name, [run]), "a")
+    assert svg.inline(draw(name, [run]).figure, "a") == svg.inline(draw(name, [run]).figure, "a")
 
     for kind in ("svg", "png", "pdf"):
-        assert svg.render(draw(name, [run]), kind) == svg.render(draw(name, [run]), kind)
+        assert svg.render(draw(name, [run]).figure, kind) == svg.render(draw(name, [run]).figure, kind)
 
 
 def test_inline_svg_is_accessible_and_takes_the_colour_of_the_page(quick):
-    figure = draw("speed-up", [quick])
+    figure = draw("speed-up", [quick]).figure
     text = svg.inline(figure, "one")
     root = ElementTree.fromstring(text)
 
@@ -97,7 +97,7 @@ def test_drawing_leaves_no_trace_in_matplotlib(quick):
 
 def test_many_contests_are_thinned_and_the_caption_says_so(tmp_path):
     records = make_records(tokens=range(1, 12), rounds=2, samples=3, troubles=False, shapes=((2560, 2560),))
-    figure = draw("speed-up", [write_run(tmp_path / "run", records=records)])
+    figure = draw("speed-up", [write_run(tmp_path / "run", records=records)]).figure
 
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 6
@@ -107,7 +107,7 @@ def test_many_contests_are_thinned_and_the_caption_says_so(tmp_path):
 
 
 def test_what_does_not_quantise_lies_in_a_named_band(schemes):
-    axes = tradeoff(frames.summary(schemes)).axes[0]
+    axes = tradeoff(frames.summary(schemes)).figure.axes[0]
     assert "unquantised" in [text.get_text() for text in axes.texts]
     assert max(axes.get_yticks()) < axes.get_ylim()[1], "no tick in the band: it has no scale"
 
@@ -118,7 +118,7 @@ def test_marks_at_one_height_are_no_figure(tmp_path):
         draw("latency-against-error", [write_run(tmp_path / "one", records=make_records(samples=2, tokens=(1,)))])
     records = make_records(samples=2, tokens=(1,), shapes=((2560, 2560),), schemes=SCHEMES)
     records += make_records(samples=2, tokens=(8,), shapes=((2560, 2560),))
-    figure = draw("latency-against-error", [write_run(tmp_path / "two", records=records)])
+    figure = draw("latency-against-error", [write_run(tmp_path / "two", records=records)]).figure
     assert len(figure.axes) == 1, "only the contest in which errors differ"
 
 
@@ -132,7 +132,7 @@ def test_infinite_sqnr_and_unknown_intervals_can_be_drawn(tmp_path):
     ]
     run = write_run(tmp_path / "run", records=records)
     for name in OF_SPEED:
-        assert "NaN" not in svg.inline(draw(name, [run]), "x")
+        assert "NaN" not in svg.inline(draw(name, [run]).figure, "x")
 
 
 @given(st.sets(st.text("abcdefgh-123", min_size=1), min_size=1, max_size=10))
@@ -167,7 +167,7 @@ def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
     pair = make_records(
         implementations=("linear-fp32", "int8"), tokens=(1,), schemes=schemes, samples=2, troubles=False
     )
-    figure = draw(name, [write_run(tmp_path / "small", records=pair)])
+    figure = draw(name, [write_run(tmp_path / "small", records=pair)]).figure
     assert svg.render(figure, "png")
 
 
@@ -179,10 +179,11 @@ def test_names_are_no_formulas(name, tmp_path):
     run = msgspec.structs.replace(make_run(), ceilings=(Ceilings(threads=2, memory_bandwidth=3e10, int8=8e11),))
     facts = {"activation_bytes": 10, "ideal_bytes": 100}
     records = [msgspec.structs.replace(record, facts=record.facts | facts) for record in records]
-    text = svg.inline(draw(name, [write_run(tmp_path / "run", run, records)]), "a")
+    text = svg.inline(draw(name, [write_run(tmp_path / "run", run, records)]).figure, "a")
     assert r"$\nonsense{$ &lt;b&gt;" in text
 
 
 def test_a_notebook_shows_the_picture_without_being_told_how(tmp_path):
-    figure = draw("speed-up", [write_run(tmp_path / "run")])
-    assert figure._repr_png_().startswith(b"\x89PNG")
+    drawing = draw("speed-up", [write_run(tmp_path / "run")])
+    assert drawing._repr_png_() == drawing.figure._repr_png_()
+    assert drawing._repr_png_().startswith(b"\x89PNG")

@@ -28,7 +28,7 @@ def line(axes, label):
 
 @pytest.mark.parametrize(("off", "flagged"), [(0.0, 0), (0.5, 18)])
 def test_what_is_off_its_prediction_has_a_ring_and_is_counted(off, flagged, tmp_path):
-    figure = sqnr_against_bits(frames.summary(write_run(tmp_path, records=make_error_records(off=off))))
+    figure = sqnr_against_bits(frames.summary(write_run(tmp_path, records=make_error_records(off=off)))).figure
     words = "more than 0.3 dB off prediction"
 
     assert (words in legend(figure)) == bool(flagged)
@@ -43,7 +43,7 @@ def test_agreement_is_a_mark_a_contest_and_infinite_is_bit_exact(tmp_path):
         for m in (1, 128)
         for name, value in (("$x$", 50.0 + m), ("exact", math.inf), ("near", 140.0))
     ]
-    figure = agreement(frames.summary(write_run(tmp_path, records=records)))
+    figure = agreement(frames.summary(write_run(tmp_path, records=records))).figure
     (axes,) = figure.axes
 
     assert [text.get_text() for text in axes.get_yticklabels()] == ["$x$", "near", "exact"]
@@ -54,11 +54,23 @@ def test_agreement_is_a_mark_a_contest_and_infinite_is_bit_exact(tmp_path):
     assert len(legend(figure)) == 2
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_legend_of_long_titles_leaves_room_for_the_marks(tmp_path):
+    records = [
+        make_record(
+            make_case("reference", m=m, distribution=f"of a name that is long {m}"), values={"agreement_sqnr": 130.0}
+        )
+        for m in range(1, 7)
+    ]
+    drawing = draw("agreement", write_run(tmp_path, records=records))
+    assert drawing._repr_png_(), "matplotlib warns where the axes have no room"
+
+
 def test_the_worst_channel_stands_beside_all_outputs(tmp_path):
     values = {"error_sqnr": 8.0, "error_worst_channel_sqnr": 5.0}
     one_token = [make_record(make_case(m=1), values=values, facts=SCHEME)]
     several = [make_record(make_case(m=16), values=values | {"error_sqnr": 8.5}, facts=SCHEME)]
-    (axes,) = worst_channels(frames.summary(write_run(tmp_path / "several", records=one_token + several))).axes
+    (axes,) = worst_channels(frames.summary(write_run(tmp_path / "several", records=one_token + several))).figure.axes
 
     assert line(axes, "all outputs").get_xdata() == [8.5]
     assert line(axes, "the worst channel").get_xdata() == [5.0]
@@ -69,7 +81,7 @@ def test_the_worst_channel_stands_beside_all_outputs(tmp_path):
 def test_the_histogram_is_a_density_beside_the_normal_one(tmp_path):
     case = make_case("reference", suite="error", m=16)
     run = write_run(tmp_path, records=[make_record(case, values={"error_histogram": NORMAL}, facts=SCHEME)])
-    figure = draw("error-shape", [run])
+    figure = draw("error-shape", [run]).figure
     (axes,) = figure.axes
 
     (steps,) = axes.patches
@@ -90,6 +102,6 @@ def test_more_schemes_than_can_be_told_apart_are_thinned_and_the_caption_says_so
         )
         for bits in range(2, 9)
     ]
-    figure = draw("error-shape", [write_run(tmp_path, records=records)])
+    figure = draw("error-shape", [write_run(tmp_path, records=records)]).figure
     assert legend(figure) == ["w2a8", "w4a8", "w6a8", "w8a8", "normal"]
     assert "4 of 7 schemes" in figure.get_label()

@@ -43,7 +43,7 @@ def test_who_is_slower_beyond_its_interval_is_dominated_and_who_is_within_it_und
         + timed("slow", 2.0, 2.01, 2.02)
         + timed("exact", 3.0, 3.01, 3.02, sqnr=20.0)
     )
-    axes = tradeoff(frames.summary(write_run(tmp_path, records=records))).axes[0]
+    axes = tradeoff(frames.summary(write_run(tmp_path, records=records))).figure.axes[0]
 
     assert set(texts(axes)) == {"fast", "exact", "?"}, "the front is named, and one mark is undecided"
     marks = [mark for mark in axes.collections if isinstance(mark, PathCollection)]
@@ -78,7 +78,7 @@ def test_every_device_has_a_panel_however_many_contests_the_first_has(tmp_path):
     errors = {"a": 8.0, "b": 9.0}
     records = [one for m in range(1, 10) for n in errors for one in timed(n, 1.0, 1.0, sqnr=errors[n], m=m)]
     records += [one for n in errors for one in timed(n, 0.1, 0.1, sqnr=errors[n], device="cuda")]
-    figure = draw("latency-against-error", [write_run(tmp_path, records=records)])
+    figure = draw("latency-against-error", [write_run(tmp_path, records=records)]).figure
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert [("cuda" in title) for title in titles].count(True) == 1
     assert "4 of 10 contests" in figure.get_label()
@@ -86,7 +86,7 @@ def test_every_device_has_a_panel_however_many_contests_the_first_has(tmp_path):
 
 def test_parts_of_a_bar_add_up_and_the_scheme_is_a_line(tmp_path):
     run = write_run(tmp_path, records=[make_record(values=BYTES, facts=FACTS)])
-    axes = memory(frames.summary(run)).axes[0]
+    axes = memory(frames.summary(run)).figure.axes[0]
 
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([size / 1024 for size in (1250, 50, 100, 100, 200)])
@@ -97,11 +97,19 @@ def test_parts_of_a_bar_add_up_and_the_scheme_is_a_line(tmp_path):
 
 def test_runs_from_before_codes_were_counted_show_the_stored_weights_whole(tmp_path):
     older = {name: value for name, value in BYTES.items() if name not in ("code_bytes", "bits_per_weight")}
-    figure = memory(frames.summary(write_run(tmp_path, records=[make_record(values=older)])))
+    figure = memory(frames.summary(write_run(tmp_path, records=[make_record(values=older)]))).figure
 
     assert [bar.get_width() * 1024 for bar in figure.axes[0].patches] == pytest.approx([1300, 100, 300])
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert words == ["stored weights", "kept besides", "output and workspace"]
+
+
+def test_the_line_of_the_scheme_is_that_of_whoever_knows_it(tmp_path):
+    """The plain call that stores least knows no scheme."""
+    small = make_record(make_case("plain"), values={"weight_bytes": 500.0})
+    drawing = memory(frames.summary(write_run(tmp_path, records=[small, make_record(values=BYTES, facts=FACTS)])))
+    assert drawing.figure.axes[0].lines[0].get_xdata()[0] == pytest.approx(1000 / 1024)
+    assert drawing.frame["the scheme's bits alone (B)"].tolist() == [1000, 1000]
 
 
 def test_a_peak_below_the_output_leaves_no_negative_workspace(tmp_path):

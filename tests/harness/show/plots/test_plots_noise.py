@@ -33,7 +33,7 @@ def test_voided_samples_have_their_own_mark_and_outliers_lie_at_the_edge(tmp_pat
         blocked("int8", 0, [*steady, 5.0], [*range(32), 32]),
         blocked("int8", 1, [9.0, 9.0, *steady], [0, 0, *range(1, 33)], voided=(0,)),
     ]
-    figure = timings_in_order(frames.samples(write_run(tmp_path, None, records)))
+    figure = timings_in_order(frames.samples(write_run(tmp_path, None, records))).figure
     (axes,) = figure.axes
 
     assert dots(axes) == 64
@@ -45,7 +45,7 @@ def test_voided_samples_have_their_own_mark_and_outliers_lie_at_the_edge(tmp_pat
 
 def test_many_samples_are_thinned_and_the_caption_says_so(tmp_path):
     records = make_records(samples=200, rounds=2, tokens=(1,), shapes=((2560, 2560),), troubles=False)
-    figure = draw("timings-in-order", [write_run(tmp_path, None, records)])
+    figure = draw("timings-in-order", [write_run(tmp_path, None, records)]).figure
 
     shown = dots(figure.axes[0]) + sum(len(marks(figure.axes[0], marker)) for marker in "^v")
     assert shown <= 200
@@ -61,7 +61,7 @@ def test_precision_is_sorted_and_says_how_each_ended(tmp_path):
     ]
     run = write_run(tmp_path, make_run(aims={"quick": Aim("linear-fp32", 0.02, 4)}), records)
     summary = frames.summary(run)
-    (axes,) = precision(summary).axes
+    (axes,) = precision(summary).figure.axes
 
     assert [text.get_text() for text in axes.get_yticklabels()] == ["int8", "eager"], "the baseline does not vary"
     assert [text.get_text() for text in axes.texts] == ["converged 4/16", "unstable 4/16"]
@@ -83,7 +83,7 @@ def days(directory, count, **params):
 
 def test_history_is_in_order_and_what_changed_most_comes_first(tmp_path):
     runs = days(tmp_path, 3)
-    figure = draw("history", runs[::-1])
+    figure = draw("history", runs[::-1]).figure
 
     assert len(figure.axes) == 12
     assert "12 of 20 cases" in figure.get_label()
@@ -110,4 +110,4 @@ def test_a_name_is_no_formula(name, tmp_path):
             for turn in range(3)
         ]
         runs.append(write_run(tmp_path / str(day), header, records))
-    assert "$x$" in svg.inline(draw(name, runs), "a")
+    assert "$x$" in svg.inline(draw(name, runs).figure, "a")

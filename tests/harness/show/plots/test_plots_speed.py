@@ -63,7 +63,7 @@ def lines(axes):
 
 
 def test_the_ideal_is_drawn_where_a_call_waits_for_bytes(tmp_path):
-    figure = draw("speed-up", [stored(tmp_path, pair((1, 2048)), [CEILINGS])])
+    figure = draw("speed-up", [stored(tmp_path, pair((1, 2048)), [CEILINGS])]).figure
 
     few, many = figure.axes
     assert rows(few) == ["native", "ideal (bytes)"]
@@ -76,12 +76,12 @@ def test_the_ideal_is_drawn_where_a_call_waits_for_bytes(tmp_path):
 
 
 def test_without_ceilings_few_tokens_decide_where_the_ideal_is_drawn(tmp_path):
-    axes = speedup(frames.summary(stored(tmp_path, pair((1, 32, 33))))).axes
+    axes = speedup(frames.summary(stored(tmp_path, pair((1, 32, 33))))).figure.axes
     assert [len(rows(ax)) for ax in axes] == [2, 2, 1]
 
 
 def test_a_far_ideal_leaves_the_bars_readable(tmp_path):
-    figure = speedup(frames.summary(stored(tmp_path, pair((1,), gain=1.1))))
+    figure = speedup(frames.summary(stored(tmp_path, pair((1,), gain=1.1)))).figure
     (axes,) = figure.axes
     assert axes.get_xlim()[1] < 1
     assert axes.lines[-1].get_marker() == ">", "it goes on beyond the axis"
@@ -90,7 +90,7 @@ def test_a_far_ideal_leaves_the_bars_readable(tmp_path):
 
 def test_the_only_baseline_is_the_baseline_and_one_round_has_no_interval(tmp_path):
     records = [record(name, seconds) for name, seconds in (("linear-bf16", 1e-3), ("native", 2e-3), ("<$x^2$>", 3e-3))]
-    figure = speedup(frames.summary(stored(tmp_path, records)))
+    figure = speedup(frames.summary(stored(tmp_path, records))).figure
 
     assert figure.get_suptitle() == "Speed-up over linear-bf16"
     assert words(figure.axes[0])[:2] == ["0.500× ±?", "0.333× ±?"]
@@ -120,7 +120,7 @@ def test_break_even_lies_between_neighbours_on_different_sides(values):
 def test_the_landscape_says_what_the_speed_up_is_and_where_it_breaks_even(tmp_path):
     shapes = {(640, 2560): 0.5, (2560, 2560): 2.0, (2560, 6912): 4.0}
     records = [one for (n, k), gain in shapes.items() for one in pair((1,), gain, n=n, k=k)]
-    figure = landscape(frames.summary(stored(tmp_path, records)))
+    figure = landscape(frames.summary(stored(tmp_path, records))).figure
 
     (axes,) = figure.axes
     assert axes.get_title(loc="left") == "M = 1, w1.58a8"
@@ -138,7 +138,7 @@ def test_the_landscape_says_what_the_speed_up_is_and_where_it_breaks_even(tmp_pa
 
 def test_tokens_share_a_panel_and_threads_do_not(tmp_path):
     records = [one for threads in (1, 2) for one in pair((1, 8, 64), threads=threads)]
-    figure = over_tokens(frames.summary(stored(tmp_path, records)))
+    figure = over_tokens(frames.summary(stored(tmp_path, records))).figure
 
     assert [ax.get_title(loc="left") for ax in figure.axes] == [
         f"2560 × 2560, w1.58a8, threads {count}" for count in (1, 2)
@@ -157,7 +157,7 @@ def test_threads_are_held_against_the_fewest_of_them(tmp_path):
         for threads, seconds in ((1, 8e-3), (2, 4e-3), (4, 3e-3))
         for turn in range(3)
     ]
-    figure = over_threads(frames.summary(stored(tmp_path, records)))
+    figure = over_threads(frames.summary(stored(tmp_path, records))).figure
 
     (axes,) = figure.axes
     assert axes.get_ylabel() == "speed-up over 1 thread"
@@ -171,7 +171,7 @@ def test_threads_are_held_against_the_fewest_of_them(tmp_path):
 
 
 def test_one_round_has_lines_without_bands_and_says_so(tmp_path):
-    figure = over_tokens(frames.summary(stored(tmp_path, pair((1, 8), rounds=1))))
+    figure = over_tokens(frames.summary(stored(tmp_path, pair((1, 8), rounds=1)))).figure
     assert "no interval" in figure.get_label()
 
 
@@ -186,7 +186,7 @@ def test_a_title_loses_the_words_of_one_param_only():
 
 def test_roofs_points_and_the_arrow_between_them(tmp_path):
     run = stored(tmp_path, pair((1,)), [CEILINGS])
-    figure = roofline(frames.summary(run), frames.ceilings(run))
+    figure = roofline(frames.summary(run), frames.ceilings(run)).figure
 
     (axes,) = figure.axes
     said = " ".join(words(axes))
@@ -215,4 +215,4 @@ def test_many_implementations_are_thinned_and_the_caption_says_so(tmp_path):
     assert "linear-fp32" in set(kept["implementation"])
     assert "9 fastest of 30" in note
     for name in ("speed-up", "latency-over-tokens"):
-        assert "fastest of 30" in draw(name, [tmp_path / "run"]).get_label()
+        assert "fastest of 30" in draw(name, [tmp_path / "run"]).figure.get_label()

@@ -45,7 +45,7 @@ def test_later_runs_are_held_against_the_one_that_started_first():
 
 def test_the_figure_names_the_sides():
     (part,) = changes_of([run_of(1), run_of(2)])
-    figure = forest(part.cases, part.sentinels, sides=part.sides)
+    figure = forest(part.cases, part.sentinels, sides=part.sides).figure
     assert "2abcdef over 1abcdef" in figure.axes[0].get_xlabel()
     assert "from 1abcdef to 2abcdef" in figure.get_label()
 

@@ -1,77 +1,92 @@
-"""The table below a figure says what is drawn on it, in the words of its axes."""
+"""The table below a figure is the frame that it shows, in units that suit, and short."""
+
+import math
 
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from harness.show.report.drawn import ROWS, numbers_of
-
-
-def panel(title="one"):
-    figure = Figure()
-    axes = figure.subplots()
-    axes.set_title(title, loc="left")
-    figure.suptitle("Bars")
-    return figure, axes
+from harness.show.plots import draw
+from harness.show.report import figure_pool
+from harness.show.report.drawn import ROWS, table_of
+from tests.harness.data.factories import make_records, make_run, write_run
 
 
-def rows(figure):
-    sheet = numbers_of(figure)
-    return [heading.text for heading in sheet.headings], [row.cells for row in sheet.blocks[0]]
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("runs") / "quick", make_run(), make_records(samples=3))
 
 
-def test_bars_have_their_names_and_the_intervals_drawn_through_them():
-    figure, axes = panel()
-    axes.barh(["a", "b"], [1.0, 3.0])
-    axes.errorbar([1.0, 3.0], [0, 1], xerr=[[0.5, 1.0], [0.25, 2.0]], fmt="none")
-    axes.set_xlabel("speed")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{2**value:.3g}×"))
-    headings, found = rows(figure)
-    assert headings == ["panel", "speed", "name", "from", "to"]
-    assert found == [["one", "2×", "a", "1.41×", "2.38×"], ["one", "8×", "b", "4×", "32×"]]
+def rows(frame):
+    table = table_of(frame, "bars", "Bars")
+    return [(heading.text, heading.unit, heading.words) for heading in table.headings], [
+        row.cells for row in table.blocks[0]
+    ]
 
 
-def test_a_series_has_the_name_of_the_legends_mark():
-    figure, axes = panel()
-    axes.plot([0, 1], [2, 3], color="#0173b2")
-    axes.scatter([5], [6], color="#b84a00")
-    axes.axhline(1, color="#868c96")
-    handles = [axes.plot([], [], color="#0173b2")[0], axes.plot([], [], "s", color="#b84a00")[0]]
-    figure.legend(handles, ["blue", "red"])
-    assert {row[1] for row in rows(figure)[1]} == {"blue", "red"}
-    assert len(rows(figure)[1]) == 3, "a reference line is no data"
+def test_words_stay_words_and_numbers_have_four_digits_and_a_minus():
+    frame = pd.DataFrame({"name": ["a", None], "SQNR (dB)": [-12.34567, 0.000123456], "tokens": [1, 128]})
+    headings, found = rows(frame)
+    assert headings == [("name", "", True), ("SQNR", "dB", False), ("tokens", "", False)]
+    assert found == [("a", "−12.35", "1"), ("", "0.0001235", "128")]
 
 
-def test_cells_of_a_heat_map_have_row_column_and_value():
-    figure, axes = panel()
-    axes.pcolormesh([[1.5, 2.5], [np.nan, 4.5]])
-    axes.set_xticks([0.5, 1.5], ["n", "m"])
-    axes.set_yticks([0.5, 1.5], ["up", "down"])
-    assert rows(figure)[1] == [["one", "n", "up", "1.500"], ["one", "m", "up", "2.500"], ["one", "m", "down", "4.500"]]
+def test_seconds_and_bytes_have_one_unit_that_suits_in_all_their_columns():
+    frame = pd.DataFrame({"latency (s)": [123.456e-6, 4.5e-3], "to (s)": [150e-6, math.nan], "codes (B)": [2**20, 0]})
+    headings, found = rows(frame)
+    assert headings == [("latency", "µs", False), ("to", "µs", False), ("codes", "MiB", False)]
+    assert found == [("123.456", "150", "1"), ("4500", "", "0")]
 
 
-def test_what_has_no_scale_has_no_number():
-    figure, axes = panel()
-    axes.scatter([1, 2], [3, 9])
-    axes.yaxis.set_major_locator(FixedLocator([2, 3, 4]))
-    assert [row[-1] for row in rows(figure)[1]] == ["3.000", "off the scale"]
+def test_what_is_infinite_or_not_known_or_true_is_said_and_an_empty_column_is_left_out():
+    frame = pd.DataFrame({"SQNR (dB)": [math.inf, math.nan], "from": [math.nan] * 2, "off": [True, False]})
+    headings, found = rows(frame)
+    assert headings == [("SQNR", "dB", False), ("off", "", True)]
+    assert found == [("inf", "yes"), ("", "no")]
 
 
-def test_numbers_between_the_words_of_an_axis_are_no_table():
-    figure, axes = panel()
-    axes.scatter([0.3], [5.0])
-    axes.set_yticks([0, 1], ["a", "b"])
-    assert numbers_of(figure) is None
-    assert numbers_of(panel()[0]) is None
+def test_round_numbers_have_no_more_digits_than_they_need():
+    assert rows(pd.DataFrame({"weight bits": [1.0, 1.58, 8.0], "share": [0.025, 0.05, 1.0]}))[1] == [
+        ("1", "0.025"),
+        ("1.58", "0.05"),
+        ("8", "1"),
+    ]
+    assert rows(pd.DataFrame({"ratio": [1e-10, 1.0]}))[1] == [("0.0000000001000",), ("1.000",)], "small is not nothing"
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=20))
 def test_a_table_is_short_and_says_what_it_leaves_out(lengths):
-    figure, axes = panel()
-    for length in lengths:
-        axes.plot(range(length), range(length), label="a")
-    sheet = numbers_of(figure)
-    assert 0 < sheet.shown <= ROWS
-    assert (f"{sheet.shown} of {sum(lengths)} points" in sheet.note) == (sheet.shown < sum(lengths))
+    frame = pd.concat(pd.DataFrame({"name": str(line), "x": range(count)}) for line, count in enumerate(lengths))
+    table = table_of(frame, "bars", "Bars")
+    assert 0 < table.shown <= ROWS
+    assert (f"{table.shown} of {sum(lengths)} rows" in table.note) == (table.shown < sum(lengths))
+    assert ("`bitbench plot bars RUN -o bars.csv`" in table.note) == (table.shown < sum(lengths))
+
+
+def test_a_long_line_keeps_its_ends_and_the_last_rows_give_way():
+    frame = pd.DataFrame({"name": np.repeat(["a", "b"], [600, 6]), "x": [*range(600), *range(6)]})
+    _, found = rows(frame)
+    assert found[0] == ("a", "0")
+    assert ("a", "599") in found
+    assert [x for name, x in found if name == "b"] == ["0"]
+
+
+def shown(task):
+    with figure_pool.side_by_side([task]) as drawn:
+        (figure,) = drawn()
+    return figure
+
+
+@pytest.mark.parametrize("name", ["speed-up", "latency-over-tokens", "memory", "timings", "precision", "agreement"])
+def test_the_page_shows_the_frame_of_a_figure_unless_it_has_another_table(name, quick):
+    figure = shown(figure_pool.Task(name, "", lambda: draw(name, quick)))
+    assert figure.table == table_of(draw(name, quick).frame, name, figure.title)
+    assert shown(figure_pool.Task(name, "", lambda: draw(name, quick), has_table=False)).table is None
+
+
+def test_a_figure_that_cannot_be_drawn_has_no_table(quick):
+    figure = shown(figure_pool.Task("history", "", lambda: draw("history", quick)))
+    assert "3 runs" in figure.missing
+    assert figure.table is None

@@ -9,7 +9,7 @@ from harness.cli import main
 from harness.judge.rules import Rules
 from harness.show.plots.forest import forest
 from harness.show.report.gates import gates_of
-from harness.store import load
+from harness.store.runs import load
 from tests.harness.data.factories import make_case, make_record, make_records, write_run
 from tests.harness.data.pairs import steady, write_gate
 from tests.harness.show.report.test_report import ONE_SHAPE, Page
@@ -70,7 +70,7 @@ def test_a_gate_of_many_cases_draws_the_gravest(tmp_path):
     (part,) = gates_of([load(gate / "head"), load(gate / "base")], Rules())
 
     assert [change.word for change in part.cases[:2]] == ["improved", "ok"]
-    figure = forest(part.cases, part.sentinels, part.mean)
+    figure = forest(part.cases, part.sentinels, part.mean).figure
     assert "Drawn: 60 of 65 cases, the gravest first." in figure.get_label()
     assert len(figure.axes[0].get_yticklabels()) == 60 + 2
 
@@ -168,7 +168,7 @@ def test_what_is_wrong_comes_first_in_figure_and_table_and_the_rest_is_folded(tm
 def test_bytes_that_regressed_are_drawn_before_latencies_that_did_not(tmp_path):
     gate = write_gate(tmp_path / "gate", {"a": steady(1.0, 9)}, head_bytes=800)
     (part,) = gates_of([load(gate / "head"), load(gate / "base")], Rules())
-    figure = forest(part.cases, part.sentinels, part.mean)
+    figure = forest(part.cases, part.sentinels, part.mean).figure
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[:2] == ["a, weight bytes", "a"]
     assert "+25.0 %" in [text.get_text() for text in figure.axes[0].texts], "what is exact has no interval"
@@ -186,7 +186,7 @@ def test_no_two_rows_of_a_figure_have_the_same_name(tmp_path):
     assert names == ["linear-fp32 (quick)", "linear-fp32 (sentinel)"]
 
     far = [part.sentinels[0]._replace(name=f"{'x' * 99} m={m}") for m in (1, 2)]
-    labels = [label.get_text() for label in forest(far).axes[0].get_yticklabels()]
+    labels = [label.get_text() for label in forest(far).figure.axes[0].get_yticklabels()]
     assert len(set(labels)) == 2
 
 

@@ -1,0 +1,74 @@
+"""What a suite must say of its workload, and what the worker makes of the rest."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from harness import cli
+from harness.analysis.results import results
+from harness.commands import run
+from harness.model import Case
+from harness.model.messages import Accuracy, Answer, Memory, Prepare, Time
+from harness.model.suite import Registry
+from harness.model.workload import Check, Prepared, Workload
+from harness.store.runs import load
+from harness.worker.server import Worker
+
+SUITE = "tests.harness.fakes.summing"
+
+
+def test_a_workload_that_only_calls_and_checks_is_measured_and_a_wrong_one_is_found(tmp_path: Path) -> None:
+    """Through `bitbench run` and a real worker."""
+    with patch.object(run, "DEFAULT_MODULE", SUITE):
+        assert cli.main(["run", "summing", "--out", str(tmp_path / "run")]) == 1
+    found = {result.case.implementation: result for result in results(load(tmp_path / "run").records).values()}
+    right, wrong = found["sum"], found["off-by-one"]
+    assert (right.wrong, right.end) == (False, None)
+    (record,) = right.records
+    assert min(record.values("latency")) > 0
+    assert record.values("resident_bytes") == record.values("peak_forward_bytes") == (0.0,)
+    assert record.warnings == ()
+    assert wrong.wrong, "an answer that is known to be wrong, and not one that never came"
+    assert wrong.end is not None
+    assert wrong.end.reason == "wrong answer: the sum is 4851"
+
+
+class Counted(Prepared):
+    """Knows which of its two callables was called how often, since when."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def __call__(self) -> None:
+        self.calls["passed on"] += 1
+        self.timed()
+
+    @property
+    def timed(self) -> Callable[[], object]:
+        return lambda: self.calls.update(bare=1)
+
+    def check(self, metrics: frozenset[str]) -> Check:
+        return Check()
+
+
+def test_the_clock_calls_what_is_bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so do the first call and the count of bytes, which are to be those of what is timed."""
+    prepared = Counted()
+
+    class Counting(Workload):
+        def build(self) -> Counted:
+            return prepared
+
+    worker = Worker(Registry.load(SUITE))
+    monkeypatch.setattr(worker, "_workload", Counting)
+    case = Case.of("summing", "sum", {"device": "cpu"})
+    for question in (Prepare(case, 0), Accuracy(case, ()), Time(case, 3, 2), Memory(case, 0)):
+        before = prepared.calls["bare"]
+        answer = worker.answer(question)
+        assert isinstance(answer, Answer)
+        assert (answer.outcome, answer.reason) == ("measured", "")
+        assert isinstance(question, Accuracy) or prepared.calls["bare"] > before
+    assert prepared.calls["passed on"] == 0
