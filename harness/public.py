@@ -16,8 +16,8 @@ from harness.judge.rules import read
 from harness.machine.environment import LEAST_MEMORY, available_memory
 from harness.model import Request, StoredRun, Value, normalise_value
 from harness.model.metrics import METRICS, select_metrics
-from harness.model.packages import package_of, registry_for
 from harness.model.units import choices, parse_names
+from harness.runner.packages import package_of, registry_for
 from harness.runner.progress import Lines, watcher
 from harness.runner.session import opened
 from harness.show.judged import JudgedRuns

@@ -74,6 +74,10 @@ IMPORT_TORCH = ("bitlinear", "harness.worker", "suites.catalogue", "suites.workl
 LAZY = ("bitlinear", "harness")
 """They fetch what they offer when it is asked for, so that nothing is imported with them."""
 
+HIDE = {"harness": {"gate", "show"}}
+"""What users call is worth more than what only we import: `harness.gate` is the function, however the package of that
+name is imported (`harness._Face`), and code of ours names its modules in full."""
+
 MOST_ENTRIES, MOST_MODULES = 20, 15
 """At the top of `harness`, and in any folder."""
 
@@ -170,7 +174,8 @@ def test_no_name_of_a_package_hides_one_of_its_modules(path: Path) -> None:
     modules = {other.stem if other.is_file() else other.name for other in path.parent.iterdir()} - {"__init__"}
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module != module_name(path):
-            assert not modules & {alias.asname or alias.name for alias in node.names}, where(path, node.lineno)
+            named = {alias.asname or alias.name for alias in node.names} - HIDE.get(module_name(path), set())
+            assert not modules & named, where(path, node.lineno)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             assert node.name not in modules, where(path, node.lineno)
 

@@ -22,8 +22,8 @@ from harness.judge.rules import Rules
 from harness.machine.environment import available_memory
 from harness.model import Request
 from harness.model.metrics import METRICS, select_metrics
-from harness.model.packages import package_of, registry_for
 from harness.model.units import parse_duration
+from harness.runner.packages import package_of, registry_for
 from harness.runner.plan import check_names
 from harness.show.ci import errors_told, holds_verdict, write
 from harness.show.ci.verdict_file import told

@@ -3,8 +3,8 @@
 import click
 
 from harness.commands import options
-from harness.model.packages import declared_suites, registry_for
 from harness.model.suite import Suite
+from harness.runner.packages import declared_suites, registry_for
 from harness.runner.process import WorkerProcess
 from harness.show.table import Column, Table
 

@@ -12,8 +12,8 @@ from harness.commands.values import Place, Whole, Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.machine.environment import LEAST_MEMORY, available_memory
 from harness.model import StoredRun
-from harness.model.packages import package_of, registry_for
 from harness.model.units import parse_duration, parse_share, parse_size
+from harness.runner.packages import package_of, registry_for
 from harness.runner.progress import watcher
 from harness.runner.session import OpenRun, RunSession, opened, resumed
 

@@ -21,8 +21,8 @@ from harness.judge.rules import Rules
 from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
 from harness.model.messages import Sources
-from harness.model.packages import package_of
 from harness.model.suite import Registry
+from harness.runner.packages import package_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 

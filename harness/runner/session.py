@@ -22,10 +22,10 @@ from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Aim, Environment, Record, Request, Run, StoredRun, differences
 from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
-from harness.model.packages import registry_for
 from harness.model.suite import Registry
 from harness.runner.controller import Controller
 from harness.runner.forecast import forecast
+from harness.runner.packages import registry_for
 from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
 from harness.runner.pool import WorkerPool
 from harness.runner.progress import Watcher

@@ -9,8 +9,8 @@ import pytest
 
 from harness import store
 from harness.errors import UsageError
-from harness.model.packages import registry_for
 from harness.model.suite import Registry
+from harness.runner.packages import registry_for
 from harness.user_code.installed import SUITE_GROUP
 from tests.suites.test_installed import declare, python
 from tests.suites.test_own_folder import bitbench, write
