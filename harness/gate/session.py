@@ -22,6 +22,7 @@ from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry
+from harness.runner.packages import package_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 
@@ -74,7 +75,8 @@ class Session:
         try:
             for side, checkout in sides.items():
                 folders, current = checkout.folders(checkouts.below), checkout.current(checkouts.below)
-                pools[side] = self._start(side, Sources(folders, str(checkouts.repository), current))
+                repository = str(checkouts.repository)
+                pools[side] = self._start(side, Sources(folders, repository, current, self._declaration))
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             provenance = Provenance(checkouts)
             outcome = self.of_staffs(pools, revisions, directory, watcher, provenance)
@@ -82,6 +84,11 @@ class Session:
             for pool in pools.values():
                 pool.close()
         return replace(outcome, notes=(*provenance.notes(), *outcome.notes))
+
+    @property
+    def _declaration(self) -> str:
+        """The file of suites that are not the project's own: one for both sides, that of the working tree mostly."""
+        return self.registry.file if package_of(self.registry) else ""
 
     def _start(self, side: Side, sources: Sources) -> WorkerPool:
         try:

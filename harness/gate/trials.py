@@ -21,8 +21,8 @@ from harness.model import Budget, Count, Request, Side
 from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
-from harness.runner.plan import make_plan
 from harness.runner.pool import WorkerPool
+from harness.runner.session import opened
 
 MODULE = "suites.special.injected"
 """The package of suites whose contestants can be slowed down."""
@@ -123,16 +123,11 @@ def hold(
 
 
 def cases_of(request: Request) -> list[str]:
-    """Names of the cases of a gate, without its sentinels. Raises as `make_plan` does."""
-    registry = Registry.load(MODULE)
-    pool = WorkerPool(registry, request.memory_limit)
-    try:
-        contests = make_plan(request, registry, pool.description)
-        unavailable = pool.description.unavailable
-    finally:
-        pool.close()
-    cases = [case for contest in contests for case in contest.cases]
-    return [case.name for case in cases if case.implementation not in unavailable]
+    """Names of the cases of a gate, without its sentinels. Raises as `session.opened` does."""
+    with opened(Registry.load(MODULE), request) as session:
+        unavailable = session.pool.description.unavailable
+        cases = [case for contest in session.contests for case in contest.cases]
+        return [case.name for case in cases if case.implementation not in unavailable]
 
 
 def _slower(share: float) -> float:

@@ -99,6 +99,8 @@ def _said(field: str, request: Request) -> str:
             return repr(value) if value else "no -k"
         case "threads":
             return f"threads {value}" if value else "all cores"
+        case "package":
+            return f"suites of {value}" if value else "bitbench's own suites"
         case "full":
             return "the large grid" if value else "the small grid"
         case "case_limit":

@@ -165,3 +165,5 @@ class Sources(msgspec.Struct, frozen=True):
     """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
     current: str = ""
     """The current folder, which relative paths begin at; by default that of the controller."""
+    declaration: str = ""
+    """The file of the package of suites, wherever else one of that name lies; empty where it is searched for."""

@@ -62,6 +62,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: Amount = 0.0
     """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
+    package: str = ""
+    """The module that declares the suites; empty for the project's own."""
 
 
 class Aim(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """A run as it is read back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.model.extension import Extension
 from harness.model.record import Record
@@ -23,6 +24,8 @@ class StoredRun:
     """Where it was read."""
     is_cut_off: bool = False
     """Whether its last line is unfinished, and left out."""
+    directory: Path | None = field(default=None, compare=False)
+    """Where it was read from."""
 
     def __repr__(self) -> str:
         return f"<StoredRun {self.run.id}: {len(self.records)} records>"

@@ -174,13 +174,16 @@ def load(path: Path) -> StoredRun:
     with _explained("read", path):
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
-    return _stored(read, read.warnings, unicode(str(file)))
+    return _stored(read, read.warnings, file)
 
 
-def _stored(read: Content, warnings: tuple[str, ...], file: str = "") -> StoredRun:
-    is_cut_off = bool(file) and read.is_cut_off  # what is gone on with has been mended
+def _stored(read: Content, warnings: tuple[str, ...], file: Path | None = None) -> StoredRun:
+    is_cut_off = file is not None and read.is_cut_off  # what is gone on with has been mended
     begun = read.begun if read.extensions else None
-    return StoredRun(read.run, read.records, warnings, read.extensions, begun, file, is_cut_off)
+    name = unicode(str(file)) if file else ""
+    return StoredRun(
+        read.run, read.records, warnings, read.extensions, begun, name, is_cut_off, file.parent if file else None
+    )
 
 
 def _file_of(path: Path) -> Path:

@@ -29,7 +29,7 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 and 4 only added fields, and 4 the lines of extensions."""
+    """Schemas 3 to 5 only added fields, and 4 the lines of extensions."""
     return line
 
 

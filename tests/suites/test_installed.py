@@ -11,19 +11,21 @@ import pytest
 from harness import store
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
-from suites.catalogue.installed import GROUP
+from harness.user_code.installed import IMPLEMENTATION_GROUP
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "exact")
 OWN = "tests.suites.contestants"
 
 
-def declare(folder: Path, package: str, version: str, points: dict[str, str]) -> None:
+def declare(
+    folder: Path, package: str, version: str, points: dict[str, str], group: str = IMPLEMENTATION_GROUP
+) -> None:
     """What an installer leaves of a package that declares these entry points."""
     info = folder / f"{package}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     lines = [f"{name} = {reference}" for name, reference in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
 
 
 def python(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -81,8 +83,9 @@ def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, 
 
 def test_declarations_are_read_without_importing_anything_they_name(site: Path) -> None:
     code = (
-        "import sys; sys.modules['torch'] = None; from suites.catalogue.installed import installed;"
-        "print(*installed(())[0]); assert not {'theirpkg', 'tests'} & set(sys.modules)"
+        "import sys; sys.modules['torch'] = None; from harness.user_code import installed;"
+        "print(*installed.installed(installed.IMPLEMENTATION_GROUP, ())[0]);"
+        "assert not {'theirpkg', 'tests'} & set(sys.modules)"
     )
     done = python(site, "-c", code)
     assert done.returncode == 0, done.stderr

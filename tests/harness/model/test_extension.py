@@ -20,6 +20,7 @@ from harness.model.record import late
 from harness.show.results import page
 from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
+from tests.harness.fakes.steadfast import WORDS
 from tests.harness.runner.test_kill import finish, start, turns, wait_for
 
 BEGUN = msgspec.structs.replace(make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)}), rules=declared())
@@ -34,6 +35,7 @@ OTHERS: dict[str, object] = {
     "case_limit": 7.0,
     "memory_limit": 2.0**30,
     "seed": 5,
+    "package": "mine.suites",
 }
 
 
@@ -172,7 +174,7 @@ def test_the_advice_is_the_command_that_goes_on_from_here() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parent = tmp_path_factory.mktemp("extended")
-    process = start("swift", parent / "log", "steadfast", "--out", str(parent / "run"))
+    process = start("swift", parent / "log", *WORDS, "--out", str(parent / "run"))
     finish(process)
     assert process.returncode == 0
     return parent / "run"

@@ -298,6 +298,12 @@ def test_an_error_leaves_itself_where_no_verdict_is(
     assert read(out / "verdict.json").answer == "regressed", "an error is no verdict, and one takes its place"
 
 
+@pytest.mark.parametrize(("option", "value"), [("--axis", "m"), ("--metric", "speed"), ("--budget", "soon")])
+def test_an_option_that_is_wrong_leaves_its_error_too(option: str, value: str, tmp_path: Path) -> None:
+    assert gate("quick", "--base", "HEAD", option, value, "--out", tmp_path) == 2
+    assert repr(value) in (tmp_path / "verdict.md").read_text()
+
+
 @pytest.mark.parametrize("content", ["", "of another version"])
 def test_an_earlier_verdict_stays_whatever_ends_a_gate(
     two_runs: tuple[Path, Path],
