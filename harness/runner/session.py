@@ -20,7 +20,7 @@ from harness.machine.ceilings import remember
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Aim, Environment, Record, Request, Run, StoredRun, differences
-from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
+from harness.model.stored_run import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.runner.controller import Controller
 from harness.runner.forecast import forecast

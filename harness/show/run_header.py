@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.model import Aim, Environment, Run, RunRules, StoredRun
 from harness.model.environment import machine_name
-from harness.model.extension import Extension
+from harness.model.stored_run import Extension
 
 
 def describe_run(run: Run) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from harness.errors import StoreError
 from harness.model import SCHEMA_VERSION, Record, Run, StoredRun
 from harness.model.codec import encode
-from harness.model.extension import Extension
+from harness.model.stored_run import Extension
 from harness.store import files
 from harness.store.schema import Content, parse
 from harness.user_code.plain_text import unicode

@@ -14,10 +14,10 @@ import msgspec
 from harness.errors import StoreError
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.model.codec import Lift, LineError, decode
-from harness.model.extension import MARK, Extension, applied
 from harness.model.metrics import METRICS
 from harness.model.record import ROLE
 from harness.model.run import Side
+from harness.model.stored_run import MARK, Extension, applied
 
 Line = TypeVar("Line", Run, Record, Extension)
 

@@ -4,7 +4,7 @@ import msgspec
 
 from harness.analysis.convergence import declared
 from harness.model import Aim, Rules, RunRules, StoredRun
-from harness.model.extension import Extension
+from harness.model.stored_run import Extension
 from harness.show.run_header import describe_extensions, describe_rules
 from tests.harness.data.factories import make_run
 

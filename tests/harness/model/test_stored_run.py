@@ -15,8 +15,8 @@ from harness.analysis.view import View
 from harness.errors import StoreError, UsageError
 from harness.model import Aim, Request, Revision
 from harness.model.codec import encode
-from harness.model.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.record import late
+from harness.model.stored_run import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.show.results import page
 from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
