@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analysis.intervals import rounds_needed
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT, looks
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result
+from harness.estimators.intervals import rounds_needed
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT, looks
 from harness.model import Aim, Case
-from harness.model.metrics import METRICS
 
 HOPELESS = 60
 """More rounds than anybody would wait for."""
@@ -35,7 +34,7 @@ class Convergence:
 
 def baseline_of(members: Iterable[Result]) -> Result | None:
     """The member that the others are held against: the suite's baseline, else the first that was timed."""
-    timed = [result for result in members if METRICS["latency"] in result.metrics]
+    timed = [result for result in members if result.has("latency")]
     named = (result for result in timed if result.case.implementation == result.aim.baseline)
     return next(named, timed[0] if timed else None)
 
@@ -48,7 +47,7 @@ def half_width(result: Result, baseline: Result) -> float:
     if result.case != baseline.case:
         ratio = in_one_run(baseline, result)
         return _log_width(ratio.ratio, ratio.hi)
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return _log_width(summary.centre, summary.hi) if summary else math.nan
 
 
@@ -72,7 +71,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
     baseline = baseline_of(everyone)
     if baseline is None:
         return {}
-    timed = [result for result in everyone if METRICS["latency"] in result.metrics]
+    timed = [result for result in everyone if result.has("latency")]
     found = {result.case: _convergence(result, baseline) for result in timed}
     others = [one.state for case, one in found.items() if case != baseline.case]
     if others and found[baseline.case].state:  # it went on as long as anybody needed it
@@ -83,7 +82,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
 
 
 def _convergence(result: Result, baseline: Result) -> Convergence:
-    taken = result.rounds(METRICS["latency"])
+    taken = result.rounds("latency")
     samples = sum(len(one.values) for one in taken.values())
     width, aim = half_width(result, baseline), result.aim.precision
     if not aim or math.isnan(width):

@@ -8,8 +8,7 @@ from dataclasses import replace
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result, contests
 from harness.analysis.view import BASELINES, View
-from harness.analysis.words import is_known
-from harness.model.metrics import METRICS
+from harness.model.units import is_known
 
 
 def fastest(rivals: Sequence[Result]) -> list[Result]:
@@ -30,13 +29,13 @@ def fastest(rivals: Sequence[Result]) -> list[Result]:
 
 def has_known_latency(result: Result) -> bool:
     """Whether it was measured, and its interval leaves something to say."""
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary is not None and math.isfinite(summary.centre) and is_known(summary.centre, summary.hi)
 
 
 def latency(result: Result) -> float:
     """Over all rounds; NaN where it was not measured."""
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary.centre if summary else math.nan
 
 

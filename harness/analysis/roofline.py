@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from harness.analysis.results import Result
 from harness.model import Ceilings, Params
 from harness.model.ceilings import SEVERAL, matching
-from harness.model.metrics import METRICS
 
 ALLOWED = 1.05
 """A share above this is no measurement but a sign that the call does not do its work."""
@@ -73,7 +72,7 @@ def standing(result: Result, everywhere: Sequence[Ceilings]) -> Standing | None:
 
 
 def _centre(result: Result, metric: str) -> float | None:
-    summary = result.summary(METRICS[metric]) if metric in METRICS else None
+    summary = result.summary(metric)
     return summary.centre if summary else None
 
 
@@ -130,7 +129,7 @@ def rates(result: Result, ceilings: Sequence[Ceilings]) -> list[tuple[str, str, 
 
     All but the intensity have the latency's interval, upside down. Nothing where it is not known.
     """
-    found, latency = standing(result, ceilings), result.summary(METRICS["latency"])
+    found, latency = standing(result, ceilings), result.summary("latency")
     if found is None or latency is None:
         return []
     low, high = latency.centre / latency.hi, latency.centre / latency.lo

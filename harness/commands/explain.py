@@ -12,8 +12,8 @@ from harness.errors import UsageError
 from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
 from harness.judge.rules import Rules
-from harness.model import StoredRun
-from harness.model.metrics import METRICS
+from harness.model import StoredRun, known_metrics
+from harness.model.metrics import judged
 from harness.show.explanation import Explanation, Gate
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Table, pretty_json, render
@@ -41,10 +41,10 @@ def command(
     rules that the gate was held by: the verdict is found anew from what it measured.
     """
     base, head, where = _sides(runs, gate)
-    tolerated = options.rules_of(rules, margin)
-    judged = frozenset(name for name, metric in METRICS.items() if not metric.informative)
+    known = known_metrics(base.run, head.run)
+    tolerated = options.rules_of(rules, margin, known)
     paired = bool(base.run.pair) and base.run.pair == head.run.pair
-    found = Gate(judge_runs(base, head, judged, tolerated), paired).explain(case)
+    found = Gate(judge_runs(base, head, judged(known), tolerated), paired).explain(case)
     other_rules = _other_rules(head, tolerated)
     if form == "json":
         click.echo(pretty_json(_content(base, head, tolerated, other_rules, found)))

@@ -1,7 +1,7 @@
 """`bitbench gate`: two revisions, measured now, or two stored runs; the exit code is the verdict."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +17,8 @@ from harness.gate.runs import is_gate, remember
 from harness.gate.session import GateResult, Session
 from harness.judge.judge import Policy, judge_runs
 from harness.judge.rules import Rules
-from harness.model import Request
-from harness.model.metrics import METRICS, select_metrics
+from harness.model import Request, known_metrics
+from harness.model.metrics import Metric, judged, select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names
 from harness.runner.plan import check_names
@@ -90,15 +90,16 @@ def command(
     (--metric exact gates the rest), 3 inconclusive, 0 all judged rows are ok or improved.
     """
     with errors_told(out, policy):
-        chosen = _judged_metrics(metrics)
-        tolerated = options.rules_of(rules, margin)
         if resume and (base is None or out is None):
             raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
         if base is None:
             _refuse_live_options()
-            outcome = _stored(what, out, chosen, tolerated)
+            outcome = _stored(what, out, metrics, rules, margin)
         else:
-            outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
+            registry = Registry.load(DEFAULT_MODULE)
+            chosen = _judged_metrics(metrics, registry.metrics)
+            tolerated = options.rules_of(rules, margin, registry.metrics)
+            outcome = _live(registry, what, base, out, {**live, "resume": resume}, chosen, tolerated)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
     remember(*outcome.runs)
@@ -116,13 +117,18 @@ def _refuse_live_options() -> None:
         raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
 
-def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> GateResult:
+def _stored(
+    what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Path | None, margin: str | None
+) -> GateResult:
     runs = _two_runs(what)
     baseline, candidate = map(load, runs)
-    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
+    known = known_metrics(baseline.run, candidate.run)
+    chosen, tolerated = _judged_metrics(metrics, known), options.rules_of(rules, margin, known)
+    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, chosen, tolerated), ())
 
 
 def _live(
+    registry: Registry,
     suites: tuple[str, ...],
     base: str,
     out: Path | None,
@@ -130,7 +136,6 @@ def _live(
     metrics: Collection[str],
     rules: Rules,
 ) -> GateResult:
-    registry = Registry.load(DEFAULT_MODULE)
     if stored := [name for name in suites if name not in registry.suites and Path(name).exists()]:
         raise UsageError(f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out")
     if out is not None and not live["resume"]:
@@ -162,12 +167,11 @@ def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collecti
     )
 
 
-def _judged_metrics(names: Collection[str]) -> frozenset[str]:
-    chosen = frozenset(select_metrics(names))
-    judged = frozenset(name for name in chosen if not METRICS[name].informative)
-    if not judged:
+def _judged_metrics(names: Collection[str], known: Mapping[str, Metric]) -> frozenset[str]:
+    chosen = select_metrics(names, known)
+    if not chosen & judged(known):
         raise UsageError(f"--metric {', '.join(sorted(chosen))}: shown, never judged; name a metric that is judged")
-    return chosen if names else judged
+    return chosen if names else judged(known)
 
 
 def _require_free(out: Path) -> None:

@@ -1,7 +1,7 @@
 """`bitbench run --resume`: go on with a run as it was begun, or extend it by more rounds, precision or time."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,11 @@ from harness.commands.carrying_out import carry_out, tell
 from harness.errors import IncomparableError, UsageError
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
-from harness.model import Aim, Request, StoredRun, differences
+from harness.model import Aim, Metric, Request, Run, StoredRun, differences, known_metrics
 from harness.model.extension import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.runner.controller import Controller
-from harness.runner.plan import aims_of, make_plan
+from harness.runner.plan import aims_of, make_plan, metrics_of
 from harness.runner.pool import WorkerPool
 
 
@@ -65,6 +65,7 @@ def go_on(
             replace(one, aim=msgspec.structs.replace(one.aim, extended=aims.get(one.suite.name, FIXED).extended))
             for one in make_plan(request, registry, pool.description)
         ]
+        _require_declared(out, run, metrics_of(contests))
         extensions = (*stored.extensions, *_extension(stored, request, aims, now))
         begun = extensions[-1].rounds if extensions else {}
         controller = Controller(contests, request, pool.start, ceilings=run.ceilings, begun=begun)
@@ -74,6 +75,15 @@ def go_on(
         for extension in extensions[len(stored.extensions) :]:
             writer.extend(extension)
         return carry_out(controller, applied(run, extensions), writer, out, stored.records)
+
+
+def _require_declared(out: Path, run: Run, metrics: Iterable[Metric]) -> None:
+    """Raise UsageError where what is measured now is not what the run declares: its reader would take it for that."""
+    known = known_metrics(run)
+    for metric in metrics:
+        if known.get(metric.name) != metric:
+            how = "otherwise" if metric.name in known else "not at all"
+            raise UsageError(f"the run in {out} was begun when {metric.name} was declared {how}: begin a new run")
 
 
 def _extension(stored: StoredRun, request: Request, aims: Mapping[str, Aim], now: str) -> tuple[Extension, ...]:

@@ -1,7 +1,7 @@
 """Options that several commands share, and how they are told from those that were not given."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
 from harness.judge.rules import Rules, read
 from harness.model import Value, normalise_value
+from harness.model.metrics import METRICS, Metric
 from harness.model.units import LONGEST_VALUE, choices, parse_share
 from harness.show.table import FORMATS
 
@@ -131,12 +132,12 @@ margin = click.option(
 )
 
 
-def rules_of(path: Path | None, margin: str | None) -> Rules:
-    """The rules of a file, with the margin of the command line if there is one.
+def rules_of(path: Path | None, margin: str | None, known: Mapping[str, Metric] = METRICS) -> Rules:
+    """The rules of a file for the metrics `known`, with the margin of the command line if there is one.
 
     Raises UsageError as `rules.read`, and for what is no share.
     """
-    rules = read(path)
+    rules = read(path, known)
     if margin is None:
         return rules
     try:

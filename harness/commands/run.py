@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,11 +21,11 @@ from harness.errors import UsageError
 from harness.machine.environment import LEAST_MEMORY, available_memory, combine, machine
 from harness.machine.revision import revision
 from harness.model import Environment, Request, Revision, Run
-from harness.model.metrics import select_metrics
+from harness.model.metrics import Metric, select_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.model.units import parse_duration, parse_names, parse_share, parse_size
 from harness.runner.controller import Controller
-from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
+from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, require_devices
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 from harness.store.places import RUNS
@@ -83,17 +84,16 @@ def command(
     registry = Registry.load(DEFAULT_MODULE)
     if resume:
         changes = {str(one.name): one.opts[0] for one in shared.given(ctx) if one.name in options}
-        return go_on(
-            registry, out, suites, lambda begun: _request(begun, options), changes, dry_run=dry_run, now=_now()
-        )
-    request = _request(suites, options)
+        asked = partial(_request, options=options, known=registry.metrics)
+        return go_on(registry, out, suites, asked, changes, dry_run=dry_run, now=_now())
+    request = _request(suites, options, registry.metrics)
     check_names(request, registry)
     if dry_run:
         return _foretell(registry, request)
     return _measure(registry, request, out)
 
 
-def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
+def _request(suites: tuple[str, ...], options: Mapping[str, object], known: Mapping[str, Metric]) -> Request:
     if not suites:
         raise UsageError("name at least one suite, as in `bitbench run quick`; `bitbench list` shows them all")
     return Request(
@@ -104,7 +104,7 @@ def _request(suites: tuple[str, ...], options: Mapping[str, object]) -> Request:
         device=str(options["device"]),
         threads=int(str(options["threads"] or 0)),
         full=bool(options["full"]),
-        metrics=_metrics(options["metrics"]),  # type: ignore[arg-type]  # click's options arrive untyped
+        metrics=_metrics(options["metrics"], known),  # type: ignore[arg-type]  # click's options arrive untyped
         rounds=int(str(options["rounds"] or 0)),
         precision=parse_share(str(options["precision"])) if options["precision"] else 0.0,
         budget=parse_duration(str(options["budget"])) if options["budget"] else 0.0,
@@ -128,9 +128,9 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _metrics(names: Collection[str]) -> tuple[str, ...]:
+def _metrics(names: Collection[str], known: Mapping[str, Metric]) -> tuple[str, ...]:
     """In one order, so that equal requests are equal; empty when none is named."""
-    return tuple(sorted(select_metrics(names))) if names else ()
+    return tuple(sorted(select_metrics(names, known))) if names else ()
 
 
 def _measure(registry: Registry, request: Request, out: Path | None) -> int:
@@ -174,6 +174,7 @@ def _header(request: Request, pool: WorkerPool, registry: Registry, contests: Se
         order=ORDER,
         rules=(*(in_words(name, aim) for name, aim in aims.items()), RULE),
         aims=aims,
+        metrics=metrics_of(contests),
         ceilings=pool.ceilings(contests, environment),
         environment=environment,
         revision=code,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from harness.analysis.t_test import detectable
 from harness.errors import NothingMeasuredError, UsageError
+from harness.estimators.t_test import detectable
 from harness.gate import resolution
 from harness.gate.progress import Narrator
 from harness.gate.resolution import Resolution

@@ -20,8 +20,9 @@ from harness.judge.sequential import CONFIRMING, FRESH
 from harness.judge.verdict import Verdict
 from harness.model import Case, Record, Request
 from harness.model.messages import Description
+from harness.model.metrics import METRICS
 from harness.model.suite import Registry
-from harness.runner.plan import Contest, make_plan, require_devices
+from harness.runner.plan import Contest, make_plan, metrics_of, require_devices
 
 
 class BrokenHeadError(BitbenchError):
@@ -107,6 +108,8 @@ class LiveGate:
         self.controller = controller
         self.rules = rules
         self.metrics = metrics
+        declared = metrics_of(contest for case_pair in case_pairs for contest in case_pair.contests.values())
+        self._known = {**METRICS, **{metric.name: metric for metric in declared}}
         self.now = now
         self.records: dict[Side, list[Record]] = {side: [] for side in SIDES}
         self.reached = 0
@@ -140,7 +143,7 @@ class LiveGate:
 
     def judge(self, is_over: bool = True) -> Judgement:
         """What the rounds so far say; more may come unless it is over."""
-        base, head = (results(self.records[side]) for side in SIDES)
+        base, head = (results(self.records[side], known=self._known) for side in SIDES)
         pairs = match(base, head, self.metrics, paired=True)
         return judge(pairs, (), self.rules, self.reached, is_over)
 

@@ -5,8 +5,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
+from harness.estimators.intervals import log_ratio
 from harness.gate.pair_controller import Side
 from harness.judge.judge import Judgement
 from harness.model import Record

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from harness.analysis.t_test import resolvable
+from harness.estimators.t_test import resolvable
 from harness.judge.rules import Rules
 from harness.machine import facts
 from harness.model import Count, Environment

@@ -9,16 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from harness.analysis.intervals import Comparison, within_tolerance
 from harness.analysis.pairs import MetricPair, match
 from harness.analysis.ranking import full_precision
-from harness.analysis.results import Result, results
-from harness.analysis.words import change
+from harness.analysis.results import Result, of_run
+from harness.estimators.intervals import Comparison
 from harness.judge.rules import Rules
 from harness.judge.timings import judge_mean, judge_timings, moved
 from harness.judge.verdict import Verdict, Word
 from harness.model import StoredRun, differences
-from harness.model.metrics import KINDS, Metric
+from harness.model.metrics import METRICS, Exact, Metric
 from harness.model.units import amount, distinct_amounts
 
 Policy: TypeAlias = Literal["pr", "release"]
@@ -51,6 +50,10 @@ class Judgement:
         """The verdicts alone, with that on the geometric mean."""
         return [verdict for verdict in (*self.verdicts, self.geometric_mean) if verdict is not None]
 
+    def metric(self, verdict: Verdict) -> Metric:
+        """That which `verdict` is on, as it counts here."""
+        return next((pair.metric for pair in self.pairs if pair.metric.name == verdict.metric), METRICS["latency"])
+
     @property
     def invalid(self) -> str:
         """Why the environment gives no verdict on latencies; empty when it does."""
@@ -65,7 +68,7 @@ def judge_runs(
     Runs of one pair, whose sides took turns in the same rounds, are judged by the differences within rounds.
     """
     paired = bool(baseline.run.pair) and baseline.run.pair == candidate.run.pair
-    pairs = match(_results(baseline), _results(candidate), metrics, paired=paired)
+    pairs = match(of_run(baseline), of_run(candidate), metrics, paired=paired)
     differing = differences(baseline.run.environment, candidate.run.environment)
     rounds = [record.round + 1 for record in (*baseline.records, *candidate.records)]
     return judge(pairs, differing, rules or Rules(), max(rounds, default=0) if paired else None)
@@ -140,7 +143,8 @@ def exit_code(judgement: Judgement, policy: Policy) -> int:
 
 def detectable(judgement: Judgement) -> float:
     """The slowdown that would have been found in nine of ten repetitions in every latency judged; NaN without any."""
-    known = [one.detectable for one in judgement.verdicts if one and not math.isnan(one.detectable)]
+    timed = (one for one in judgement.verdicts if one and one.metric == "latency")
+    known = [one.detectable for one in timed if not math.isnan(one.detectable)]
     return max(known, default=math.nan)
 
 
@@ -155,16 +159,12 @@ def _invalid(sentinels: Sequence[Verdict]) -> str:
     )
 
 
-def _results(stored: StoredRun) -> dict[str, Result]:
-    return results(stored.records, stored.run.aims)
-
-
 def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdict | None:
     """The verdict that takes no statistics; None where there is none, or where the rounds decide."""
     if pair.metric.informative:
         return None
     found = _unmeasured(pair) or _incomparable(pair, differing)
-    if found is None and pair.metric.assume == "exact":
+    if found is None and isinstance(pair.metric, Exact):
         found = _exact(rules.metric(pair.metric), _comparison(pair))
     if found is None and math.isnan(_comparison(pair).ratio):
         found = "not_measured", "; ".join(_comparison(pair).warnings) or "not a number"
@@ -180,14 +180,14 @@ def _comparison(pair: MetricPair) -> Comparison:
 def _unmeasured(pair: MetricPair) -> Judged | None:
     """The verdict where a side is missing, or where rounds of the candidate ended early and the baseline's did not."""
     base, head, metric = pair.baseline, pair.candidate, pair.metric
-    if base is None or metric not in base.metrics:
+    if base is None or not base.has(metric.name):
         return "new", _absence(base, "baseline")
     if head is not None and head.end is not None:
         if head.wrong:
             return "regressed", f"wrong answer: {head.end.reason}"
         if base.end is None:
             return "not_measured", _absence(head, "candidate")
-    if head is None or metric not in head.metrics:
+    if head is None or not head.has(metric.name):
         return "not_measured", _absence(head, "candidate")
     return None
 
@@ -201,19 +201,22 @@ def _absence(result: Result | None, side: str) -> str:
 
 
 def _incomparable(pair: MetricPair, differing: Sequence[str]) -> Judged | None:
-    if differing and pair.metric.name not in KINDS["portable"]:
+    if pair.units:
+        before, now = pair.units
+        return "incomparable", f"the baseline has it in {before} and the candidate in {now}: measure both anew"
+    if differing and not pair.metric.portable:
         return "incomparable", f"not like machines ({'; '.join(differing)}); measure both on one machine"
     return None
 
 
-def _exact(metric: Metric, ratio: Comparison) -> Judged:
+def _exact(metric: Exact, ratio: Comparison) -> Judged:
     before, after = ratio.baseline.centre, ratio.candidate.centre
     if math.isnan(before):
         return "not_measured", "the baseline is not a number: measure it again"
     if math.isnan(after):
         return "regressed", f"{amount(before, metric.unit)} became not a number"
-    if within_tolerance(metric, before, after):
+    if metric.is_same(before, after):
         return "ok", amount(after, metric.unit)
     word: Word = "improved" if (after < before) == (metric.better == "lower") else "regressed"
     one, other = distinct_amounts(before, after, metric.unit)
-    return word, f"{one} became {other} ({change(ratio, metric)})"
+    return word, f"{one} became {other} ({metric.change(ratio)})"

@@ -4,15 +4,16 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.analysis.looks import LOOKS, looks
 from harness.errors import UsageError
+from harness.estimators.looks import LOOKS, looks
 from harness.model import Case, filters
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import METRICS, Exact, Metric
 from harness.model.units import parse_share
 
 FILE = Path("gate.toml")
@@ -53,8 +54,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     looks: tuple[int, ...] = LOOKS
     """Numbers of rounds after which the rounds are looked at; the undecided go on until the last."""
     tolerances: dict[str, float] = {}
-    """By exact metric: another absolute tolerance than its own."""
+    """By exact metric: another absolute tolerance than its own, in place of all that it has."""
     allowances: tuple[Allowance, ...] = ()
+
+    def limit_of(self, metric: Metric, case: Case, before: float) -> float:
+        """The log ratio for the worse that is tolerated of what varies and was `before`, in the metric's unit."""
+        if metric.relative_tolerance:
+            return math.log1p(metric.relative_tolerance)
+        return self.limit(case, before) if metric.unit == "s" else math.log1p(self.margin)
 
     def limit(self, case: Case, seconds: float) -> float:
         """The log ratio that is tolerated of a case whose call took `seconds` before."""
@@ -82,7 +89,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
                 )
         return told
 
-    def metric(self, metric: Metric) -> Metric:
+    def metric(self, metric: Exact) -> Exact:
         """The metric with the tolerance that it has here."""
         if metric.name not in self.tolerances:
             return metric
@@ -113,9 +120,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read(path: Path | None) -> Rules:
+def read(path: Path | None, known: Mapping[str, Metric] = METRICS) -> Rules:
     """The rules in the file at `path`, in gate.toml here if there is one, or the defaults.
 
+    Tolerances may be of the exact metrics among those `known`.
     Raises UsageError, in one line, for what is no such file.
     """
     if path is None and not FILE.exists():
@@ -130,19 +138,19 @@ def read(path: Path | None) -> Rules:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{where} is not TOML: {error}") from error
     try:
-        return _rules(content)
+        return _rules(content, known)
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
 
 
-def _rules(content: Mapping[str, Any]) -> Rules:
+def _rules(content: Mapping[str, Any], metrics: Mapping[str, Metric]) -> Rules:
     """Raises ValueError that says which entry is wrong."""
     known: dict[str, Callable[[str, Any], object]] = {
         "margin": _share,
         "geometric-mean": _share,
         "floor": _seconds,
         "rounds": _looks,
-        "tolerances": _tolerances,
+        "tolerances": partial(_tolerances, metrics),
         "allowances": _allowances,
     }
     for key in content:
@@ -174,8 +182,8 @@ def _looks(name: str, value: Any) -> tuple[int, ...]:
     return looks(value)
 
 
-def _tolerances(name: str, value: Any) -> dict[str, float]:
-    exact = [metric.name for metric in METRICS.values() if metric.assume == "exact" and not metric.informative]
+def _tolerances(known: Mapping[str, Metric], name: str, value: Any) -> dict[str, float]:
+    exact = [metric.name for metric in known.values() if isinstance(metric, Exact) and not metric.informative]
     for metric, tolerance in _table(name, value).items():
         if metric not in exact:
             raise ValueError(f"{name}: {metric!r} is no exact metric; choose from: {', '.join(exact)}")

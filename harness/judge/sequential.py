@@ -12,8 +12,8 @@ processes, alone say the same; until then it goes on.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import LogRatio
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.judge.rules import Rules
 from harness.judge.verdict import CaseState, Look
 

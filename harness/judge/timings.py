@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.analysis.intervals import ONE_ROUND, log_ratio, round_logs
-from harness.analysis.looks import LOOKED_AT
 from harness.analysis.pairs import MetricPair
-from harness.analysis.t_test import LogRatio
-from harness.analysis.words import change, slower
+from harness.analysis.words import slower
+from harness.estimators.intervals import ONE_ROUND, log_ratio, round_logs
+from harness.estimators.looks import LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.judge.rules import Rules
 from harness.judge.sequential import ONCE, CaseHistory, SideRounds, decide, improved, judged_once, mean_of
 from harness.judge.verdict import EVERYTHING, Verdict, Word
@@ -165,9 +165,7 @@ def _courses(
 
 def _trial(pair: MetricPair, rules: Rules, reached: int | None) -> Evidence:
     assert pair.comparison is not None, "only what both sides measured is judged"
-    limit = math.log1p(rules.margin)
-    if pair.metric.unit == "s":
-        limit = rules.limit(pair.case, pair.comparison.baseline.centre)
+    limit = rules.limit_of(pair.metric, pair.case, pair.comparison.baseline.centre)
     worse = 1 if pair.metric.better == "lower" else -1
     if reached is not None:
         logs = {number: worse * log for number, log in _logs(pair).items()}
@@ -191,7 +189,7 @@ def _means(pairs: Sequence[MetricPair], side: str) -> list[float]:
 def _sides(pair: MetricPair) -> tuple[Mapping[int, Measurement], Mapping[int, Measurement]]:
     assert pair.baseline is not None, "only what both sides measured is judged"
     assert pair.candidate is not None, "only what both sides measured is judged"
-    return pair.baseline.rounds(pair.metric), pair.candidate.rounds(pair.metric)
+    return pair.baseline.rounds(pair.metric.name), pair.candidate.rounds(pair.metric.name)
 
 
 def _word(course: CaseHistory, is_improved: bool, reached: int | None) -> Word:
@@ -207,7 +205,7 @@ def _word(course: CaseHistory, is_improved: bool, reached: int | None) -> Word:
 def _verdict(pair: MetricPair, trial: Evidence, course: CaseHistory, word: Word, family: _Family) -> Verdict:
     ratio = pair.comparison
     assert ratio is not None, "only what both sides measured is judged"
-    words = slower(ratio) if pair.metric.unit == "s" else change(ratio, pair.metric)
+    words = slower(ratio) if pair.metric.unit == "s" else pair.metric.change(ratio)
     ending = family.ending(course, trial, word)
     reason = ": ".join(filter(None, (f"{words}; {ending}" if ending else words, family.rules.reason(pair.case))))
     return family.detailed(Verdict(pair.case, pair.metric.name, word, reason, ratio), course, trial)

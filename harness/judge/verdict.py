@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.intervals import Comparison
+from harness.estimators.intervals import Comparison
 from harness.model import Case, Count
 
 Word = Literal["regressed", "ok", "improved", "inconclusive", "incomparable", "not_measured", "new"]

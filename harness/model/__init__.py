@@ -7,8 +7,9 @@ standard library and msgspec, so that stored runs can be read on a machine witho
 from harness.model.case import Case, Params, Value, normalise_value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
+from harness.model.metrics import Exact, Metric, Sampled
 from harness.model.record import Amount, Count, Measurement, Outcome, Record
-from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run
+from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, known_metrics
 from harness.model.stored_run import StoredRun
 
 __all__ = [
@@ -21,16 +22,20 @@ __all__ = [
     "Ceilings",
     "Count",
     "Environment",
+    "Exact",
     "Measurement",
+    "Metric",
     "Outcome",
     "Params",
     "Record",
     "Request",
     "Revision",
     "Run",
+    "Sampled",
     "StoredRun",
     "Value",
     "comparable",
     "differences",
+    "known_metrics",
     "normalise_value",
 ]

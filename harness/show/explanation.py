@@ -8,7 +8,7 @@ import msgspec
 
 from harness.analysis.pairs import MetricPair
 from harness.analysis.voided import told
-from harness.analysis.words import slower, with_spread
+from harness.analysis.words import slower
 from harness.errors import NothingMeasuredError, UsageError
 from harness.judge.judge import Judgement, is_sentinel
 from harness.judge.timings import HOPELESS
@@ -155,12 +155,12 @@ class Gate:
         summaries = (pair.comparison.baseline, pair.comparison.candidate)
         words = []
         for (side, result), summary in zip(sides.items(), summaries, strict=True):
-            taken = result.rounds(pair.metric).values()
+            taken = result.rounds(pair.metric.name).values()
             counts = sorted({measurement.iterations for measurement in taken})
             loops = " to ".join(map(str, (counts[0], counts[-1])[: len(counts)]))
             samples = sum(len(measurement.values) for measurement in taken)
             words.append(
-                f"{side} {with_spread(summary, pair.metric)} a call, in {len(taken)} round{'s' * (len(taken) != 1)} of"
+                f"{side} {pair.metric.format(summary)} a call, in {len(taken)} round{'s' * (len(taken) != 1)} of"
                 f" together {samples} samples, each of {loops} call{'s' * (loops != '1')}"
             )
         turns = "by turns in a fresh process a side and round" if self.is_paired else "each side by itself"

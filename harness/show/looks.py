@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import LogRatio
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.judge.rules import Rules
 from harness.judge.sequential import FRESH, ONCE, CaseHistory
 from harness.judge.verdict import Look, Verdict

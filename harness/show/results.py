@@ -12,9 +12,9 @@ from harness.analysis.results import Result, contests, varying
 from harness.analysis.roofline import rates, standing
 from harness.analysis.view import View
 from harness.analysis.voided import told
-from harness.analysis.words import speedup, with_spread
+from harness.analysis.words import speedup
 from harness.model import Params, extension
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import Metric
 from harness.model.units import figure
 from harness.show import latency_column
 from harness.show.ended import ended_early
@@ -23,20 +23,6 @@ from harness.show.libraries import origins
 from harness.show.prediction import OFF_PREDICTION, against_prediction
 from harness.show.run_header import describe_machine, describe_run
 from harness.show.table import Block, Cell, Column, Table, html, render
-
-_HEADINGS = {
-    "latency": "latency",
-    "first_call": "first\ncall",
-    "weight_bytes": "weight\nbytes",
-    "bits_per_weight": "bits/\nweight",
-    "resident_bytes": "resident\nbytes",
-    "peak_forward_bytes": "peak\nforward",
-    "peak_backward_bytes": "peak\nbackward",
-    "error_sqnr": "error\nSQNR",
-    "agreement_sqnr": "agree\nSQNR",
-    "weight_gradient_cosine": "weight\ngradient",
-    "input_gradient_cosine": "input\ngradient",
-}
 
 _OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
 _LEGENDS = {
@@ -67,7 +53,7 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
-    if METRICS["latency"] in view.metrics:
+    if view.is_timed:
         legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
     legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
@@ -99,7 +85,7 @@ def warnings(view: View) -> list[str]:
     doubts = Counter(view.stored.warnings)
     for result in view.results:
         texts = {text for record in result.records for text in record.warnings}
-        summaries = (result.summary(metric) for metric in view.metrics)
+        summaries = (result.summary(metric.name) for metric in view.metrics)
         texts.update(text for summary in summaries if summary for text in summary.warnings)
         doubts.update(sorted(texts))
     if lost := told(view.stored.records):
@@ -174,13 +160,17 @@ def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars:
     columns: list[Shown] = []
     for metric in view.metrics:
         if metric.name != "latency":
-            heading = _HEADINGS.get(metric.name, metric.name.replace("_", "\n"))
-            columns.append((Column(heading, "right"), partial(_cell, metric)))
+            columns.append((Column(_broken(metric.label), "right"), partial(_cell, metric)))
             continue
         columns += latency_column.columns(timed, bars=bars)
         columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
         columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
     return columns
+
+
+def _broken(heading: str) -> str:
+    """A heading in as many lines as it has words: columns of a terminal are narrow."""
+    return heading.replace(" ", "\n").replace("/", "/\n")
 
 
 def _of_ceiling(view: View, result: Result) -> str:
@@ -190,9 +180,9 @@ def _of_ceiling(view: View, result: Result) -> str:
 
 
 def _cell(metric: Metric, result: Result) -> str:
-    summary = result.summary(metric)
+    summary = result.summary(metric.name)
     flag = " !" if metric.name == "error_sqnr" and is_off(result) else ""
-    return f"{with_spread(summary, metric)}{flag}" if summary else ""
+    return f"{metric.format(summary)}{flag}" if summary else ""
 
 
 def _speedup(view: View, base: str, result: Result) -> str:
@@ -207,14 +197,14 @@ def _filled(columns: Sequence[Shown], members: Sequence[Result]) -> list[Shown]:
 
 def _numbers(view: View, result: Result) -> list[list[Cell]]:
     """What `tidy` says of each metric, and of the speed-up over each baseline, which is one over the ratio."""
-    summaries = [(metric, result.summary(metric)) for metric in view.metrics]
+    summaries = [(metric, result.summary(metric.name)) for metric in view.metrics]
     ratios = [(base, view.ratios.get((result.name, base))) for base in view.baselines]
     rows: list[list[Cell]] = [
         [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n, *_reached(view, result, metric)]
         for metric, s in summaries
         if s
     ]
-    if METRICS["latency"] in view.metrics:
+    if view.is_timed:
         derived = rates(result, view.stored.run.ceilings)
         rows += [[*rate, *[None] * 3] for rate in derived]
     for base, r in ratios:

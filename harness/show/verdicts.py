@@ -4,10 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.analysis.intervals import Summary
-from harness.analysis.pairs import MetricPair
+from harness.analysis.pairs import MetricPair, declared_otherwise
 from harness.analysis.results import Result, varying
-from harness.analysis.words import change, with_spread
+from harness.estimators.intervals import Summary
 from harness.judge.judge import Judgement, Policy, detectable, exit_code, is_sentinel
 from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, StoredRun
@@ -112,7 +111,7 @@ def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[str]:
     """Every doubt about the runs and the rows compared, each once."""
-    doubts = dict.fromkeys([*baseline.warnings, *candidate.warnings])
+    doubts = dict.fromkeys([*baseline.warnings, *candidate.warnings, *declared_otherwise(judgement.pairs)])
     if baseline.run.id == candidate.run.id:
         doubts["base and head are the same run: nothing can have changed"] = None
     for pair in judgement.pairs:
@@ -180,16 +179,16 @@ def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 
 def _summary(side: Result | None, pair: MetricPair) -> Summary | None:
-    return side.summary(pair.metric) if side else None
+    return side.summary(pair.metric.name) if side else None
 
 
 def _amount(side: Result | None, pair: MetricPair) -> str:
     summary = _summary(side, pair)
-    return with_spread(summary, pair.metric) if summary else ""
+    return side.known[pair.metric.name].format(summary) if side and summary else ""
 
 
 def _numbers(side: Result | None, pair: MetricPair) -> list[Cell]:
-    summary = _summary(side, pair)
+    summary = None if side is pair.baseline and pair.units else _summary(side, pair)  # a row has one unit
     return [summary.centre, summary.lo, summary.hi, summary.n] if summary else [None] * 4
 
 
@@ -197,7 +196,7 @@ def _change(pair: MetricPair, verdict: Verdict | None) -> str:
     """Nothing where the two must not be compared, so that nobody reads a difference of machines as one of code."""
     if pair.comparison is None or (verdict and verdict.word == "incomparable"):
         return ""
-    return change(pair.comparison, pair.metric)
+    return pair.metric.change(pair.comparison)
 
 
 def _spaced(word: Word) -> str:

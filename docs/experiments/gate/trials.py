@@ -17,7 +17,7 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
-from harness.analysis.intervals import Share
+from harness.analysis.proportion import Share
 from harness.commands.selftest_gate import SIX
 from harness.gate.progress import Narrator
 from harness.gate.trials import SUITE, TrialGate, by_case, cases_of, hold, round_noise, share

@@ -1,11 +1,12 @@
-"""Every metric, stated once: its unit, which direction is better, and how two values of it may be compared."""
+"""The project's own metrics, each stated once: its unit, which direction is better, and what counts as equal.
 
-from collections.abc import Collection
-from typing import Literal
+A suite may bring others. Which a stored run knows says `harness.model.run.known_metrics`.
+"""
 
-import msgspec
+from collections.abc import Callable, Collection, Mapping
 
 from harness.errors import UsageError
+from harness.model.metrics.kinds import KIND_WORDS, Exact, Metric, Sampled
 from harness.model.units import choices
 
 ERROR_REACH = 4.0
@@ -16,165 +17,197 @@ ERROR_WIDTH = 2 * ERROR_REACH / ERROR_BINS
 ERROR_EDGES = tuple(-ERROR_REACH + ERROR_WIDTH * number for number in range(ERROR_BINS + 1))
 """Of the bins, from the lowest to the highest; exact in binary."""
 
+ERROR_SQNR = Exact(
+    name="error_sqnr",
+    title="quantisation error of the scheme: SQNR",
+    heading="error SQNR",
+    unit="dB",
+    better="higher",
+    tolerance=0.01,
+)
 
-class Metric(msgspec.Struct, frozen=True):
-    """A quantity. `sampled` values vary from call to call and get intervals; `exact` ones are compared directly.
-
-    For exact metrics two values count as equal within `tolerance` (absolute, in the metric's unit) plus
-    `relative_tolerance` times the baseline.
-    """
-
-    name: str
-    title: str
-    unit: Literal["s", "B", "bit", "dB", "1"]
-    better: Literal["lower", "higher"]
-    assume: Literal["sampled", "exact"]
-    tolerance: float = 0.0
-    relative_tolerance: float = 0.0
-    informative: bool = False
-    """Shown, never judged."""
-    first_round_only: bool = False
-    """Measured once a run: later rounds would find warm compile caches, or would repeat an exact value."""
-    machine_dependent: bool = False
-    """Exact on one machine, but another's math library sums in another order or takes other scratch space."""
-    distribution: bool = False
-    """Its values are the shares of a histogram: drawn, and never summarised or compared, as they have no centre."""
-
-
-_ALL = (
-    Metric("latency", "latency of one call", "s", "lower", "sampled"),
-    Metric(
-        "first_call",
-        "first call, compilation included",
-        "s",
-        "lower",
-        "sampled",
+_ALL: tuple[Metric, ...] = (
+    Sampled(name="latency", title="latency of one call", unit="s", better="lower"),
+    Sampled(
+        name="first_call",
+        title="first call, compilation included",
+        heading="first call",
+        unit="s",
+        better="lower",
         informative=True,
         first_round_only=True,
     ),
-    Metric(
-        "graphs", "graphs that the first call compiled", "1", "lower", "exact", informative=True, first_round_only=True
+    Exact(name="graphs", title="graphs that the first call compiled", better="lower", informative=True),
+    Exact(name="graph_breaks", title="graph breaks in the first call", better="lower", informative=True),
+    Sampled(
+        name="prepare", title="building the implementation from a layer", unit="s", better="lower", informative=True
     ),
-    Metric(
-        "graph_breaks", "graph breaks in the first call", "1", "lower", "exact", informative=True, first_round_only=True
+    Sampled(
+        name="launch_overhead",
+        title="until a call has been queued on the GPU",
+        unit="s",
+        better="lower",
+        informative=True,
     ),
-    Metric("prepare", "building the implementation from a layer", "s", "lower", "sampled", informative=True),
-    Metric("launch_overhead", "until a call has been queued on the GPU", "s", "lower", "sampled", informative=True),
-    Metric("weight_bytes", "stored weight bytes: codes, scales, padding", "B", "lower", "exact"),
-    Metric(
-        "code_bytes",
-        "stored bytes that hold weights themselves: the codes, padding included",
-        "B",
-        "lower",
-        "exact",
-        informative=True,  # `weight_bytes`, which they are a part of, is judged
+    Exact(
+        name="weight_bytes",
+        title="stored weight bytes: codes, scales, padding",
+        heading="weight bytes",
+        unit="B",
+        better="lower",
     ),
-    Metric("bits_per_weight", "effective bits per weight", "bit", "lower", "exact"),
-    Metric("resident_bytes", "bytes kept alive after the first call", "B", "lower", "exact"),
-    Metric("peak_forward_bytes", "peak bytes allocated during a call", "B", "lower", "exact", machine_dependent=True),
-    Metric(
-        "peak_backward_bytes",
-        "peak bytes allocated during backward and optimiser step",
-        "B",
-        "lower",
-        "exact",
+    # `weight_bytes`, which `code_bytes` are a part of, is judged.
+    Exact(
+        name="code_bytes",
+        title="stored bytes that hold weights themselves: the codes, padding included",
+        unit="B",
+        better="lower",
+        informative=True,
+    ),
+    Exact(name="bits_per_weight", title="effective bits per weight", heading="bits/weight", unit="bit", better="lower"),
+    Exact(
+        name="resident_bytes",
+        title="bytes kept alive after the first call",
+        heading="resident bytes",
+        unit="B",
+        better="lower",
+    ),
+    Exact(
+        name="peak_forward_bytes",
+        title="peak bytes allocated during a call",
+        heading="peak forward",
+        unit="B",
+        better="lower",
         machine_dependent=True,
     ),
-    Metric(
-        "reserved_bytes",
-        "bytes that the GPU's allocator took for build and first call",
-        "B",
-        "lower",
-        "sampled",
+    Exact(
+        name="peak_backward_bytes",
+        title="peak bytes allocated during backward and optimiser step",
+        heading="peak backward",
+        unit="B",
+        better="lower",
+        machine_dependent=True,
+    ),
+    Sampled(
+        name="reserved_bytes",
+        title="bytes that the GPU's allocator took for build and first call",
+        unit="B",
+        better="lower",
         informative=True,
         first_round_only=True,
     ),
-    Metric(
-        "peak_rss", "peak resident set of the worker", "B", "lower", "sampled", informative=True, first_round_only=True
-    ),
-    Metric(
-        "ring_bytes",
-        "bytes of the distinct weights that calls rotate through",
-        "B",
-        "higher",
-        "exact",
+    Sampled(
+        name="peak_rss",
+        title="peak resident set of the worker",
+        unit="B",
+        better="lower",
         informative=True,
         first_round_only=True,
     ),
-    Metric("error_sqnr", "quantisation error of the scheme: SQNR", "dB", "higher", "exact", 0.01),
-    Metric("error_relative", "quantisation error: relative", "1", "lower", "exact", relative_tolerance=1e-3),
-    Metric("error_cosine", "quantisation error: cosine", "1", "higher", "exact", 1e-5),
-    Metric("error_max_abs", "quantisation error: largest", "1", "lower", "exact", relative_tolerance=1e-2),
-    Metric("error_mse", "quantisation error: mean square", "1", "lower", "exact", relative_tolerance=2e-3),
-    Metric("error_worst_channel_sqnr", "quantisation error: worst channel's SQNR", "dB", "higher", "exact", 0.1),
-    Metric(
-        "error_histogram",
-        "quantisation error over its root mean square: share of the outputs in each bin of harness.histogram",
-        "1",
-        "lower",
-        "exact",
+    Exact(
+        name="ring_bytes",
+        title="bytes of the distinct weights that calls rotate through",
+        unit="B",
+        better="higher",
+        informative=True,
+    ),
+    ERROR_SQNR,
+    Exact(name="error_relative", title="quantisation error: relative", better="lower", relative_tolerance=0.001),
+    Exact(name="error_cosine", title="quantisation error: cosine", better="higher", tolerance=1e-05),
+    Exact(name="error_max_abs", title="quantisation error: largest", better="lower", relative_tolerance=0.01),
+    Exact(name="error_mse", title="quantisation error: mean square", better="lower", relative_tolerance=0.002),
+    Exact(
+        name="error_worst_channel_sqnr",
+        title="quantisation error: worst channel's SQNR",
+        unit="dB",
+        better="higher",
+        tolerance=0.1,
+    ),
+    Exact(
+        name="error_histogram",
+        title="quantisation error over its root mean square: share of the outputs in each bin of harness.histogram",
+        better="lower",
         informative=True,
         distribution=True,
     ),
     # Agreement is rounding noise of the matrix product: another summation order moves it, one bit (6 dB) is a change.
-    Metric("agreement_sqnr", "agreement with the contract: SQNR", "dB", "higher", "exact", 6.0, machine_dependent=True),
-    Metric(
-        "agreement_relative",
-        "agreement with the contract: relative",
-        "1",
-        "lower",
-        "exact",
-        1e-7,
-        1.0,
+    Exact(
+        name="agreement_sqnr",
+        title="agreement with the contract: SQNR",
+        heading="agree SQNR",
+        unit="dB",
+        better="higher",
+        tolerance=6.0,
         machine_dependent=True,
     ),
-    Metric(
-        "agreement_max_abs",
-        "agreement with the contract: largest",
-        "1",
-        "lower",
-        "exact",
-        1e-6,
-        1.0,
+    Exact(
+        name="agreement_relative",
+        title="agreement with the contract: relative",
+        better="lower",
+        tolerance=1e-07,
+        relative_tolerance=1.0,
         machine_dependent=True,
     ),
-    Metric("examples", "examples on which a property holds", "1", "higher", "exact", informative=True),
-    Metric("timed_share", "share of wall time inside timed regions", "1", "higher", "sampled"),
-    Metric("loop_share", "share of a sample that is the timing loop itself", "1", "lower", "sampled"),
-    Metric("report_bytes", "size of the report", "B", "lower", "exact"),
-    Metric("weight_gradient_cosine", "gradient of the weight against the twin's: cosine", "1", "higher", "exact", 1e-3),
-    Metric("input_gradient_cosine", "gradient of the input against the twin's: cosine", "1", "higher", "exact", 1e-3),
+    Exact(
+        name="agreement_max_abs",
+        title="agreement with the contract: largest",
+        better="lower",
+        tolerance=1e-06,
+        relative_tolerance=1.0,
+        machine_dependent=True,
+    ),
+    Exact(name="examples", title="examples on which a property holds", better="higher", informative=True),
+    Sampled(name="timed_share", title="share of wall time inside timed regions", better="higher"),
+    Sampled(name="loop_share", title="share of a sample that is the timing loop itself", better="lower"),
+    Exact(name="report_bytes", title="size of the report", unit="B", better="lower"),
+    Exact(
+        name="weight_gradient_cosine",
+        title="gradient of the weight against the twin's: cosine",
+        heading="weight gradient",
+        better="higher",
+        tolerance=0.001,
+    ),
+    Exact(
+        name="input_gradient_cosine",
+        title="gradient of the input against the twin's: cosine",
+        heading="input gradient",
+        better="higher",
+        tolerance=0.001,
+    ),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-
-KINDS: dict[str, frozenset[str]] = {
-    "exact": frozenset(m.name for m in _ALL if m.assume == "exact"),
-    "sampled": frozenset(m.name for m in _ALL if m.assume == "sampled"),
-    "portable": frozenset(m.name for m in _ALL if m.assume == "exact" and not m.machine_dependent),
-}
-"""Words that stand for several metrics: `portable` ones may be compared between unlike machines."""
-
-
-def in_round(name: str, number: int) -> bool:
-    """Whether the metric `name` is measured in round `number`."""
-    metric = METRICS[name]
-    return number == 0 or not (metric.assume == "exact" or metric.first_round_only)
-
-
-def select_metrics(names: Collection[str]) -> frozenset[str]:
-    """The metrics that `names` choose: metric names and the words of KINDS; none means all.
-
-    Raises UsageError for any other name.
-    """
-    chosen: set[str] = set()
-    for name in names:
-        if name not in METRICS and name not in KINDS:
-            raise UsageError(f"unknown metric {name!r}; {choices(name, (*KINDS, *METRICS))}")
-        chosen |= KINDS.get(name, {name})
-    return frozenset(chosen or METRICS)
-
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
 
 MEMORY_METRICS = frozenset(
     {"resident_bytes", "peak_forward_bytes", "peak_backward_bytes", "reserved_bytes", "peak_rss"}
 )
+"""Those that a second build is counted for."""
+
+
+def in_kinds(known: Mapping[str, Metric]) -> dict[str, frozenset[str]]:
+    """The words that stand for several metrics, each with the names that it stands for among those `known`."""
+    chosen: dict[str, Callable[[Metric], bool]] = {
+        "exact": lambda metric: isinstance(metric, Exact),
+        "sampled": lambda metric: isinstance(metric, Sampled),
+        "portable": lambda metric: metric.portable,
+    }
+    return {word: frozenset(name for name, one in known.items() if chosen[word](one)) for word in KIND_WORDS}
+
+
+def select_metrics(names: Collection[str], known: Mapping[str, Metric] = METRICS) -> frozenset[str]:
+    """The metrics that `names` choose among those `known`: their names and the words for several; none means all.
+
+    Raises UsageError for any other name.
+    """
+    chosen: set[str] = set()
+    words = in_kinds(known)
+    for name in names:
+        if name not in known and name not in words:
+            raise UsageError(f"unknown metric {name!r}; {choices(name, (*words, *known))}")
+        chosen |= words.get(name, {name})
+    return frozenset(chosen or known)
+
+
+def judged(known: Mapping[str, Metric]) -> frozenset[str]:
+    """The names of those that a gate judges."""
+    return frozenset(name for name, metric in known.items() if not metric.informative)

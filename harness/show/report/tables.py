@@ -12,9 +12,9 @@ from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
-from harness.analysis.words import is_known, spread
-from harness.model.metrics import METRICS, Metric
-from harness.model.units import figure, suited
+from harness.model import known_metrics
+from harness.model.metrics import Metric
+from harness.model.units import figure, is_known, spread, suited
 from harness.show.ended import ended_early
 from harness.show.libraries import origins
 from harness.show.report.answers.questions import FASTEST, QUESTIONS, Card
@@ -26,18 +26,6 @@ _FURTHER = {
     "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip
 """Metrics that only the data file has: they say in other words what the table says."""
-_HEADINGS = {
-    "first_call": "first call",
-    "weight_bytes": "weights",
-    "bits_per_weight": "bits per weight",
-    "resident_bytes": "resident",
-    "peak_forward_bytes": "peak of a call",
-    "peak_backward_bytes": "peak of backward",
-    "error_sqnr": "error SQNR",
-    "agreement_sqnr": "agreement SQNR",
-    "weight_gradient_cosine": "weight gradient cosine",
-    "input_gradient_cosine": "input gradient cosine",
-}
 
 
 @dataclass(frozen=True)
@@ -84,8 +72,8 @@ def results_sheet(view: View, suite: str, cards: Sequence[Card], rows: int) -> S
     columns = [_words("implementation", lambda result: result.case.implementation), _words("notes", notes.words)]
     columns += [_param(name, members) for name in differing]
     columns += _scheme_parts(members)
-    for metric in sorted(METRICS.values(), key=lambda metric: metric.informative):
-        if metric.name not in _FURTHER and any(metric in result.metrics for result in members):
+    for metric in sorted(known_metrics(view.stored.run).values(), key=lambda metric: metric.informative):
+        if metric.name not in _FURTHER and any(result.has(metric.name) for result in members):
             columns += _metric(metric, members, view)
     columns = [(heading, show) for heading, show in columns if any(map(show, members))]
     blocks = [
@@ -163,13 +151,13 @@ def _fact(name: str) -> Show:
 
 def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple[Heading, Show]]:
     """The metric's column, and what belongs beside it: intervals and speed-ups, or the prediction."""
-    values = [summary.centre for result in members if (summary := result.summary(metric))]
+    values = [summary.centre for result in members if (summary := result.summary(metric.name))]
     typical = statistics.median([abs(value) for value in values if math.isfinite(value)] or [1.0])
     size, unit = suited(typical, metric.unit)
-    heading = Heading(_HEADINGS.get(metric.name, metric.name.replace("_", " ")), unit.replace("us", "µs").strip("1"))
+    heading = Heading(metric.label, "" if unit == "1" else unit.replace("us", "µs"))
 
     def show(result: Result) -> str:
-        summary = result.summary(metric)
+        summary = result.summary(metric.name)
         if not summary or (metric.name == "latency" and not is_known(summary.centre, summary.hi)):
             return ""  # the column beside it says so
         return figure(summary.centre / size, 4 if metric.name == "latency" else 3)
@@ -186,7 +174,7 @@ def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple
 
 
 def _latency_spread(result: Result) -> str:
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return spread(summary.centre, summary.hi) if summary else ""
 
 
@@ -267,5 +255,5 @@ class _Notes:
 
 
 def _latency(result: Result) -> float:
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary.centre if summary and not math.isnan(summary.centre) else math.inf

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from harness.analysis.intervals import Share
-from harness.analysis.t_test import detectable, resolvable
+from harness.analysis.proportion import Share
+from harness.estimators.t_test import detectable, resolvable
 from harness.gate.resolution import Resolution, doubt
 from harness.gate.trials import TrialGate, TrialRow, by_case, round_noise, share
 from harness.judge.rules import Rules

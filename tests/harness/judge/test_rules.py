@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.analysis.looks import LOOKS
 from harness.errors import UsageError
+from harness.estimators.looks import LOOKS
 from harness.judge.judge import Judgement, judge
 from harness.judge.rules import Allowance, Rules, read
 from harness.model.metrics import METRICS

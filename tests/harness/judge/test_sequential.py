@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.analysis.looks import looks
-from harness.analysis.t_test import POWER, LogRatio
+from harness.estimators.looks import looks
+from harness.estimators.t_test import POWER, LogRatio
 from harness.judge.rules import Rules
 from harness.judge.sequential import (
     CONFIRMING,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.analysis.intervals import log_ratio
+from harness.estimators.intervals import log_ratio
 from harness.measure import Timing
 from tests.harness.fakes.simulated_machine import ABBA, BLOCKS, MACHINES, Gated, Machine, Suites, estimate
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from harness.analysis.intervals import Comparison
 from harness.analysis.naming import titles
 from harness.analysis.prediction import PREDICTION_TOLERANCE, off_prediction
 from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.analysis.words import NOT_KNOWN, is_known
+from harness.estimators.intervals import Comparison
 from harness.model import Params
+from harness.model.units import NOT_KNOWN, is_known
 from harness.show.report.answers.contest import BITS, BYTES, SQNR, centre
 from harness.show.report.answers.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
 from harness.show.report.answers.questions import ContestAnswer
