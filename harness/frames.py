@@ -10,12 +10,19 @@ import pandas as pd
 
 from harness.analysis.arguments import Source, require_frame, require_metrics, runs_given
 from harness.analysis.column_types import typed
+from harness.analysis.columns import (
+    Reading,
+    ResultColumn,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, valid
-from harness.analysis.roofline import DTYPES, standing
+from harness.analysis.roofline import DTYPES
 from harness.analysis.view import BASELINES, View
 from harness.errors import UsageError
-from harness.estimators.intervals import Comparison
 from harness.model import Measurement, Record, StoredRun, known_metrics
 from harness.model.environment import machine_name
 from harness.model.metrics import METRICS, Metric
@@ -103,8 +110,10 @@ def summary(*runs: Source) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for view in views_of(runs):
         words = titles(view.results)
+        further = (*speedup_columns(view, BASELINES), *standing_columns(view), *effort_columns(view))
+        derived = {column.key: column for column in further}
         for result in view.results:
-            rows += _summaries(len(points), result, view)
+            rows += [(len(points), *row) for row in _summaries(result, derived)]
             contest = {"contest": result.contest, "title": words[result.contest]}
             points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
     values = pd.DataFrame(rows, columns=["record", *SUMMARY])
@@ -216,37 +225,21 @@ def _machine(stored: StoredRun) -> str:
     return machine_name(stored.run.environment)
 
 
-def _summaries(index: int, result: Result, view: View) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    beside = [*_gains(result, view.ratios), *_standing(result, view), *_reached(result, view)]
-    for metric in result.metrics:
-        s = result.summary(metric.name)
-        if s is not None:
-            further = beside if metric.name == "latency" else [None] * len(beside)
-            rows.append((index, metric.name, metric.unit, s.centre, s.lo, s.hi, s.n, "; ".join(s.warnings), *further))
-    return rows
+def _summaries(result: Result, derived: Mapping[str, ResultColumn]) -> Iterator[tuple[object, ...]]:
+    """What a case has of each of its metrics, and beside its latency what is `derived` from that."""
+    readings = {key: column.read(result) for key, column in derived.items()}
+    beside = [cell for base in BASELINES for cell in _bounds(readings[f"speedup_{base}"])]
+    beside += [found.value if (found := readings[key]) else None for key in (*STANDING, *REACHED)]
+    for column in metric_columns(result.metrics):
+        reading, summary = column.read(result), result.summary(column.key)
+        if reading and summary:
+            further = beside if column.key == "latency" else [None] * len(beside)
+            numbers = (reading.value, reading.lo, reading.hi, reading.n)
+            yield (column.key, column.unit, *numbers, "; ".join(summary.warnings), *further)
 
 
-def _standing(result: Result, view: View) -> list[object]:
-    found = standing(result, view.stored.run.ceilings)
-    if found is None:
-        return [None] * len(STANDING)
-    return [found.bandwidth, found.throughput, found.intensity, found.share, found.ceiling]
-
-
-def _reached(result: Result, view: View) -> list[object]:
-    found = view.reached.get(result.case)
-    return [found.state or None, found.samples, found.precision] if found else [None] * len(REACHED)
-
-
-def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[float]:
-    """Speed-up, lower and upper bound over each baseline: one over the latencies' ratio, so the bounds change ends."""
-    gains: list[float] = []
-    for baseline in BASELINES:
-        found = ratios.get((result.name, baseline))
-        bounds = (found.ratio, found.hi, found.lo) if found else ()
-        gains += [1 / value if value else math.nan for value in bounds] or [math.nan] * 3
-    return gains
+def _bounds(reading: Reading | None) -> list[object]:
+    return [reading.value, reading.lo, reading.hi] if reading else [math.nan] * 3
 
 
 def _joined(

@@ -25,7 +25,7 @@ def speedup(ratio: Comparison) -> str:
         return NOT_KNOWN
     if ratio.lo == ratio.hi == 1:
         return "1x"
-    return f"{figure(1 / ratio.ratio, 3 if ratio.ratio <= 1 else 2)}x {spread(ratio.ratio, ratio.hi)}"
+    return f"{figure(ratio.inverse[0], 3 if ratio.ratio <= 1 else 2)}x {spread(ratio.ratio, ratio.hi)}"
 
 
 def slower(ratio: Comparison) -> str:

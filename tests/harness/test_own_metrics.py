@@ -133,7 +133,7 @@ def test_the_report_shows_them(base: Path, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     assert bitbench(tmp_path, "report", base, head, "-o", page)[0] == 0
     text = page.read_text()
-    for heading in (r"energy\b.{0,80}\bJ\b", r"pages served\b.{0,80}\bpages\b"):
+    for heading in (r"energy\b.{0,80}\bJ\b.{0,80}±", r"pages served\b.{0,80}\bpages\b"):
         assert re.search(heading, text, re.DOTALL), heading
     assert re.search(r"energy.{0,200}\+50", text, re.DOTALL)
     assert "90 pages" in text

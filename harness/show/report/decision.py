@@ -148,7 +148,7 @@ def _unbroken(title: str) -> str:
 
 
 def _typical(ratios: Iterable[Comparison | None]) -> float:
-    return statistics.median([1 / one.ratio for one in ratios if one and one.ratio > 0] or [0.0])
+    return statistics.median([one.inverse[0] for one in ratios if one and one.ratio > 0] or [0.0])
 
 
 def _ratio(entry: _Entry, name: str, base: str) -> Comparison | None:
@@ -189,6 +189,6 @@ def _gain(ratio: Comparison | None, *, own: bool) -> Gain:
         return Gain()
     if not is_known(ratio.ratio, ratio.hi):
         return Gain(NOT_KNOWN)
-    lo, hi = (1 / value if value > 0 else float("nan") for value in (ratio.hi, ratio.lo))
+    factor, lo, hi = ratio.inverse
     bounds = f"[{figure(lo, 3)}, {figure(hi, 3)}]" if lo == lo and hi == hi else "no interval"
-    return Gain(f"{figure(1 / ratio.ratio, 3)}×", bounds)
+    return Gain(f"{figure(factor, 3)}×", bounds)

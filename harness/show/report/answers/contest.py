@@ -68,9 +68,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         for name, ratio in close.items()
         if is_known(ratio.ratio, ratio.hi)
     ]
-    factors = [
-        f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
-    ]
+    factors = [f"{_times(*ratio.inverse)} as fast as {base}" for base, ratio in gains.items()]
     if factors:
         reasons.append(f"{_name(best)} is {listed(factors)}.")
     lead = f"{_name(best)} ahead with " if close else ""
@@ -81,7 +79,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         undecided=bool(close),
         amount=lead + _latency(best),
         reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
-        rank=1 / gains[baselines[0]].ratio if baselines[0] in gains else math.nan,
+        rank=gains[baselines[0]].inverse[0] if baselines[0] in gains else math.nan,
     )
 
 

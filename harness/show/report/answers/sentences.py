@@ -261,7 +261,7 @@ def _bounds(ratio: Comparison) -> str:
     if not (ratio.lo > 0 and math.isfinite(ratio.hi)):
         return "no interval"
     faster = ratio.ratio <= 1
-    lo, hi = (1 / ratio.hi, 1 / ratio.lo) if faster else (ratio.lo, ratio.hi)
+    lo, hi = ratio.inverse[1:] if faster else (ratio.lo, ratio.hi)
     return interval_of_times(lo, hi)
 
 
