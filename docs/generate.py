@@ -8,7 +8,7 @@ import click
 
 from harness.cli import INTERRUPTED, bitbench
 from harness.errors import INTERNAL_ERROR, BitbenchError
-from harness.model.metrics import KINDS, METRICS, Metric
+from harness.model.metrics import METRICS, Exact, Metric, in_kinds
 from harness.show.ci.verdict_file import ANSWERS
 
 HERE = Path(__file__).parent / "reference"
@@ -45,7 +45,7 @@ def _command(context: click.Context) -> str:
     return "\n\n".join([*parts, _table(("option", "meaning"), rows)] if rows else parts)
 
 
-def _tolerance(metric: Metric) -> str:
+def _tolerance(metric: Exact) -> str:
     parts = []
     if metric.tolerance:
         parts.append(f"{metric.tolerance:g} {UNITS[metric.unit]}".strip())
@@ -55,8 +55,8 @@ def _tolerance(metric: Metric) -> str:
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:
-    kinds = ", ".join(kind for kind in KINDS if metric.name in KINDS[kind])
-    judged = "only shown" if metric.informative else _tolerance(metric) if metric.assume == "exact" else "its interval"
+    kinds = ", ".join(kind for kind, names in in_kinds(METRICS).items() if metric.name in names)
+    judged = "only shown" if metric.informative else _tolerance(metric) if isinstance(metric, Exact) else "its interval"
     return f"`{metric.name}`", metric.title, UNITS[metric.unit], metric.better, kinds, judged
 
 

@@ -10,15 +10,22 @@ import pandas as pd
 
 from harness.analysis.arguments import Source, require_frame, require_metrics, runs_given
 from harness.analysis.column_types import SPEEDUP, typed
-from harness.analysis.intervals import Comparison, round_value, summarise
+from harness.analysis.columns import (
+    Reading,
+    ResultColumn,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, valid
-from harness.analysis.roofline import DTYPES, standing
+from harness.analysis.roofline import DTYPES
 from harness.analysis.view import View, baselines_of
 from harness.errors import UsageError
-from harness.model import Measurement, Record, StoredRun
+from harness.model import Measurement, Record, StoredRun, known_metrics
 from harness.model.environment import machine_name
-from harness.model.metrics import METRICS
+from harness.model.metrics import METRICS, Metric
 from harness.store import load as load_run
 
 CASE = ("run", "suite", "case", "implementation", "role")
@@ -50,11 +57,12 @@ def load(*runs: Source) -> pd.DataFrame:
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
     for stored in map(_stored, _once(runs)):
+        known = known_metrics(stored.run)
         for record in stored.records:
             rows += [
-                (len(points), taken.metric, METRICS[taken.metric].unit, _value(valid(record, taken.metric)))
+                (len(points), taken.metric, known[taken.metric].unit, _value(record, known[taken.metric]))
                 for taken in record.measurements
-                if record.outcome == "measured" and taken.values and _has_centre(taken.metric)
+                if record.outcome == "measured" and taken.values and _has_centre(known.get(taken.metric))
             ]
             points.append(_record_point(stored, record, record.case.name))
     values = pd.DataFrame(rows, columns=["record", "metric", "unit", "value"])
@@ -69,17 +77,18 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     A distribution has a row for each of its bins.
     Raises ValueError for a metric that there is not, StoreError for what cannot be read.
     """
-    require_metrics(() if metric is None else (metric,))
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
-    for view in views_of(runs):
+    views = views_of(runs)
+    require_metrics(() if metric is None else (metric,), known_metrics(*(view.stored.run for view in views)))
+    for view in views:
         words = titles(view.results)
         for result in view.results:
             head = {"contest": result.contest, "title": words[result.contest]}
             for record in result.measured:
                 for taken in record.measurements:
-                    if taken.metric in METRICS and metric in (None, taken.metric):
-                        head_of_row = (len(points), taken.metric, METRICS[taken.metric].unit)
+                    if taken.metric in result.known and metric in (None, taken.metric):
+                        head_of_row = (len(points), taken.metric, result.known[taken.metric].unit)
                         rows += [(*head_of_row, *sample) for sample in _in_blocks(taken, record.voided)]
                 points.append(_record_point(view.stored, record, result.name) | head)
     values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value", "block", "voided"])
@@ -104,8 +113,10 @@ def summary(*runs: Source) -> pd.DataFrame:
     baselines = list(dict.fromkeys(name for view in views for name in baselines_of(view.results)))
     for view in views:
         words = titles(view.results)
+        further = (*speedup_columns(view, baselines), *standing_columns(view), *effort_columns(view))
+        derived = {column.key: column for column in further}
         for result in view.results:
-            rows += _summaries(len(points), result, view, baselines)
+            rows += [(len(points), *row) for row in _summaries(result, derived, baselines)]
             contest = {"contest": result.contest, "title": words[result.contest]}
             points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
     speedups = [f"{SPEEDUP}{name}{bound}" for name in baselines for bound in BOUNDS]
@@ -141,18 +152,19 @@ _BANDWIDTHS = {
 def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     """One row per case of a `summary`, in its order, and one column per metric: the centres.
 
-    `latency_lo`, `latency_hi`, the speed-ups and what STANDING and REACHED name stand beside `latency`. Where `metrics`
-    are named there are only cases that have one of them, and a column for each. Raises ValueError for a metric that
-    there is not, and for a frame that is no `summary`.
+    `latency_lo`, `latency_hi`, the speed-ups and what STANDING and REACHED name stand beside `latency`. A param that is
+    called as a metric gets the name `NAME_param`. Where `metrics` are named there are only cases that have one of them,
+    and a column for each. Raises ValueError for a metric that there is not, and for a frame that is no `summary`.
     """
     require_frame(frame, "summary")
-    require_metrics(metrics)
+    require_metrics(metrics, dict.fromkeys([*METRICS, *frame["metric"]]))
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
     beside = [*(name for name in map(str, frame) if name.startswith(SPEEDUP)), *STANDING, *REACHED]
     cases = frame.drop_duplicates(["run", "case"]).drop(columns=[*SUMMARY, *beside]).set_index(["run", "case"])
     centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
     times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
     times = times[["lo", "hi", *beside]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    cases = cases.rename(columns={name: f"{name}_param" for name in centres if name in cases})
     joined = cases.join(centres).join(times).reset_index()
     return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
 
@@ -163,7 +175,9 @@ def views_of(runs: Source | Sequence[Source]) -> list[View]:
     Raises ValueError for what is no run, StoreError for what cannot be read and UsageError when two runs have the same
     id.
     """
-    return [run if isinstance(run, View) else View.of(_stored(run), METRICS) for run in _once(runs)]
+    return [
+        run if isinstance(run, View) else View.of(_stored(run), known_metrics(_stored(run).run)) for run in _once(runs)
+    ]
 
 
 def _once(runs: Source | Sequence[Source]) -> list[StoredRun | View]:
@@ -179,16 +193,14 @@ def _stored(run: StoredRun | View) -> StoredRun:
     return run.stored if isinstance(run, View) else run
 
 
-def _has_centre(name: str) -> bool:
-    return name in METRICS and not METRICS[name].distribution
+def _has_centre(metric: Metric | None) -> bool:
+    return metric is not None and not metric.distribution
 
 
-def _value(taken: Measurement) -> float:
+def _value(record: Record, metric: Metric) -> float:
     """The round's value; an exact metric may be infinite, as the SQNR of equal outputs is; NaN if all is voided."""
-    if not taken.values:
-        return math.nan
-    metric = METRICS[taken.metric]
-    return round_value(taken.values) if metric.assume == "sampled" else summarise(metric, [taken.values]).centre
+    values = valid(record, metric.name).values
+    return metric.of_round(values) if values else math.nan
 
 
 def _record_point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
@@ -220,37 +232,23 @@ def _machine(stored: StoredRun) -> str:
     return machine_name(stored.run.environment)
 
 
-def _summaries(index: int, result: Result, view: View, baselines: Sequence[str]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    beside = [*_gains(result, view.ratios, baselines), *_standing(result, view), *_reached(result, view)]
-    for metric in result.metrics:
-        s = result.summary(metric)
-        if s is not None:
-            further = beside if metric.name == "latency" else [None] * len(beside)
-            rows.append((index, metric.name, metric.unit, s.centre, s.lo, s.hi, s.n, "; ".join(s.warnings), *further))
-    return rows
+def _summaries(
+    result: Result, derived: Mapping[str, ResultColumn], baselines: Sequence[str]
+) -> Iterator[tuple[object, ...]]:
+    """What a case has of each of its metrics, and beside its latency what is `derived` from that."""
+    readings = {key: column.read(result) for key, column in derived.items()}
+    beside = [cell for base in baselines for cell in _bounds(readings[f"speedup_{base}"])]
+    beside += [found.value if (found := readings[key]) else None for key in (*STANDING, *REACHED)]
+    for column in metric_columns(result.metrics):
+        reading, summary = column.read(result), result.summary(column.key)
+        if reading and summary:
+            further = beside if column.key == "latency" else [None] * len(beside)
+            numbers = (reading.value, reading.lo, reading.hi, reading.n)
+            yield (column.key, column.unit, *numbers, "; ".join(summary.warnings), *further)
 
 
-def _standing(result: Result, view: View) -> list[object]:
-    found = standing(result, view.stored.run.ceilings)
-    if found is None:
-        return [None] * len(STANDING)
-    return [found.bandwidth, found.throughput, found.intensity, found.share, found.ceiling]
-
-
-def _reached(result: Result, view: View) -> list[object]:
-    found = view.reached.get(result.case)
-    return [found.state or None, found.samples, found.precision] if found else [None] * len(REACHED)
-
-
-def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison], baselines: Sequence[str]) -> list[float]:
-    """Speed-up, lower and upper bound over each baseline: one over the latencies' ratio, so the bounds change ends."""
-    gains: list[float] = []
-    for baseline in baselines:
-        found = ratios.get((result.name, baseline))
-        bounds = (found.ratio, found.hi, found.lo) if found else ()
-        gains += [1 / value if value else math.nan for value in bounds] or [math.nan] * 3
-    return gains
+def _bounds(reading: Reading | None) -> list[object]:
+    return [reading.value, reading.lo, reading.hi] if reading else [math.nan] * 3
 
 
 def _joined(

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from harness.analysis.intervals import Comparison, paired_ratio
 from harness.analysis.words import speedup
+from harness.estimators.intervals import Comparison
 from harness.model.metrics import METRICS
 from harness.model.units import amount
 from harness.runner.schedule import Timing, calibrate, take_turns
@@ -38,7 +38,7 @@ class Timings(dict[Name, Timing]):
     def ratio(self, name: Name, base: Name | None = None) -> Comparison:
         """Seconds of `name` over those of `base`, by default the first, with the interval over their common blocks."""
         one = next(iter(self)) if base is None else base
-        return paired_ratio(METRICS["latency"], self[one].by_block(), self[name].by_block())
+        return METRICS["latency"].compare(self[one].by_block(), self[name].by_block(), paired=True)
 
     def __repr__(self) -> str:
         return render(self._page(), "text")

@@ -16,7 +16,8 @@ from harness.judge.policy import Policy
 from harness.judge.rules import read
 from harness.machine.environment import LEAST_MEMORY, available_memory
 from harness.model import Request, StoredRun, Value, normalise_value
-from harness.model.metrics import METRICS, select_metrics
+from harness.model.metrics import judged, select_metrics
+from harness.model.run import known_metrics
 from harness.model.units import choices, parse_names
 from harness.runner.packages import package_of, registry_for
 from harness.runner.progress import Lines, watcher
@@ -67,7 +68,7 @@ def run(
         device=device,
         threads=threads,
         full=full,
-        metrics=tuple(sorted(select_metrics(_names("metrics", metrics)))) if metrics else (),
+        metrics=_names("metrics", metrics),
         rounds=rounds,
         precision=precision,
         budget=budget,
@@ -103,7 +104,9 @@ def show(run: str | Path | StoredRun, *, metrics: Names = (), baselines: Names =
     for name in over:
         if name not in present:
             raise UsageError(f"unknown baseline {name!r}; {choices(name, sorted(present))}")
-    view = View.of(stored, select_metrics(_names("metrics", metrics)) if metrics else (), over)
+    view = View.of(
+        stored, select_metrics(_names("metrics", metrics), known_metrics(stored.run)) if metrics else (), over
+    )
     return Page(view if over else led([view])[0])
 
 
@@ -120,7 +123,7 @@ def compare(
     `rules` is a file as gate.toml, which is read by default where it is in the current folder; `margin` the slowdown
     that is tolerated, as a share. Raises NothingMeasuredError where no case was measured in both.
     """
-    return _judged(base, head, select_metrics(_names("metrics", metrics)), rules, margin, None)
+    return _judged(base, head, _names("metrics", metrics), rules, margin, None)
 
 
 def gate(
@@ -139,9 +142,7 @@ def gate(
     """
     if policy not in get_args(Policy):
         raise UsageError(f"unknown policy {policy!r}; {choices(str(policy), get_args(Policy))}")
-    chosen = select_metrics(_names("metrics", metrics))
-    judged = {name for name in chosen if not METRICS[name].informative}
-    return _judged(base, head, chosen if metrics else judged, rules, margin, policy)
+    return _judged(base, head, _names("metrics", metrics), rules, margin, policy)
 
 
 def as_command(request: Request, memory_limit: float | None = None) -> tuple[str, ...]:
@@ -171,18 +172,20 @@ def as_command(request: Request, memory_limit: float | None = None) -> tuple[str
 def _judged(
     base: str | Path | StoredRun,
     head: str | Path | StoredRun,
-    metrics: Iterable[str],
+    names: tuple[str, ...],
     rules: str | Path | None,
     margin: float | None,
     policy: Policy | None,
 ) -> JudgedRuns:
-    tolerated = read(Path(rules) if rules else None)
-    if margin is not None:
-        if not 0 < margin <= 1:
-            raise UsageError(f"margin={margin!r} is no share above 0 and at most 1: write 0.03 for 3 %")
-        tolerated = msgspec.structs.replace(tolerated, margin=margin)
+    if margin is not None and not 0 < margin <= 1:
+        raise UsageError(f"margin={margin!r} is no share above 0 and at most 1: write 0.03 for 3 %")
     before, after = _stored(base), _stored(head)
-    judgement: Judgement = judge_runs(before, after, frozenset(metrics), tolerated)
+    known = known_metrics(before.run, after.run)
+    chosen = select_metrics(names, known) if names or policy is None else judged(known)
+    tolerated = read(Path(rules) if rules else None, known)
+    if margin is not None:
+        tolerated = msgspec.structs.replace(tolerated, margin=margin)
+    judgement: Judgement = judge_runs(before, after, chosen, tolerated)
     if policy is None and not any(pair.comparison for pair in judgement.pairs):
         raise NothingMeasuredError(f"{before!r} and {after!r} share no case that both measured")
     return JudgedRuns(before, after, judgement, policy)

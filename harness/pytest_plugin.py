@@ -25,7 +25,7 @@ def contests(module: str, suites: Collection[str]) -> list[Contest]:
     catalogue: Catalogue = follow(registry.catalogue)()
     devices = {name: device.why_not() or "" for name, device in DEVICES.items()}
     description = Description({}, dict(catalogue.summaries), {}, devices)
-    timed = tuple(name for name in suites if "latency" in registry.suite(name).metrics)
+    timed = tuple(name for name in suites if "latency" in registry.suite(name).metric_names)
     return make_plan(Request(suites=timed), registry, description)
 
 

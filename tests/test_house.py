@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model.metrics import METRICS
+from harness.model.suite import Registry
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bitlinear", "harness", "suites")
@@ -41,24 +41,26 @@ MAY = {
     "harness": "",
     "harness.errors": "",
     "harness.user_code": "harness.errors",
-    "harness.model": "harness.errors harness.user_code",
+    "harness.estimators": "",
+    "harness.model": "harness.errors harness.user_code harness.estimators",
     "harness.store": "harness.errors harness.user_code harness.model",
-    "harness.analysis": "harness.model",
+    "harness.analysis": "harness.model harness.estimators",
     "harness.machine": "harness.errors harness.model harness.store",
     "harness.worker": "harness.user_code harness.model harness.machine",
-    "harness.runner": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine",
-    "harness.judge": "harness.errors harness.model harness.store harness.analysis",
-    "harness.gate": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine"
-    " harness.runner harness.judge",
-    "harness.frames": "harness.errors harness.model harness.store harness.analysis",
-    "harness.show": "harness.errors harness.user_code harness.model harness.store harness.analysis harness.machine"
-    " harness.judge harness.frames",
-    "harness.measure": "harness.model harness.analysis harness.runner harness.worker harness.show",
+    "harness.runner": "harness.errors harness.user_code harness.model harness.estimators harness.store"
+    " harness.analysis harness.machine",
+    "harness.judge": "harness.errors harness.model harness.estimators harness.store harness.analysis",
+    "harness.gate": "harness.errors harness.user_code harness.model harness.estimators harness.store harness.analysis"
+    " harness.machine harness.runner harness.judge",
+    "harness.frames": "harness.errors harness.model harness.estimators harness.store harness.analysis",
+    "harness.show": "harness.errors harness.user_code harness.model harness.estimators harness.store harness.analysis"
+    " harness.machine harness.judge harness.frames",
+    "harness.measure": "harness.model harness.estimators harness.analysis harness.runner harness.worker harness.show",
     "harness.pytest_plugin": "harness.user_code harness.model harness.runner harness.worker",
     "harness.public": "harness.errors harness.model harness.store harness.analysis harness.machine harness.runner"
     " harness.judge harness.show",
-    "harness.commands": "harness.errors harness.model harness.store harness.analysis harness.machine harness.runner"
-    " harness.judge harness.gate harness.frames harness.show",
+    "harness.commands": "harness.errors harness.model harness.estimators harness.store harness.analysis"
+    " harness.machine harness.runner harness.judge harness.gate harness.frames harness.show",
     "harness.cli": "harness.errors harness.model harness.commands",
     "suites": "bitlinear harness.model harness.machine harness.runner harness.pytest_plugin suites.catalogue",
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"
@@ -191,8 +193,9 @@ def test_suites_measure_metrics_that_exist() -> None:
     from suites import SUITES
 
     assert len({suite.name for suite in SUITES}) == len(SUITES)
+    known = Registry.load("suites").metrics
     for suite in SUITES:
-        assert set(suite.metrics) <= set(METRICS), suite.name
+        assert set(suite.metric_names) <= set(known), suite.name
         module, _, _ = suite.workload.partition(":")
         assert importlib.util.find_spec(module), f"{suite.name}: no module for {suite.workload}"
 

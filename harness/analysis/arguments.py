@@ -1,6 +1,6 @@
 """What functions for notebooks are given: runs, frames, names of metrics. Each is right, or one clear ValueError."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -8,7 +8,6 @@ import pandas as pd
 
 from harness.analysis.view import View
 from harness.model import StoredRun
-from harness.model.metrics import METRICS
 from harness.model.units import choices
 
 Source: TypeAlias = str | Path | StoredRun | View
@@ -45,11 +44,11 @@ def require_frame(frame: object, source: str) -> None:
         raise ValueError(f"the frame has no column {missing[0]!r}; give what harness.frames.{source} returns")
 
 
-def require_metrics(names: Iterable[str]) -> None:
-    """Raise ValueError for a name that is no metric's."""
+def require_metrics(names: Iterable[str], known: Collection[str]) -> None:
+    """Raise ValueError for a name that is none of the metrics that are `known`."""
     for name in names:
-        if not isinstance(name, str) or name not in METRICS:
-            raise ValueError(f"unknown metric {name!r}; {choices(name, METRICS)}")
+        if not isinstance(name, str) or name not in known:
+            raise ValueError(f"unknown metric {name!r}; {choices(name, known)}")
 
 
 def _shown(thing: object) -> str:

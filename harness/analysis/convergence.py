@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.analysis.intervals import rounds_needed
-from harness.analysis.looks import CONFIDENCE, HOPELESS, LOOKED_AT, LOOKS
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result
 from harness.analysis.voided import DISTURBED, MOST
+from harness.estimators.intervals import rounds_needed
+from harness.estimators.looks import CONFIDENCE, HOPELESS, LOOKED_AT, LOOKS
 from harness.model import Aim, Case, Rules, RunRules
-from harness.model.metrics import METRICS
 
 LEGEND = "ended: converged, as precise as asked for; budget, out of rounds or time; unstable, more rounds are no cure"
 
@@ -33,7 +32,7 @@ class Convergence:
 
 def baseline_of(members: Iterable[Result]) -> Result | None:
     """The member that the others are held against: the suite's baseline, else the first that was timed."""
-    timed = [result for result in members if METRICS["latency"] in result.metrics]
+    timed = [result for result in members if result.has("latency")]
     named = (result for result in timed if result.case.implementation == result.aim.baseline)
     return next(named, timed[0] if timed else None)
 
@@ -46,7 +45,7 @@ def half_width(result: Result, baseline: Result) -> float:
     if result.case != baseline.case:
         ratio = in_one_run(baseline, result)
         return _log_width(ratio.ratio, ratio.hi)
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return _log_width(summary.centre, summary.hi) if summary else math.nan
 
 
@@ -70,7 +69,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
     baseline = baseline_of(everyone)
     if baseline is None:
         return {}
-    timed = [result for result in everyone if METRICS["latency"] in result.metrics]
+    timed = [result for result in everyone if result.has("latency")]
     found = {result.case: _convergence(result, baseline) for result in timed}
     others = [one.state for case, one in found.items() if case != baseline.case]
     if others and found[baseline.case].state:  # it went on as long as anybody needed it
@@ -81,7 +80,7 @@ def convergence(members: Iterable[Result]) -> Mapping[Case, Convergence]:
 
 
 def _convergence(result: Result, baseline: Result) -> Convergence:
-    taken = result.rounds(METRICS["latency"])
+    taken = result.rounds("latency")
     samples = sum(len(one.values) for one in taken.values())
     width, aim = half_width(result, baseline), result.aim.precision
     if not aim or math.isnan(width):

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from harness.analysis.intervals import (
-    Comparison,
-    Rounds,
-    exact_ratio,
-    log_ratio,
-    paired_ratio,
-    round_logs,
-    unpaired_ratio,
-)
 from harness.analysis.results import Result, contests
+from harness.estimators.intervals import Comparison, Rounds, log_ratio, round_logs
 from harness.model import Case
 from harness.model.metrics import METRICS, Metric
 
@@ -29,11 +21,18 @@ class MetricPair:
 
     case: Case
     metric: Metric
+    """As the candidate declares it, where it knows the metric."""
     baseline: Result | None
     """None where that run has no such case."""
     candidate: Result | None
     comparison: Comparison | None
-    """None unless both sides were measured."""
+    """None unless both sides were measured, in one unit."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units of both sides where they differ."""
+        sides = [side.known[self.metric.name].unit for side in (self.baseline, self.candidate) if side is not None]
+        return tuple(sides) if len(set(sides)) > 1 else ()
 
     @cached_property
     def log_ratios(self) -> LogsByRound:
@@ -55,7 +54,7 @@ class MetricPair:
     def _sides(self) -> tuple[Rounds, Rounds]:
         if self.baseline is None or self.candidate is None:
             raise ValueError(f"{self.case.name}, {self.metric.name}: not measured on both sides")
-        return self.baseline.rounds(self.metric), self.candidate.rounds(self.metric)
+        return self.baseline.rounds(self.metric.name), self.candidate.rounds(self.metric.name)
 
 
 def match(
@@ -68,8 +67,9 @@ def match(
     pairs = []
     for name in {**baseline, **candidate}:
         sides = [side for side in (baseline.get(name), candidate.get(name)) if side is not None]
+        declared = {name: metric for side in sides for name, metric in side.known.items()}  # the candidate's win
         measured = {metric.name for side in sides for metric in side.metrics}
-        for metric in METRICS.values():
+        for metric in declared.values():
             if metric.name in measured and metric.name in metrics:
                 comparison = _compare(metric, baseline.get(name), candidate.get(name), paired)
                 pairs.append(MetricPair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
@@ -90,10 +90,9 @@ def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[t
 
     A speed-up is one over the ratio.
     """
-    latency = METRICS["latency"]
     ratios = {}
     for members in contests(everything).values():
-        timed = [result for result in members if latency in result.metrics]
+        timed = [result for result in members if result.has("latency")]
         for base in timed:
             if base.case.implementation in baselines:
                 for result in timed:
@@ -104,16 +103,28 @@ def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[t
 
 def in_one_run(baseline: Result, candidate: Result) -> Comparison:
     """Latency of two results of one contest, paired by round."""
-    latency = METRICS["latency"]
-    return paired_ratio(latency, baseline.rounds(latency), candidate.rounds(latency), looked_at=candidate.looked_at)
+    base, head = (side.rounds("latency") for side in (baseline, candidate))
+    return METRICS["latency"].compare(base, head, paired=True, looked_at=candidate.looked_at)
+
+
+def declared_otherwise(pairs: Iterable[MetricPair]) -> list[str]:
+    """A sentence for each metric that the two runs declare differently: which declaration counts."""
+    told = {}
+    for pair in pairs:
+        if pair.baseline and pair.candidate:
+            base, head = (side.known[pair.metric.name] for side in (pair.baseline, pair.candidate))
+            if differing := head.otherwise(base):
+                told[pair.metric.name] = (
+                    f"base declares {pair.metric.name} otherwise than head, whose declaration counts: {differing}"
+                )
+    return list(told.values())
 
 
 def _compare(metric: Metric, baseline: Result | None, candidate: Result | None, paired: bool) -> Comparison | None:
-    if baseline is None or candidate is None or metric not in baseline.metrics or metric not in candidate.metrics:
+    if baseline is None or candidate is None or not (baseline.has(metric.name) and candidate.has(metric.name)):
         return None
-    base, head = baseline.rounds(metric), candidate.rounds(metric)
-    if metric.assume == "exact":
-        return exact_ratio(metric, base, head)
-    if paired:
-        return paired_ratio(metric, base, head, looked_at=True, apart=True)
-    return unpaired_ratio(metric, base, head, looked_at=baseline.looked_at or candidate.looked_at)
+    if baseline.known[metric.name].unit != candidate.known[metric.name].unit:
+        return None
+    base, head = baseline.rounds(metric.name), candidate.rounds(metric.name)
+    looked_at = paired or baseline.looked_at or candidate.looked_at
+    return metric.compare(base, head, paired=paired, apart=paired, looked_at=looked_at)

@@ -3,7 +3,6 @@
 import math
 
 from harness.analysis.results import Result
-from harness.model.metrics import METRICS
 
 PREDICTION_TOLERANCE = 0.3
 """dB: a quantisation error further than this from what theory predicts is flagged, unless the fact
@@ -12,7 +11,7 @@ PREDICTION_TOLERANCE = 0.3
 
 def off_prediction(result: Result) -> float:
     """Measured less predicted quantisation error, in dB; NaN where one of them is missing or not finite."""
-    summary = result.summary(METRICS["error_sqnr"])
+    summary = result.summary("error_sqnr")
     predicted = float(result.facts.get("predicted_sqnr", math.nan))
     difference = summary.centre - predicted if summary else math.nan
     return difference if math.isfinite(difference) else math.nan

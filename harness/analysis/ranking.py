@@ -10,8 +10,7 @@ from functools import partial
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View, baselines_of
-from harness.analysis.words import is_known
-from harness.model.metrics import METRICS
+from harness.model.units import is_known
 
 
 def fastest(rivals: Sequence[Result]) -> list[Result]:
@@ -32,13 +31,13 @@ def fastest(rivals: Sequence[Result]) -> list[Result]:
 
 def has_known_latency(result: Result) -> bool:
     """Whether it was measured, and its interval leaves something to say."""
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary is not None and math.isfinite(summary.centre) and is_known(summary.centre, summary.hi)
 
 
 def latency(result: Result) -> float:
     """Over all rounds; NaN where it was not measured."""
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary.centre if summary else math.nan
 
 
@@ -73,5 +72,5 @@ def led(views: Sequence[View]) -> list[View]:
 def _bits(everything: Sequence[Result], baseline: str) -> float:
     """The least that it stores for a weight; infinite where that was not measured."""
     own = [result for result in everything if result.case.implementation == baseline]
-    bits = (result.summary(METRICS["bits_per_weight"]) for result in own)
+    bits = (result.summary("bits_per_weight") for result in own)
     return min((summary.centre for summary in bits if summary), default=math.inf)

@@ -1,13 +1,13 @@
 """Records gathered by case: all rounds of one case are its result."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from harness.analysis.intervals import Summary, summarise
-from harness.analysis.looks import LOOKS
-from harness.model import Aim, Case, Measurement, Params, Record, Role
+from harness.estimators.intervals import Summary
+from harness.estimators.looks import LOOKS
+from harness.model import Aim, Case, Measurement, Params, Record, Role, StoredRun, known_metrics
 from harness.model.metrics import METRICS, Metric
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
@@ -33,6 +33,8 @@ class Result:
     records: tuple[Record, ...]
     aim: Aim = FIXED
     """What its suite was to reach."""
+    known: Mapping[str, Metric] = field(default_factory=lambda: METRICS, repr=False)
+    """The metrics that its run knows, by name."""
 
     @cached_property
     def name(self) -> str:
@@ -81,20 +83,24 @@ class Result:
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """What was measured, in the order of METRICS; not what is a distribution, which nothing here sums up."""
+        """What was measured, in the order of `known`; not what is a distribution, which nothing here sums up."""
         names = {m.metric for record in self.measured for m in record.measurements if m.values}
-        return tuple(metric for name, metric in METRICS.items() if name in names and not metric.distribution)
+        return tuple(metric for name, metric in self.known.items() if name in names and not metric.distribution)
 
-    def rounds(self, metric: Metric) -> dict[int, Measurement]:
+    def has(self, name: str) -> bool:
+        """Whether the metric of that name was measured."""
+        return any(metric.name == name for metric in self.metrics)
+
+    def rounds(self, name: str) -> dict[int, Measurement]:
         """What was measured by round, without the blocks that were voided; rounds without this metric are left out."""
-        return {record.round: taken for record in self.measured if (taken := valid(record, metric.name)).values}
+        return {record.round: taken for record in self.measured if (taken := valid(record, name)).values}
 
-    def summary(self, metric: Metric) -> Summary | None:
-        """The metric over all rounds, or None where it was not measured."""
-        if metric.name not in self._summaries:
-            values = [taken.values for taken in self.rounds(metric).values()]
-            self._summaries[metric.name] = summarise(metric, values, looked_at=self.looked_at) if values else None
-        return self._summaries[metric.name]
+    def summary(self, name: str) -> Summary | None:
+        """The metric of that name over all rounds, as its run declares it; None where it was not measured."""
+        if name not in self._summaries:
+            values = [taken.values for taken in self.rounds(name).values()] if name in self.known else []
+            self._summaries[name] = self.known[name].summarise(values, looked_at=self.looked_at) if values else None
+        return self._summaries[name]
 
     @cached_property
     def _summaries(self) -> dict[str, Summary | None]:
@@ -111,14 +117,21 @@ def valid(record: Record, metric: str) -> Measurement:
     return Measurement(metric, tuple(v for v, _ in kept), taken.iterations, tuple(block for _, block in kept))
 
 
-def results(records: Iterable[Record], aims: Mapping[str, Aim] | None = None) -> dict[str, Result]:
-    """Results by case name, in the order of their first record. `aims` by suite, as in the run's header."""
+def of_run(stored: StoredRun) -> dict[str, Result]:
+    """The results of a stored run by case name, in the order of their first record."""
+    return results(stored.records, stored.run.aims, known_metrics(stored.run))
+
+
+def results(
+    records: Iterable[Record], aims: Mapping[str, Aim] | None = None, known: Mapping[str, Metric] = METRICS
+) -> dict[str, Result]:
+    """Results by case name, in the order of their first record. `aims` by suite and `known` metrics as in a header."""
     by_case: dict[str, list[Record]] = {}
     for record in records:
         by_case.setdefault(record.case.name, []).append(record)
-    known = aims or {}
+    aimed = aims or {}
     return {
-        name: Result(group[0].case, tuple(group), known.get(group[0].case.suite, FIXED))
+        name: Result(group[0].case, tuple(group), aimed.get(group[0].case.suite, FIXED), known)
         for name, group in by_case.items()
     }
 

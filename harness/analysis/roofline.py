@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from harness.analysis.results import Result
 from harness.model import Ceilings, Params
 from harness.model.ceilings import SEVERAL, matching
-from harness.model.metrics import METRICS
 
 ALLOWED = 1.05
 """A share above this is no measurement but a sign that the call does not do its work."""
@@ -73,7 +72,7 @@ def standing(result: Result, everywhere: Sequence[Ceilings]) -> Standing | None:
 
 
 def _centre(result: Result, metric: str) -> float | None:
-    summary = result.summary(METRICS[metric]) if metric in METRICS else None
+    summary = result.summary(metric)
     return summary.centre if summary else None
 
 
@@ -123,22 +122,3 @@ def _reading(work: Work, ceilings: Ceilings) -> dict[str, float]:
         if held:
             seconds, furthest = seconds + held * work.bytes / bandwidth, name
     return {furthest: seconds}
-
-
-def rates(result: Result, ceilings: Sequence[Ceilings]) -> list[tuple[str, str, float, float, float, float, int]]:
-    """Name, unit, centre, lower and upper bound, confidence and rounds of all that follows from a latency.
-
-    All but the intensity have the latency's interval, upside down. Nothing where it is not known.
-    """
-    found, latency = standing(result, ceilings), result.summary(METRICS["latency"])
-    if found is None or latency is None:
-        return []
-    low, high = latency.centre / latency.hi, latency.centre / latency.lo
-    rows = (
-        ("bandwidth", "B/s", found.bandwidth, low, high),
-        ("throughput", "1/s", found.throughput, low, high),
-        ("intensity", "1/B", found.intensity, 1.0, 1.0),
-        ("ceiling_share", "1", found.share, low, high),
-    )
-    end = latency.confidence, latency.n
-    return [(name, unit, centre, centre * lo, centre * hi, *end) for name, unit, centre, lo, hi in rows]

@@ -4,17 +4,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import convergence
-from harness.analysis.intervals import Comparison
 from harness.analysis.pairs import speedups
-from harness.analysis.results import Result, contests, results
-from harness.model import Case, StoredRun
+from harness.analysis.results import Result, contests, of_run
+from harness.estimators.intervals import Comparison
+from harness.model import Case, StoredRun, known_metrics
 from harness.model.metrics import METRICS, Metric
 
 USUAL = (
     *("latency", "first_call", "weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes"),
     *("peak_backward_bytes", "error_sqnr", "agreement_sqnr", "weight_gradient_cosine", "input_gradient_cosine"),
 )
-"""Names of the metrics that are shown unless others are asked for."""
+"""Those of the project's metrics that are shown unless others are asked for. What a suite brings itself is shown."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,16 +34,27 @@ class View:
 
         No `baselines` means the run's own, in the order in which they were measured.
         """
-        gathered = list(results(stored.records, stored.run.aims).values())
+        gathered = list(of_run(stored).values())
         baselines = baselines or baselines_of(gathered)
         measured = {metric.name for result in gathered for metric in result.metrics}
-        wanted = set(metrics) or measured & set(USUAL) or measured
-        chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
-        ratios = speedups(gathered, baselines) if METRICS["latency"] in chosen else {}
+        wanted = set(metrics) or {name for name in measured if name in USUAL or name not in METRICS} or measured
+        chosen = [one for name, one in known_metrics(stored.run).items() if name in wanted & measured]
+        is_timed = any(metric.name == "latency" for metric in chosen)
+        ratios = speedups(gathered, baselines) if is_timed else {}
         reached: dict[Case, convergence.Convergence] = {}
-        for members in contests(gathered).values() if METRICS["latency"] in chosen else ():
+        for members in contests(gathered).values() if is_timed else ():
             reached |= convergence.convergence(members)
         return cls(stored, gathered, chosen, baselines, ratios, reached)
+
+    @classmethod
+    def whole(cls, stored: StoredRun) -> "View":
+        """With all that was measured."""
+        return cls.of(stored, known_metrics(stored.run))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether latencies are shown."""
+        return any(metric.name == "latency" for metric in self.metrics)
 
     def __repr__(self) -> str:
         return f"<View of run {self.stored.run.id}: {len(self.results)} cases>"

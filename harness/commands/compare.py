@@ -8,6 +8,7 @@ from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import NothingMeasuredError
 from harness.judge.judge import judge_runs
+from harness.model import known_metrics
 from harness.model.metrics import select_metrics
 from harness.show.table import Format, pretty_json, render
 from harness.show.verdicts import comparison_page, content, tidy
@@ -29,7 +30,9 @@ def command(
     The exit code does not judge: it is 0 when something was compared and 5 when nothing was. `bitbench gate` judges.
     """
     baseline, candidate = load(base), load(head)
-    judgement = judge_runs(baseline, candidate, select_metrics(metrics), options.rules_of(rules, margin))
+    known = known_metrics(baseline.run, candidate.run)
+    tolerated = options.rules_of(rules, margin, known)
+    judgement = judge_runs(baseline, candidate, select_metrics(metrics, known), tolerated)
     if not judgement.pairs:
         raise NothingMeasuredError(f"neither {base} nor {head} measured any of the metrics asked for")
     if form == "csv":

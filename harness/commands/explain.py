@@ -10,9 +10,10 @@ from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
-from harness.judge.rules import Rules, sentences_of_schema_4
-from harness.model import StoredRun
-from harness.model.metrics import METRICS
+from harness.judge.rules import sentences_of_schema_4
+from harness.model import StoredRun, known_metrics
+from harness.model.metrics import judged
+from harness.model.rules import Rules
 from harness.show.explanation import Explanation, Gate
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Table, pretty_json, render
@@ -41,9 +42,9 @@ def command(
     rules that the gate was held by: the verdict is found anew from what it measured.
     """
     base, head, where = _sides(runs, gate)
-    tolerated = options.rules_of(rules, margin)
-    judged = frozenset(name for name, metric in METRICS.items() if not metric.informative)
-    found = Gate(judge_runs(base, head, judged, tolerated)).explain(case)
+    known = known_metrics(base.run, head.run)
+    tolerated = options.rules_of(rules, margin, known)
+    found = Gate(judge_runs(base, head, judged(known), tolerated)).explain(case)
     other_rules = _other_rules(head, tolerated)
     if form == "json":
         click.echo(pretty_json(_content(base, head, tolerated, other_rules, found)))

@@ -1,7 +1,7 @@
 """`bitbench gate`: two revisions, measured now, or two stored runs; the exit code is the verdict."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -19,10 +19,9 @@ from harness.gate.runs import is_gate, remember
 from harness.gate.session import GateResult, Session
 from harness.judge.judge import judge_runs
 from harness.judge.policy import Policy
-from harness.judge.rules import Rules
 from harness.machine.environment import available_memory
-from harness.model import Request
-from harness.model.metrics import METRICS, select_metrics
+from harness.model import Request, known_metrics
+from harness.model.metrics import Metric, judged, select_metrics
 from harness.model.units import parse_duration
 from harness.runner.packages import package_of, registry_for
 from harness.runner.plan import check_names
@@ -113,15 +112,13 @@ def command(
     (--metric exact gates the rest), 3 inconclusive, 0 all judged rows are ok or improved.
     """
     with errors_told(out, policy):
-        chosen = _judged_metrics(asked.request.metrics)
-        tolerated = options.rules_of(rules, margin)
         if resume and (base is None or out is None):
             raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
         if base is None:
             _refuse_live_options(asked)
-            outcome = _stored(what, out, chosen, tolerated)
+            outcome = _stored(what, out, asked.request.metrics, rules, margin)
         else:
-            outcome = _live(Live(base, head, build or "", resume), _request(what, asked, chosen), out, tolerated)
+            outcome = _live(Live(base, head, build or "", resume), _request(what, asked), out, rules, margin)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
     remember(*outcome.runs)
@@ -139,13 +136,17 @@ def _refuse_live_options(asked: Asked) -> None:
         raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
 
-def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Rules) -> GateResult:
+def _stored(
+    what: tuple[str, ...], out: Path | None, metrics: Collection[str], rules: Path | None, margin: str | None
+) -> GateResult:
     runs = _two_runs(what)
     baseline, candidate = map(load, runs)
-    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
+    known = known_metrics(baseline.run, candidate.run)
+    chosen, tolerated = _judged_metrics(metrics, known), options.rules_of(rules, margin, known)
+    return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, chosen, tolerated), ())
 
 
-def _live(live: Live, request: Request, out: Path | None, rules: Rules) -> GateResult:
+def _live(live: Live, request: Request, out: Path | None, rules: Path | None, margin: str | None) -> GateResult:
     try:
         registry = registry_for(request.suites, request.package)
     except UsageError:
@@ -156,29 +157,29 @@ def _live(live: Live, request: Request, out: Path | None, rules: Rules) -> GateR
         raise
     if out is not None and not live.resume:
         _require_free(out)
-    request = msgspec.structs.replace(request, package=package_of(registry))
+    chosen = tuple(sorted(_judged_metrics(request.metrics, registry.metrics)))
+    tolerated = options.rules_of(rules, margin, registry.metrics)
+    request = msgspec.structs.replace(request, package=package_of(registry), metrics=chosen)
     check_names(request, registry)
     command_line = options.as_recorded(sys.argv[1:])
     with Checkouts(live.base, live.head, live.build) as checkouts:
-        session = Session(registry, request, rules, request.metrics, command_line, resume=live.resume)
+        session = Session(registry, request, tolerated, request.metrics, command_line, resume=live.resume)
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
 
-def _request(suites: tuple[str, ...], asked: Asked, metrics: Collection[str]) -> Request:
+def _request(suites: tuple[str, ...], asked: Asked) -> Request:
     return msgspec.structs.replace(
         asked.request,
         suites=tuple(dict.fromkeys(suites)) or (SUITE,),
-        metrics=tuple(sorted(metrics)),
         memory_limit=available_memory(),
     )
 
 
-def _judged_metrics(names: Collection[str]) -> frozenset[str]:
-    chosen = frozenset(select_metrics(names))
-    judged = frozenset(name for name in chosen if not METRICS[name].informative)
-    if not judged:
+def _judged_metrics(names: Collection[str], known: Mapping[str, Metric]) -> frozenset[str]:
+    chosen = select_metrics(names, known)
+    if not chosen & judged(known):
         raise UsageError(f"--metric {', '.join(sorted(chosen))}: shown, never judged; name a metric that is judged")
-    return chosen if names else judged
+    return chosen if names else judged(known)
 
 
 def _require_free(out: Path) -> None:

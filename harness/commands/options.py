@@ -12,9 +12,11 @@ from click.core import ParameterSource
 
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
-from harness.judge.rules import Rules, read
+from harness.judge.rules import read
 from harness.model import Request, Value, normalise_value
-from harness.model.metrics import select_metrics
+from harness.model.metrics.kinds import Metric
+from harness.model.metrics.table import METRICS
+from harness.model.rules import Rules
 from harness.model.units import LONGEST_VALUE, choices, parse_duration, parse_names, parse_share
 from harness.show.table import FORMATS
 
@@ -211,8 +213,8 @@ def _metrics(**settings: Any) -> Callable[[Function], Function]:
 
 metrics = _metrics()
 """As they were typed."""
-requested_metrics = _metrics(cls=Field, read=lambda names: tuple(sorted(select_metrics(names))) if names else ())
-"""All that are meant, in one order, so that equal requests are equal; empty when none is named."""
+requested_metrics = _metrics(cls=Field, read=tuple)
+"""As they were typed: the suites say which metrics there are."""
 rules_file = click.option(
     "--rules",
     type=Place(),
@@ -229,12 +231,12 @@ margin = click.option(
 )
 
 
-def rules_of(path: Path | None, margin: str | None) -> Rules:
-    """The rules of a file, with the margin of the command line if there is one.
+def rules_of(path: Path | None, margin: str | None, known: Mapping[str, Metric] = METRICS) -> Rules:
+    """The rules of a file for the metrics `known`, with the margin of the command line if there is one.
 
     Raises UsageError as `rules.read`, and for what is no share.
     """
-    rules = read(path)
+    rules = read(path, known)
     if margin is None:
         return rules
     try:

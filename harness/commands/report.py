@@ -12,8 +12,7 @@ from harness.commands import options
 from harness.commands.values import Folder, NewFile, Place
 from harness.errors import NothingMeasuredError
 from harness.gate.runs import is_gate, sides
-from harness.judge.rules import Rules
-from harness.model import StoredRun
+from harness.model import StoredRun, known_metrics
 from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.store import load
 
@@ -30,18 +29,19 @@ def command(runs: tuple[Path, ...], output: Path, figures: Path | None, rules: P
     The directory of a gate stands for its two runs, which are judged by the rules. Prints the file's path.
     """
     with _uncollected():
-        _write(runs, output, figures, options.rules_of(rules, margin))
+        _write(runs, output, figures, rules, margin)
     click.echo(output)
 
 
-def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Rules) -> None:
+def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Path | None, margin: str | None) -> None:
     each = [path for run in runs for path in (sides(run) if is_gate(run) else (run,))]
     stored = [_without_path(path) for path in each]
+    tolerated = options.rules_of(rules, margin, known_metrics(*(one.run for one in stored)))
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
     from harness.show.report import write  # late: pandas and seaborn take two seconds to import
 
-    write(stored, output, figures, rules, Registry.load(DEFAULT_MODULE).usage)
+    write(stored, output, figures, tolerated, Registry.load(DEFAULT_MODULE).usage)
 
 
 @contextmanager

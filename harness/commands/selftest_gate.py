@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import click
 
-from harness.analysis.t_test import detectable
 from harness.errors import NothingMeasuredError, UsageError
+from harness.estimators.t_test import detectable
 from harness.gate import resolution
 from harness.gate.progress import Narrator
 from harness.gate.resolution import Resolution
 from harness.gate.trials import SUITE, TrialGate, by_case, cases_of, hold, round_noise, share
-from harness.judge.rules import Rules
 from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
 from harness.model.injection import Injection, InjectionKind
+from harness.model.rules import Rules
 from harness.model.units import amount, parse_duration, parse_share
 from harness.runner.process import describe_torch
 from harness.show.table import Block, Cell, Column, Format, Table, pretty_json, render

@@ -11,8 +11,8 @@ from harness.analysis.view import View
 from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.errors import NothingMeasuredError, UsageError
-from harness.model import StoredRun
-from harness.model.metrics import METRICS, select_metrics
+from harness.model import StoredRun, known_metrics
+from harness.model.metrics import select_metrics
 from harness.show.ended import failures, failures_page, failures_table
 from harness.show.results import page, tidy, warnings
 from harness.show.table import Format, pretty_json
@@ -41,7 +41,8 @@ def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], fai
         return
     _check(baselines, stored)
     _require_measured(metrics, stored)
-    click.echo(render(stored, form, select_metrics(metrics) if metrics else (), baselines))
+    chosen = select_metrics(metrics, known_metrics(stored.run)) if metrics else ()
+    click.echo(render(stored, form, chosen, baselines))
     if not any(record.outcome == "measured" for record in stored.records):
         raise NothingMeasuredError(
             f"{run}: no case was measured; run the suite again once what is printed above is mended"
@@ -67,9 +68,10 @@ def render_failures(stored: StoredRun, form: Format) -> str:
 def _require_measured(metrics: Sequence[str], stored: StoredRun) -> None:
     """Raise UsageError for a metric, or a word for several, of which there is nothing to show."""
     measured = {m.metric for record in stored.records for m in record.measurements if record.outcome == "measured"}
-    shown = [name for name in METRICS if name in measured and not METRICS[name].distribution]
+    known = known_metrics(stored.run)
+    shown = [name for name, metric in known.items() if name in measured and not metric.distribution]
     for name in metrics if shown else ():
-        if not select_metrics((name,)) & set(shown):
+        if not select_metrics((name,), known) & set(shown):
             raise UsageError(f"--metric {name!r} was not measured in this run; it has: {', '.join(shown)}")
 
 
@@ -81,7 +83,7 @@ def render(
     Without `baselines` they are those of the run, and the fastest of them comes first, as in the report.
     """
     for_people = form == "text" or form == "markdown"
-    view = View.of(stored, metrics or (() if for_people else METRICS), baselines)
+    view = View.of(stored, metrics or (() if for_people else known_metrics(stored.run)), baselines)
     if not baselines:
         (view,) = led([view])
     if form == "text" or form == "markdown":

@@ -15,13 +15,14 @@ from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate.pair_controller import SIDES, CasePair, PairedController
 from harness.judge.judge import Judgement, judge
-from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING, FRESH, Sequential
 from harness.judge.verdict import Verdict
 from harness.model import Case, Record, Request, Side, role_of
 from harness.model.messages import Description
+from harness.model.metrics import METRICS
+from harness.model.rules import Rules
 from harness.model.suite import Registry
-from harness.runner.plan import Contest, make_plan, require_devices
+from harness.runner.plan import Contest, make_plan, metrics_of, require_devices
 
 
 class BrokenHeadError(BitbenchError):
@@ -107,6 +108,8 @@ class LiveGate:
         self.controller = controller
         self.rules = rules
         self.metrics = metrics
+        declared = metrics_of(contest for case_pair in case_pairs for contest in case_pair.contests.values())
+        self._known = {**METRICS, **{metric.name: metric for metric in declared}}
         self.now = now
         self.records: dict[Side, list[Record]] = {side: [] for side in SIDES}
         self.reached = 0
@@ -143,7 +146,7 @@ class LiveGate:
         return self._judged(Sequential.ended(self.rules, self.reached))
 
     def _judged(self, design: Sequential) -> Judgement:
-        base, head = (results(self.records[side]) for side in SIDES)
+        base, head = (results(self.records[side], known=self._known) for side in SIDES)
         pairs = match(base, head, self.metrics, paired=True)
         return judge(pairs, (), design)
 

@@ -42,7 +42,11 @@ class CasePair:
     @property
     def is_timed(self) -> bool:
         """Whether more than one round of it makes sense."""
-        return len(self.contests) == 2 and all("latency" in contest.metrics for contest in self.contests.values())
+        judged = [
+            any(metric.repeats and not metric.informative for metric in contest.metrics.values())
+            for contest in self.contests.values()
+        ]
+        return len(judged) == 2 and all(judged)
 
 
 Inquiry: TypeAlias = Callable[[int, CasePair, Side, Paired], object]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
-from harness.analysis.words import percent_change
+from harness.estimators.intervals import log_ratio
 from harness.judge.judge import Judgement
 from harness.model import Record, Side
+from harness.model.units import percent_change
 
 EVERY = 20.0
 """Seconds between two lines."""

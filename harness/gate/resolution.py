@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from harness.analysis.t_test import resolvable
-from harness.judge.rules import Rules
+from harness.estimators.t_test import resolvable
 from harness.machine import facts
 from harness.model import Count, Environment
+from harness.model.rules import Rules
 
 KIND = "gate-noise"
 

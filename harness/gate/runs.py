@@ -146,6 +146,8 @@ def _require_same(gate: str, side: Side, begun: Run, now: Run) -> None:
         raise UsageError(f"{gate} was begun by `{shlex.join(begun.argv)}`: repeat that with --resume")
     if begun.rules != now.rules:
         raise UsageError(f"{gate} was begun by other rules: restore them, or choose another --out")
+    if begun.metrics != now.metrics:
+        raise UsageError(f"{gate} was begun with metrics that were declared otherwise: choose another --out")
     if begun.revision.dirty or now.revision.dirty:
         raise UsageError(f"{side} of {gate} had changes that were not committed: commit them and choose another --out")
     if begun.revision != now.revision:

@@ -13,16 +13,17 @@ from harness.errors import InvalidEnvironmentError
 from harness.gate import resolution
 from harness.gate.checkouts import Checkout, Checkouts
 from harness.gate.live import GateWatcher, LiveGate, broken, plan_case_pairs
-from harness.gate.pair_controller import SIDES, PairedController
+from harness.gate.pair_controller import SIDES, CasePair, PairedController
 from harness.gate.provenance import Provenance
 from harness.gate.runs import GateRuns, place_of
 from harness.judge.judge import Judgement
-from harness.judge.rules import Rules
 from harness.machine.environment import combine, machine
 from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
+from harness.model.rules import Rules
 from harness.model.suite import Registry
 from harness.runner.packages import package_of
+from harness.runner.plan import metrics_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 
@@ -118,7 +119,7 @@ class Session:
         )
         if provenance:
             provenance.expect(case_pairs)
-        runs = self._headers(pools, revisions)
+        runs = self._headers(pools, revisions, case_pairs)
         place = place_of(directory, runs["head"].pair)
         with GateRuns(place, runs, self.resume) as both:
             budget = self.request.budget
@@ -141,13 +142,16 @@ class Session:
         where, seconds = (place / "base", place / "head"), time.monotonic() - self.began
         return GateResult(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
 
-    def _headers(self, pools: Mapping[Side, WorkerPool], revisions: Mapping[Side, Revision]) -> dict[Side, Run]:
+    def _headers(
+        self, pools: Mapping[Side, WorkerPool], revisions: Mapping[Side, Revision], case_pairs: Sequence[CasePair]
+    ) -> dict[Side, Run]:
         started = datetime.now(UTC)
         commit = revisions["head"].commit[:7]
         name = f"{started:%Y%m%dT%H%M%SZ}-gate{f'-{commit}' if commit else ''}"
         name += "-dirty" if revisions["head"].dirty else ""
         here = combine(machine(), pools["base"].description.environment)
         rounds = self.rules.looks[-1]
+        metrics = metrics_of(contest for case_pair in case_pairs for contest in case_pair.contests.values())
         return {
             side: Run(
                 id=f"{name}-{side}",
@@ -156,6 +160,7 @@ class Session:
                 order=ORDER,
                 rules=declared(self.rules),
                 aims={suite: Aim(rounds=rounds) for suite in (*self.request.suites, *self.registry.sentinels)},
+                metrics=metrics,
                 environment=here,
                 revision=revisions[side],
                 argv=tuple(self.argv),

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.intervals import Share
+from harness.analysis.proportion import Share
 from harness.gate.live import GateWatcher
 from harness.gate.pair_controller import SIDES
 from harness.gate.session import BUDGET, GateResult, Session
 from harness.judge.policy import exit_code
-from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
 from harness.machine.revision import revision
 from harness.model import Budget, Count, Request, Side
 from harness.model.injection import VARIABLE, Injection
-from harness.model.metrics import METRICS
+from harness.model.metrics import judged
+from harness.model.rules import Rules
 from harness.model.suite import Registry
 from harness.runner.pool import WorkerPool
 from harness.runner.session import opened
@@ -104,8 +104,7 @@ def hold(
     """
     registry = Registry.load(MODULE)
     side: Side = "base" if injection and injection.share < 0 else "head"
-    metrics = frozenset(name for name, metric in METRICS.items() if not metric.informative)
-    session = Session(registry, request, rules, metrics, budget=budget)
+    session = Session(registry, request, rules, judged(registry.metrics), budget=budget)
     slower = injection and Injection(injection.kind, _slower(injection.share), injection.match)
     pools: dict[Side, WorkerPool] = {}
     with tempfile.TemporaryDirectory(prefix="bitbench-selftest-") as folder:

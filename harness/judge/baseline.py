@@ -7,9 +7,9 @@ import msgspec
 
 from harness.errors import NothingMeasuredError, StoreError, UsageError
 from harness.judge.judge import judge_runs
-from harness.model import Revision, StoredRun
+from harness.model import Revision, StoredRun, known_metrics
 from harness.model.codec import LineError, decode, encode
-from harness.model.metrics import KINDS, METRICS
+from harness.model.metrics import in_kinds, judged
 from harness.store import FILE_NAME, files, load
 from harness.store.places import BASELINES
 
@@ -97,8 +97,9 @@ def accept(source: Path, place: Path, *, reason: str, when: str, allow_dirty: bo
 
 def changes(previous: StoredRun, stored: StoredRun) -> dict[str, int]:
     """Verdicts on the exact metrics of a run against the one before, counted by word."""
-    judged = [name for name in KINDS["exact"] if not METRICS[name].informative]
-    words = Counter(verdict.word for verdict in judge_runs(previous, stored, judged).judged)
+    known = known_metrics(previous.run, stored.run)
+    exact = in_kinds(known)["exact"] & judged(known)
+    words = Counter(verdict.word for verdict in judge_runs(previous, stored, exact).judged)
     return dict(sorted(words.items()))
 
 

@@ -15,15 +15,15 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.intervals import Comparison, within_tolerance
-from harness.analysis.looks import HOPELESS
 from harness.analysis.pairs import MetricPair, match
-from harness.analysis.results import Result, results
-from harness.judge.rules import Rules
+from harness.analysis.results import Result, of_run
+from harness.estimators.intervals import Comparison
+from harness.estimators.looks import HOPELESS
 from harness.judge.sequential import CaseHistory, Design, Evidence, Sequential, SingleLook, improved
 from harness.judge.verdict import EVERYTHING, Cure, Note, RelativeChange, Verdict, Word
 from harness.model import StoredRun, differences
-from harness.model.metrics import KINDS, METRICS, Metric
+from harness.model.metrics import METRICS, Exact, Metric
+from harness.model.rules import Rules
 
 _FASTER = " faster"
 """Ends the name of a sentinel's other direction."""
@@ -54,6 +54,10 @@ class Judgement:
         """The verdicts alone, with that on the geometric mean."""
         return [verdict for verdict in (*self.verdicts, self.geometric_mean) if verdict is not None]
 
+    def metric(self, verdict: Verdict) -> Metric:
+        """That which `verdict` is on, as it counts here."""
+        return next((pair.metric for pair in self.pairs if pair.metric.name == verdict.metric), METRICS["latency"])
+
     @property
     def moved(self) -> Verdict | None:
         """The first sentinel that has moved: the environment gives no verdict on latencies. None where none has."""
@@ -69,7 +73,7 @@ def judge_runs(
     """
     tolerated = rules or Rules()
     paired = bool(baseline.run.pair) and baseline.run.pair == candidate.run.pair
-    pairs = match(_results(baseline), _results(candidate), metrics, paired=paired)
+    pairs = match(of_run(baseline), of_run(candidate), metrics, paired=paired)
     differing = differences(baseline.run.environment, candidate.run.environment)
     if not paired:
         return judge(pairs, differing, SingleLook(tolerated))
@@ -122,10 +126,6 @@ def _moved(sentinels: Sequence[Verdict]) -> Verdict | None:
     return next((verdict for verdict in sentinels if verdict.word == "regressed"), None)
 
 
-def _results(stored: StoredRun) -> dict[str, Result]:
-    return results(stored.records, stored.run.aims)
-
-
 def _timed(pairs: Sequence[MetricPair], design: Design) -> Iterator[Verdict]:
     """The verdicts on one sampled metric of cases that both sides measured."""
     family = {pair.case.name: design.evidence(pair, _limit(pair, design.rules)) for pair in pairs}
@@ -142,7 +142,7 @@ def _mean(pairs: Sequence[MetricPair], design: Design) -> Verdict | None:
         return None
     evidence = design.mean_evidence(pairs, math.log1p(design.rules.geometric_mean))
     courses = design.courses({"": evidence})
-    verdict = Verdict(EVERYTHING, "latency", "ok", RelativeChange.of_logs(evidence.shift))
+    verdict = Verdict(EVERYTHING, "latency", "ok", RelativeChange.of_logs(evidence.shift), unit="s")
     return _decided(verdict, evidence, courses[""], bool(improved(courses, design.rules)), design, 1)
 
 
@@ -162,9 +162,7 @@ def _watched(pairs: Sequence[MetricPair], design: Design) -> tuple[Verdict, ...]
 
 def _limit(pair: MetricPair, rules: Rules) -> float:
     """The change for the worse that is tolerated, as a log ratio."""
-    if pair.metric.unit == "s":
-        return rules.limit(pair.case, _comparison(pair).baseline.centre)
-    return math.log1p(rules.margin)
+    return rules.limit_of(pair.metric, pair.case, _comparison(pair).baseline.centre)
 
 
 def _decided(
@@ -174,7 +172,7 @@ def _decided(
     red_level = design.red_level / family  # the strictest that a case may have to pass
     shift = course.shift or evidence.shift
     word, note = _word(evidence, course, is_improved, design)
-    has_allowance = verdict.case != EVERYTHING and METRICS[verdict.metric].unit == "s"
+    has_allowance = verdict.case != EVERYTHING and verdict.unit == "s"
     needed = 0
     if word == "inconclusive":
         needed = design.rules.looks[0]
@@ -225,7 +223,8 @@ def _verdict(pair: MetricPair, word: Word = "ok", note: Note | None = None, cure
     """A verdict at once; with a note, it is one that says why no change may be read off."""
     both = pair.comparison
     change = RelativeChange.of(both) if both and not note and pair.metric.unit != "dB" else None
-    return Verdict(pair.case, pair.metric.name, word, change, note, cure, both)
+    exact = isinstance(pair.metric, Exact)
+    return Verdict(pair.case, pair.metric.name, word, change, note, cure, both, unit=pair.metric.unit, is_exact=exact)
 
 
 def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdict | None:
@@ -234,9 +233,11 @@ def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdic
         return None
     if found := _unmeasured(pair):
         return _verdict(pair, *found)
-    if differing and pair.metric.name not in KINDS["portable"]:
+    if pair.units:
+        return _verdict(pair, "incomparable", Note("other_units", detail=" vs ".join(pair.units)), "measure_anew")
+    if differing and not pair.metric.portable:
         return _verdict(pair, "incomparable", Note("unlike_machines", detail="; ".join(differing)), "one_machine")
-    if pair.metric.assume == "exact":
+    if isinstance(pair.metric, Exact):
         return _exact(pair, rules.metric(pair.metric))
     if math.isnan(_comparison(pair).ratio):
         return _verdict(pair, "not_measured", Note("not_a_number", detail="; ".join(_comparison(pair).warnings)))
@@ -252,14 +253,14 @@ def _comparison(pair: MetricPair) -> Comparison:
 def _unmeasured(pair: MetricPair) -> tuple[Word, Note] | None:
     """The verdict where a side is missing, or where rounds of the candidate ended early and the baseline's did not."""
     base, head, metric = pair.baseline, pair.candidate, pair.metric
-    if base is None or metric not in base.metrics:
+    if base is None or not base.has(metric.name):
         return "new", _absence(base, "base")
     if head is not None and head.end is not None:
         if head.wrong:
             return "regressed", Note("wrong_answer", "head", detail=head.end.reason)
         if base.end is None:
             return "not_measured", _absence(head, "head")
-    if head is None or metric not in head.metrics:
+    if head is None or not head.has(metric.name):
         return "not_measured", _absence(head, "head")
     return None
 
@@ -273,13 +274,13 @@ def _absence(result: Result | None, side: Literal["base", "head"]) -> Note:
     return Note("ended", side, end.outcome, end.round + 1, detail=end.reason)
 
 
-def _exact(pair: MetricPair, metric: Metric) -> Verdict:
+def _exact(pair: MetricPair, metric: Exact) -> Verdict:
     both = _comparison(pair)
     before, after = both.baseline.centre, both.candidate.centre
     if math.isnan(before):
         return _verdict(pair, "not_measured", Note("not_a_number", "base"), "measure_again")
     if math.isnan(after):
         return _verdict(pair, "regressed", Note("not_a_number", "head"))
-    if within_tolerance(metric, before, after):
+    if metric.is_same(before, after):
         return _verdict(pair, "ok")
     return _verdict(pair, "improved" if (after < before) == (metric.better == "lower") else "regressed")

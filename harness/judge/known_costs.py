@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from harness.analysis.intervals import Comparison, Summary
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result, contests
 from harness.analysis.roofline import Standing, Work
+from harness.estimators.intervals import Comparison, Summary
 from harness.model import Ceilings
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import Metric, Sampled
 
 ONCE, TWICE = "once", "twice"
 ALLOWED = 0.02
@@ -60,7 +60,7 @@ def find(everything: Iterable[Result]) -> list[CostFinding]:
         once, twice = by_name[ONCE], by_name[TWICE]
         for name, value in once.facts.items():
             if name.startswith(EXPECTED):
-                found += _metric(METRICS[name.removeprefix(EXPECTED)], float(value), once, twice)
+                found += _metric(once.known[name.removeprefix(EXPECTED)], float(value), once, twice)
         found += _rates(once, twice)
     return found
 
@@ -72,8 +72,9 @@ def exit_code(findings: Iterable[CostFinding]) -> int:
 
 
 def _metric(metric: Metric, expected: float, once: Result, twice: Result) -> Iterator[CostFinding]:
-    allowed = ALLOWED if metric.assume == "sampled" else 0.0
-    sides = [(once, expected, once.summary(metric)), (twice, _doubled(metric, expected), twice.summary(metric))]
+    allowed = ALLOWED if isinstance(metric, Sampled) else 0.0
+    values = ((once, expected), (twice, _doubled(metric, expected)))
+    sides = [(result, value, result.summary(metric.name)) for result, value in values]
     for result, value, summary in sides:
         reported = summary.centre if summary else math.nan
         yield CostFinding(
@@ -98,7 +99,7 @@ def _rates(once: Result, twice: Result) -> Iterator[CostFinding]:
     """What a second of each is said to do. They do the same work by the suite's facts, `twice` in twice the time."""
     work = Work.of(once.facts, weight_bytes=0.0)
     for result, times in ((once, 1), (twice, 2)) if work else ():
-        summary, seconds = result.summary(METRICS["latency"]), times * float(once.facts[f"{EXPECTED}latency"])
+        summary, seconds = result.summary("latency"), times * float(once.facts[f"{EXPECTED}latency"])
         told = Standing.of(work, summary.centre, Ceilings()) if summary and work else None
         for name, attribute, fact in RATES:
             expected, reported = float(once.facts[fact]) / seconds, getattr(told, attribute, math.nan)

@@ -4,13 +4,14 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.looks import LOOKS, looks
 from harness.errors import UsageError
+from harness.estimators.looks import LOOKS, looks
 from harness.model import Allowance, Rules, filters
-from harness.model.metrics import METRICS
+from harness.model.metrics import METRICS, Exact, Metric
 from harness.model.units import parse_share
 
 __all__ = ("Allowance", "Rules", "read", "sentences_of_schema_4")
@@ -20,9 +21,10 @@ FILE = Path("gate.toml")
 _FLOOR = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s)")
 
 
-def read(path: Path | None) -> Rules:
+def read(path: Path | None, known: Mapping[str, Metric] = METRICS) -> Rules:
     """The rules in the file at `path`, in gate.toml here if there is one, or the defaults.
 
+    Tolerances may be of the exact metrics among those `known`.
     Raises UsageError, in one line, for what is no such file.
     """
     if path is None and not FILE.exists():
@@ -37,19 +39,19 @@ def read(path: Path | None) -> Rules:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{where} is not TOML: {error}") from error
     try:
-        return _rules(content)
+        return _rules(content, known)
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
 
 
-def _rules(content: Mapping[str, Any]) -> Rules:
+def _rules(content: Mapping[str, Any], metrics: Mapping[str, Metric]) -> Rules:
     """Raises ValueError that says which entry is wrong."""
     known: dict[str, Callable[[str, Any], object]] = {
         "margin": _share,
         "geometric-mean": _share,
         "floor": _seconds,
         "rounds": _looks,
-        "tolerances": _tolerances,
+        "tolerances": partial(_tolerances, metrics),
         "allowances": _allowances,
     }
     for key in content:
@@ -81,8 +83,8 @@ def _looks(name: str, value: Any) -> tuple[int, ...]:
     return looks(value)
 
 
-def _tolerances(name: str, value: Any) -> dict[str, float]:
-    exact = [metric.name for metric in METRICS.values() if metric.assume == "exact" and not metric.informative]
+def _tolerances(known: Mapping[str, Metric], name: str, value: Any) -> dict[str, float]:
+    exact = [metric.name for metric in known.values() if isinstance(metric, Exact) and not metric.informative]
     for metric, tolerance in _table(name, value).items():
         if metric not in exact:
             raise ValueError(f"{name}: {metric!r} is no exact metric; choose from: {', '.join(exact)}")

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeAlias
 
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT
 from harness.analysis.pairs import LogsByRound, MetricPair, mean_by_round
-from harness.analysis.t_test import LogRatio
-from harness.judge.rules import Rules
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.judge.verdict import CaseState, Look, Note, NoteCode
+from harness.model.rules import Rules
 
 FRESH = 3
 """Rounds after the accusation that a confirmation takes at least."""

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.intervals import Comparison
-from harness.analysis.looks import LOOKED_AT
-from harness.analysis.t_test import LogRatio
+from harness.estimators.intervals import Comparison
+from harness.estimators.looks import LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.model import Case, Count
 from harness.model.record import Outcome
 
@@ -26,10 +26,18 @@ NoteCode = Literal[
     "wrong_answer",
     "not_a_number",
     "unlike_machines",
+    "other_units",
     "sentinel_moved",
 ]
 Cure = Literal[
-    "more_rounds", "quieter_machine", "rounds_option", "budget_option", "measure_again", "one_machine", "gate_again"
+    "more_rounds",
+    "quieter_machine",
+    "rounds_option",
+    "budget_option",
+    "measure_again",
+    "one_machine",
+    "gate_again",
+    "measure_anew",
 ]
 """What settles the verdict: more rounds (`needed` says how many), a quieter machine, and so on."""
 
@@ -115,3 +123,7 @@ class Verdict(msgspec.Struct, frozen=True):
     looks: tuple[Look, ...] = ()
     log_ratios: dict[int, float] = {}
     """Of head to base by round, where they were paired."""
+    unit: str = ""
+    """Of the metric."""
+    is_exact: bool = False
+    """Whether the metric was compared directly, and not by its rounds."""

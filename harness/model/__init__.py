@@ -7,9 +7,10 @@ standard library and msgspec, so that stored runs can be read on a machine witho
 from harness.model.case import Case, Params, Value, normalise_value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
+from harness.model.metrics import Exact, Metric, Sampled
 from harness.model.record import ROLE, Amount, Count, Measurement, Outcome, Record, Role, role_of
 from harness.model.rules import Allowance, Rules, RunRules
-from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, Side
+from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, Side, known_metrics
 from harness.model.stored_run import StoredRun
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Ceilings",
     "Count",
     "Environment",
+    "Exact",
     "Measurement",
+    "Metric",
     "Outcome",
     "Params",
     "Record",
@@ -34,11 +37,13 @@ __all__ = [
     "Rules",
     "Run",
     "RunRules",
+    "Sampled",
     "Side",
     "StoredRun",
     "Value",
     "comparable",
     "differences",
+    "known_metrics",
     "normalise_value",
     "role_of",
 ]

@@ -5,13 +5,11 @@ from collections.abc import Collection
 
 import msgspec
 
+from harness.estimators.looks import LOOKS
 from harness.model import filters
 from harness.model.case import Case
-from harness.model.metrics import Metric
+from harness.model.metrics import Exact, Metric
 from harness.model.record import Amount
-
-LOOKS = (4, 6, 9, 14, 20)
-"""Numbers of rounds after which a contest that is to reach a precision is looked at."""
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -50,6 +48,12 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """By exact metric: another absolute tolerance than its own."""
     allowances: tuple[Allowance, ...] = ()
 
+    def limit_of(self, metric: Metric, case: Case, before: float) -> float:
+        """The log ratio for the worse that is tolerated of what varies and was `before`, in the metric's unit."""
+        if metric.relative_tolerance:
+            return math.log1p(metric.relative_tolerance)
+        return self.limit(case, before) if metric.unit == "s" else math.log1p(self.margin)
+
     def limit(self, case: Case, seconds: float) -> float:
         """The log ratio that is tolerated of a case whose call took `seconds` before."""
         margin = self.margin
@@ -76,7 +80,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
                 )
         return told
 
-    def metric(self, metric: Metric) -> Metric:
+    def metric(self, metric: Exact) -> Exact:
         """The metric with the tolerance that it has here."""
         if metric.name not in self.tolerances:
             return metric

@@ -1,4 +1,4 @@
-"""A run: what was asked for, on which machine and revision, by which rules."""
+"""A run: what was asked for, on which machine and revision, by which rules, and which metrics it knows."""
 
 from typing import Literal, TypeAlias
 
@@ -7,6 +7,7 @@ import msgspec
 from harness.model.case import Value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import Environment
+from harness.model.metrics import METRICS, Metric
 from harness.model.record import Amount, Count
 from harness.model.rules import RunRules
 
@@ -91,6 +92,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """When a contest ends, which blocks are voided and what a gate tolerates, declared before anything is measured."""
     aims: dict[str, Aim] = {}
     """By suite."""
+    metrics: tuple[Metric, ...] = ()
+    """Those that it measures, as they were declared: a reader needs no code for them."""
     ceilings: tuple[Ceilings, ...] = ()
     environment: Environment
     revision: Revision
@@ -99,3 +102,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The gate that it is a side of; both sides of one took turns in the same rounds. Empty for a run by itself."""
     side: Side | Literal[""] = ""
     """Which side of it."""
+
+
+def known_metrics(*runs: Run) -> dict[str, Metric]:
+    """Every metric that `runs` know, by name: as a run declares it, else the project's own; of two runs the later wins.
+
+    The project's come first, in their order.
+    """
+    return {**METRICS, **{metric.name: metric for run in runs for metric in run.metrics}}

@@ -11,10 +11,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
-from harness.model.metrics import METRICS
+from harness.model.metrics import METRICS, Metric
 from harness.model.units import choices
 from harness.user_code.installed import NAME
 from harness.user_code.reference import follow
@@ -41,7 +42,8 @@ class Suite:
     name: str
     summary: str
     axes: tuple[Axis, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[str | Metric, ...]
+    """Names of the project's metrics or of those of its package, and metrics that it brings itself."""
     budget: Budget
     workload: str
     """"module:function" of `(Case, seed: int) -> Workload`; imported in the worker only."""
@@ -60,6 +62,11 @@ class Suite:
     probed_by: tuple[str, ...] = ()
     """Params that decide whether a contestant is right on other shapes too: it is probed once for each combination of
     them. Empty means that there is nothing to probe."""
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What it measures, by name."""
+        return tuple(metric if isinstance(metric, str) else metric.name for metric in self.metrics)
 
     def points(self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False) -> list[Params]:
         """Params of every contest: the product of the axes, with the axes in `chosen` replaced.
@@ -124,8 +131,36 @@ class Registry:
     """Suites of cases that no change of a contestant can move; they ride along in every gate."""
     usage: Callable[[str, Params], str] = lambda *_: ""
     """From an implementation and a case's params to the line of code that uses it; empty where there is none."""
+    declared: tuple[Metric, ...] = ()
+    """Metrics that its suites may name, beside those of the project."""
     file: str = ""
     """What was imported: two revisions are measured by one declaration, wherever each has its own."""
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """All that its suites can measure, by name: the project's, the package's, and those that suites bring.
+
+        Raises UsageError for two declarations of one name, and for a suite that names a metric that is none of them.
+        """
+        brought = [one for suite in self.suites.values() for one in suite.metrics if not isinstance(one, str)]
+        known: dict[str, Metric] = dict(METRICS)
+        for one in (*self.declared, *brought):
+            if not isinstance(one, Metric):
+                raise UsageError(
+                    f"{self.module}: {one!r:.80} is no metric; give harness.Exact(...) or harness.Sampled(...)"
+                )
+        for metric in (*self.declared, *brought):
+            if known.setdefault(metric.name, metric) != metric:
+                whose = "the project's own" if metric.name in METRICS else "declared in another way too"
+                raise UsageError(f"{self.module}: the metric {metric.name} is {whose}; give yours another name")
+        for suite in self.suites.values():
+            for name in suite.metric_names:
+                if name not in known:
+                    raise UsageError(
+                        f"{self.module}: suite {suite.name} measures the unknown metric {name!r}; declare it as Exact"
+                        f" or Sampled, or {choices(name, known)}"
+                    )
+        return known
 
     @classmethod
     def load(cls, module: str) -> "Registry":
@@ -148,7 +183,10 @@ class Registry:
                 "sentinels": tuple(one.name for one in watched),
                 "usage": own.usage,
             } | given
-        return cls(module, suites, catalogue, **given, file=package.__file__ or "")
+        declared = tuple(getattr(package, "METRICS", ()))
+        registry = cls(module, suites, catalogue, **given, declared=declared, file=package.__file__ or "")
+        _ = registry.metrics  # a wrong declaration ends here, before anything is measured
+        return registry
 
     def suite(self, name: str) -> Suite:
         """The suite called `name`. Raises UsageError that lists the valid names."""
@@ -170,8 +208,4 @@ def _sound(module: str, declared: object) -> tuple[Suite, ...]:
             raise UsageError(f"{module} has {times} suites called {name!r}: rename all but one")
         if NAME.fullmatch(name) is None:
             raise UsageError(f"{module}: {name!r} is no name of a suite; use letters, digits, dot, dash and underscore")
-    for suite in declared:
-        for metric in suite.metrics:
-            if metric not in METRICS:
-                raise UsageError(f"{module}, suite {suite.name}: unknown metric {metric!r}; {choices(metric, METRICS)}")
     return tuple(declared)

@@ -23,7 +23,34 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         return f"{value:g} B" if name == "B" else f"{figure(value / size, digits)} {name}"
     if unit == "dB":
         return f"{_decibels(value, digits)} dB"
-    return f"{value:.{digits + 1}g}"
+    number = f"{value:.{digits + 1}g}"
+    return number if unit in _UNSAID or not math.isfinite(value) else f"{number} {unit}"
+
+
+def is_known(centre: float, hi: float) -> bool:
+    """Whether an interval leaves something to say: beyond ±100 % it holds both half and double."""
+    return not hi > (1 + WIDEST) * centre
+
+
+def spread(centre: float, hi: float) -> str:
+    """Half an interval on the log scale, as the benchmark world writes it: `±1.2%`; `±?` where there is none.
+
+    `not known` where it says nothing (`is_known`).
+    """
+    if not is_known(centre, hi):
+        return NOT_KNOWN
+    if not math.isfinite(hi):
+        return "±?"
+    percent = 100 * (hi / centre - 1)
+    return f"±{percent:.{0 if percent >= 10 else 1}f}%"
+
+
+def supported_digits(centre: float, hi: float) -> int:
+    """As many significant digits as make the last one a tenth of the interval's half width: two to four."""
+    relative = hi / centre - 1 if math.isfinite(hi) else math.nan
+    if not relative > 0:
+        return 4 if relative == 0 else 3
+    return min(4, max(2, math.ceil(-math.log10(relative)) + 1))
 
 
 def suited(value: float, unit: str) -> tuple[float, str]:
@@ -51,6 +78,11 @@ _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%?)")
 
 
 _DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+
+
+WIDEST = 1.0
+"""Half width of an interval, relative, beyond which a number is not known."""
+NOT_KNOWN = "not known"
 
 
 LONGEST_VALUE = 100
@@ -133,6 +165,8 @@ def parse_names(option: str, texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+_UNSAID = ("1", "bit")
+"""Units that go without saying."""
 _STEPS = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
     "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")),
@@ -145,3 +179,14 @@ def _decibels(value: float, digits: int) -> str:
         return f"{value:g}"
     whole = len(str(int(abs(value))))
     return f"{value:.{max(0, digits - whole)}f}"
+
+
+def percent_change(share: float, lo: float = math.nan, hi: float = math.nan) -> str:
+    """`-8.0 % [-9.9, -6.1]`: a change with its interval, if it has one; a share of 0.03 is 3 % more."""
+    interval = f" [{_signed(lo)}, {_signed(hi)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+    return f"{_signed(share)} %{interval}"
+
+
+def _signed(share: float) -> str:
+    """In percent; there is no -0.0."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from harness.analysis.convergence import undecided
-from harness.analysis.looks import looks
 from harness.analysis.results import results
+from harness.estimators.looks import looks
 from harness.model import Case, Ceilings, Record, Request, messages
 from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.analysis.looks import LOOKS
 from harness.errors import NothingMeasuredError, UsageError
+from harness.estimators.looks import LOOKS
 from harness.machine.environment import usable_cores
 from harness.model import ROLE, Aim, Case, Params, Request, Value, filters
 from harness.model.messages import Description
-from harness.model.metrics import METRICS
+from harness.model.metrics import Metric
 from harness.model.suite import Registry, Suite
 from harness.user_code.folders import folders
 from harness.user_code.reference import meant
@@ -23,7 +23,8 @@ class Contest:
     suite: Suite
     cases: tuple[Case, ...]
     facts: Params
-    metrics: frozenset[str]
+    metrics: Mapping[str, Metric]
+    """By name."""
     aim: Aim
     seed: int
     """Of the weights and inputs, the same for every contestant."""
@@ -42,14 +43,15 @@ def make_plan(request: Request, registry: Registry, description: Description) ->
     """
     check_names(request, registry)
     keep = filters.parse(request.keyword)
-    contests = [
-        contest
-        for name in request.suites
-        for contest in _contests(registry.suite(name), request, description, keep, name in registry.sentinels)
-    ]
+    contests = [contest for name in request.suites for contest in _contests(registry, name, request, description, keep)]
     if not contests:
         raise NothingMeasuredError(_why_none(request, registry))
     return contests
+
+
+def metrics_of(contests: Iterable[Contest]) -> tuple[Metric, ...]:
+    """Those that any of `contests` measures: what a header declares."""
+    return tuple({name: metric for contest in contests for name, metric in contest.metrics.items()}.values())
 
 
 def check_names(request: Request, registry: Registry) -> None:
@@ -77,8 +79,8 @@ def require_devices(contests: Iterable[Contest], description: Description) -> No
 
 
 def _why_none(request: Request, registry: Registry) -> str:
-    if not any(set(registry.suite(name).metrics) & set(request.metrics) for name in request.suites) and request.metrics:
-        measured = dict.fromkeys(metric for name in request.suites for metric in registry.suite(name).metrics)
+    measured = dict.fromkeys(metric for name in request.suites for metric in registry.suite(name).metric_names)
+    if request.metrics and not set(measured) & set(request.metrics):
         asked = ", ".join(request.metrics[:3])
         return f"none of these suites measures {asked}; choose from: {', '.join(measured)}"
     command = f"bitbench run {' '.join(request.suites)} --dry-run"
@@ -86,21 +88,25 @@ def _why_none(request: Request, registry: Registry) -> str:
 
 
 def _contests(
-    suite: Suite, request: Request, description: Description, keep: filters.CaseFilter, is_sentinel: bool
+    registry: Registry, name: str, request: Request, description: Description, keep: filters.CaseFilter
 ) -> list[Contest]:
+    suite = registry.suite(name)
     names = _implementations(suite, request, description)
-    baselines: dict[str, Params] = {name: {ROLE: "baseline"} for name in description.baselines}
+    baselines: dict[str, Params] = {one: {ROLE: "baseline"} for one in description.baselines}
     known = {**description.peers, **baselines}
-    role: Params = {ROLE: "sentinel"} if is_sentinel else {}
-    metrics = frozenset(suite.metrics) & (frozenset(request.metrics) or frozenset(suite.metrics))
-    sampled = any(METRICS[name].assume == "sampled" and not METRICS[name].first_round_only for name in metrics)
+    role: Params = {ROLE: "sentinel"} if name in registry.sentinels else {}
+    metrics = {
+        one: metric
+        for one, metric in registry.metrics.items()
+        if one in suite.metric_names and (one in request.metrics or not request.metrics)
+    }
     contests = []
     for point in suite.points(_chosen(suite, request), request.full):
         params = {**point, **_resolved(point, description)}
         cases = tuple(Case.of(suite.name, name, params) for name in names)
         kept = tuple(case for case in cases if keep(case.name))
         if kept and metrics:
-            aim = aim_of(suite, request) if sampled else Aim(rounds=1)
+            aim = aim_of(suite, request) if any(one.repeats for one in metrics.values()) else Aim(rounds=1)
             seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
             contests.append(Contest(suite, kept, suite.facts(params) | role, metrics, aim, seed, known))
     return contests

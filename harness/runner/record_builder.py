@@ -10,7 +10,6 @@ from harness.analysis.roofline import Work, too_fast
 from harness.analysis.voided import voided
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
 from harness.model.messages import Answer
-from harness.model.metrics import in_round
 from harness.runner.plan import Contest
 
 
@@ -79,7 +78,7 @@ class RecordBuilder:
     @property
     def wanted(self) -> frozenset[str]:
         """What is measured of the case in this round."""
-        return frozenset(name for name in self.contest.metrics if in_round(name, self.round))
+        return frozenset(name for name, metric in self.contest.metrics.items() if self.round == 0 or metric.repeats)
 
     def too_fast(self, ceilings: Ceilings, latencies: Sequence[float]) -> str:
         """Why the median of `latencies` cannot be true on a machine with these ceilings, or nothing."""

@@ -4,7 +4,7 @@ Nothing is printed here: who watches is an argument, and what the user ought to 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,12 +20,15 @@ from harness.machine.ceilings import remember
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Aim, Environment, Record, Request, Run, StoredRun, differences
+from harness.model.metrics.kinds import Metric
+from harness.model.metrics.table import select_metrics
+from harness.model.run import known_metrics
 from harness.model.stored_run import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.runner.controller import Controller
 from harness.runner.forecast import forecast
 from harness.runner.packages import registry_for
-from harness.runner.plan import Contest, aims_of, check_names, make_plan, require_devices
+from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, require_devices
 from harness.runner.pool import WorkerPool
 from harness.runner.progress import Watcher
 from harness.runner.schedule import ORDER
@@ -80,6 +83,7 @@ class RunSession:
             order=ORDER,
             rules=declared(),
             aims=aims,
+            metrics=metrics_of(self.contests),
             ceilings=self.pool.ceilings(self.contests, self.environment),
             environment=self.environment,
             revision=code,
@@ -131,6 +135,7 @@ def opened(registry: Registry, request: Request) -> Iterator[RunSession]:
     Raises UsageError for what does not exist here, NothingMeasuredError when no case is left, InvalidEnvironmentError
     when no worker starts.
     """
+    request = with_chosen_metrics(request, registry)
     check_names(request, registry)  # before a worker takes seconds to start
     with _hired(registry, request) as pool:
         yield _session(registry, request, pool, combine(machine(), pool.description.environment))
@@ -163,8 +168,8 @@ def resumed(
         if suites and tuple(suites) != run.request.suites:
             named = " ".join(run.request.suites)
             raise UsageError(f"the run in {directory} is of {named}; give --resume --out {directory} alone")
-        request = request_to_go_on_by(run, asked, options)
-        registry = registry_for(request.suites, request.package)
+        registry = registry_for(run.request.suites, run.request.package)
+        request = request_to_go_on_by(run, with_chosen_metrics(asked, registry), options)
         aims = run.aims
         if (request.rounds, request.precision) != (run.request.rounds, run.request.precision):
             aims = extended_aims(aims, aims_of(request, registry), rounds_made(stored.records, by_suite=True))
@@ -175,6 +180,7 @@ def resumed(
         extensions = (*stored.extensions, *_extension(stored, request, aims, argv))
         begun = extensions[-1].rounds if extensions else {}
         session = _session(registry, request, pool, environment, aims, begun)
+        _require_declared(directory, run, metrics_of(session.contests))
         session.controller.ceilings = list(run.ceilings)
         session.controller.continue_from(stored.records)
         if writer is not None:
@@ -232,6 +238,24 @@ def _extension(
             argv=tuple(argv),
         ),
     )
+
+
+def _require_declared(directory: Path, run: Run, metrics: Iterable[Metric]) -> None:
+    """Raise UsageError where what is measured now is not what the run declares: its reader would take it for that."""
+    known = known_metrics(run)
+    for metric in metrics:
+        if known.get(metric.name) != metric:
+            how = "otherwise" if metric.name in known else "not at all"
+            raise UsageError(f"the run in {directory} was begun when {metric.name} was declared {how}: begin a new run")
+
+
+def with_chosen_metrics(request: Request, registry: Registry) -> Request:
+    """The request with the metrics that its words mean, in one order, so that equal requests are equal.
+
+    Raises UsageError for a word that is no metric of these suites.
+    """
+    chosen = tuple(sorted(select_metrics(request.metrics, registry.metrics))) if request.metrics else ()
+    return msgspec.structs.replace(request, metrics=chosen)
 
 
 def _now() -> str:

@@ -8,7 +8,6 @@ import msgspec
 
 from harness.analysis.pairs import MetricPair
 from harness.analysis.voided import told
-from harness.analysis.words import with_spread
 from harness.errors import NothingMeasuredError, UsageError
 from harness.judge.judge import Judgement, is_sentinel
 from harness.judge.verdict import EVERYTHING, Verdict, Word
@@ -140,12 +139,12 @@ class Gate:
         summaries = (pair.comparison.baseline, pair.comparison.candidate)
         words = []
         for (side, result), summary in zip(sides.items(), summaries, strict=True):
-            taken = result.rounds(pair.metric).values()
+            taken = result.rounds(pair.metric.name).values()
             counts = sorted({measurement.iterations for measurement in taken})
             loops = " to ".join(map(str, (counts[0], counts[-1])[: len(counts)]))
             samples = sum(len(measurement.values) for measurement in taken)
             words.append(
-                f"{side} takes {with_spread(summary, pair.metric)} a call ({len(taken)}"
+                f"{side} takes {pair.metric.format(summary)} a call ({len(taken)}"
                 f" round{'s' * (len(taken) != 1)}, {samples} samples, each of {loops} call{'s' * (loops != '1')})"
             )
         return f"{'; '.join(words)}; {self.words.turns}"

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 from harness.analysis.ranking import fastest, has_known_latency, latency
 from harness.analysis.results import Result
 from harness.analysis.words import in_size
-from harness.model.metrics import METRICS
 from harness.model.units import suited
 from harness.show.table import Column, bar
 
@@ -61,7 +60,7 @@ def _looked_up(column: Column, words: Sequence[Mapping[str, str]]) -> Shown:
 
 def _aligned(members: Sequence[Result], size: float) -> dict[str, str]:
     """Number and interval of each, padded so that decimal points and per cents stand below each other."""
-    summaries = {result.name: result.summary(METRICS["latency"]) for result in members}
+    summaries = {result.name: result.summary("latency") for result in members}
     parts = {name: in_size(summary, size) for name, summary in summaries.items() if summary}
     fraction = max((_fraction(number) for number, _ in parts.values()), default=0)
     widest = max((len(spread) for _, spread in parts.values()), default=0)

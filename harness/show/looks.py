@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import LogRatio
-from harness.analysis.words import percent_change
-from harness.judge.rules import Rules
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.t_test import LogRatio
 from harness.judge.sequential import FRESH, ONCE, CaseHistory, Design, Sequential
 from harness.judge.verdict import Look, Verdict
+from harness.model.rules import Rules
+from harness.model.units import percent_change
 from harness.show.table import Column, Table
 from harness.show.verdict_words import percent
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off
 from harness.analysis.results import Result
-from harness.model.metrics import METRICS
 from harness.show.table import Column, Table
 
 OFF_PREDICTION = (
@@ -30,7 +29,7 @@ def against_prediction(members: Sequence[Result], differing: Sequence[str]) -> T
 
 
 def _beside_prediction(result: Result) -> str:
-    summary = result.summary(METRICS["error_sqnr"])
+    summary = result.summary("error_sqnr")
     if summary is None:
         return ""
     predicted = float(result.facts["predicted_sqnr"])

@@ -1,21 +1,18 @@
 """What a stored run says: a table a contest for people, tidy rows for machines."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from harness.analysis import convergence
+from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
 from harness.analysis.prediction import is_off
 from harness.analysis.results import Result, contests, varying
-from harness.analysis.roofline import rates, standing
 from harness.analysis.view import View
 from harness.analysis.voided import told
-from harness.analysis.words import speedup, with_spread
+from harness.estimators.looks import CONFIDENCE
 from harness.model import Params
-from harness.model.metrics import METRICS, Metric
-from harness.model.units import figure
 from harness.show import latency_column
 from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
@@ -23,20 +20,6 @@ from harness.show.libraries import origins
 from harness.show.prediction import OFF_PREDICTION, against_prediction
 from harness.show.run_header import describe_extensions, describe_machine, describe_run
 from harness.show.table import Block, Cell, Column, Table, html, render
-
-_HEADINGS = {
-    "latency": "latency",
-    "first_call": "first\ncall",
-    "weight_bytes": "weight\nbytes",
-    "bits_per_weight": "bits/\nweight",
-    "resident_bytes": "resident\nbytes",
-    "peak_forward_bytes": "peak\nforward",
-    "peak_backward_bytes": "peak\nbackward",
-    "error_sqnr": "error\nSQNR",
-    "agreement_sqnr": "agree\nSQNR",
-    "weight_gradient_cosine": "weight\ngradient",
-    "input_gradient_cosine": "input\ngradient",
-}
 
 _OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
 _LEGENDS = {
@@ -67,7 +50,7 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
-    if METRICS["latency"] in view.metrics:
+    if view.is_timed:
         legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
     legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
@@ -85,12 +68,15 @@ def tidy(view: View) -> Table:
     params = [*varying(view.results)[0], *varying(view.results)[1]]
     headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
     headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds", "state", "samples", "precision"]
+    rates = [column for column in standing_columns(view) if column.unit] if view.is_timed else []
+    columns = [*metric_columns(view.metrics), *rates, *speedup_columns(view, view.baselines)]
+    reached = [column for column in effort_columns(view) if column.key in ("state", "samples", "precision")]
     rows = []
     for result in view.results:
         case, end = result.case, result.end
         head: list[Cell] = [case.suite, result.name, case.implementation, *(case.params.get(name) for name in params)]
         head += [end.outcome, end.reason] if end else ["measured", ""]
-        rows += [[*head, *numbers] for numbers in _numbers(view, result) or [[None] * 10]]
+        rows += [[*head, *numbers] for numbers in _numbers(columns, reached, result) or [[None] * 10]]
     return Table("", tuple(map(Column, headings)), rows)
 
 
@@ -99,7 +85,7 @@ def warnings(view: View) -> list[str]:
     doubts = Counter(view.stored.doubts)
     for result in view.results:
         texts = {text for record in result.records for text in record.warnings}
-        summaries = (result.summary(metric) for metric in view.metrics)
+        summaries = (result.summary(metric.name) for metric in view.metrics)
         texts.update(text for summary in summaries if summary for text in summary.warnings)
         doubts.update(sorted(texts))
     if lost := told(view.stored.records):
@@ -158,46 +144,39 @@ def _effort(view: View, most: int) -> list[Shown]:
     """Rounds, samples and how a contest ended; where the rounds were fixed, only those of a case that has fewer."""
     if not any(found.state for found in view.reached.values()):
         return [(Column("rounds"), lambda result: f"{len(result.measured)} of {most}" * (len(result.measured) < most))]
+    effort = {column.key: column for column in effort_columns(view)}
 
     def taken(result: Result) -> str:
-        found = view.reached.get(result.case)
-        return f"{found.rounds}/{found.samples}" if found else ""
+        return "/".join(filter(None, (_text(effort[key], result) for key in ("rounds", "samples"))))
 
-    def ended(result: Result) -> str:
-        found = view.reached.get(result.case)
-        return found.state if found else ""
-
-    return [(Column("rounds/\nsamples", "right"), taken), (Column("ended"), ended)]
+    return [(Column("rounds/\nsamples", "right"), taken), _shown(effort["state"])]
 
 
 def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars: bool) -> list[Shown]:
-    columns: list[Shown] = []
-    for metric in view.metrics:
-        if metric.name != "latency":
-            heading = _HEADINGS.get(metric.name, metric.name.replace("_", "\n"))
-            columns.append((Column(heading, "right"), partial(_cell, metric)))
+    shown: list[Shown] = []
+    for column in metric_columns(view.metrics):
+        if column.key != "latency":
+            shown.append(_shown(column))
             continue
-        columns += latency_column.columns(timed, bars=bars)
-        columns += [(Column(f"vs\n{base}", "right"), partial(_speedup, view, base)) for base in view.baselines]
-        columns.append((Column("of\nceiling", "right"), partial(_of_ceiling, view)))
-    return columns
+        shown += latency_column.columns(timed, bars=bars)
+        shown += map(_shown, speedup_columns(view, view.baselines))
+        shown += [_shown(one) for one in standing_columns(view) if one.key == "ceiling_share"]
+    return shown
 
 
-def _of_ceiling(view: View, result: Result) -> str:
-    """`71% memory`, or nothing where it is not known."""
-    found = standing(result, view.stored.run.ceilings)
-    return f"{figure(100 * found.share, 2)}% {found.ceiling}" if found and found.ceiling else ""
+def _shown(column: ResultColumn) -> Shown:
+    return Column(_broken(column.heading), "right" if column.unit else "left"), partial(_text, column)
 
 
-def _cell(metric: Metric, result: Result) -> str:
-    summary = result.summary(metric)
-    flag = " !" if metric.name == "error_sqnr" and is_off(result) else ""
-    return f"{with_spread(summary, metric)}{flag}" if summary else ""
+def _text(column: ResultColumn, result: Result) -> str:
+    reading = column.read(result)
+    flag = " !" if column.key == "error_sqnr" and is_off(result) else ""
+    return f"{reading.text}{flag}" if reading else ""
 
 
-def _speedup(view: View, base: str, result: Result) -> str:
-    ratio = view.ratios.get((result.name, base))
-    return speedup(ratio) if ratio else ""
+def _broken(heading: str) -> str:
+    """A heading in as many lines as it has words: columns of a terminal are narrow."""
+    return heading.replace(" ", "\n").replace("/", "/\n")
 
 
 def _filled(columns: Sequence[Shown], members: Sequence[Result]) -> list[Shown]:
@@ -205,30 +184,15 @@ def _filled(columns: Sequence[Shown], members: Sequence[Result]) -> list[Shown]:
     return [(column, show) for column, show in columns if any(show(result) for result in members if result.measured)]
 
 
-def _numbers(view: View, result: Result) -> list[list[Cell]]:
-    """What `tidy` says of each metric, and of the speed-up over each baseline, which is one over the ratio."""
-    summaries = [(metric, result.summary(metric)) for metric in view.metrics]
-    ratios = [(base, view.ratios.get((result.name, base))) for base in view.baselines]
-    rows: list[list[Cell]] = [
-        [metric.name, metric.unit, s.centre, s.lo, s.hi, s.confidence, s.n, *_reached(view, result, metric)]
-        for metric, s in summaries
-        if s
-    ]
-    if METRICS["latency"] in view.metrics:
-        derived = rates(result, view.stored.run.ceilings)
-        rows += [[*rate, *[None] * 3] for rate in derived]
-    for base, r in ratios:
-        if r:
-            bounds = [1 / value if value else math.nan for value in (r.ratio, r.hi, r.lo)]
-            n = min(r.baseline.n, r.candidate.n)
-            rows.append([f"speedup_{base}", "1", *bounds, r.baseline.confidence, n, None, None, None])
+def _numbers(columns: Sequence[ResultColumn], reached: Sequence[ResultColumn], result: Result) -> list[list[Cell]]:
+    """What `tidy` says of each metric, of what follows from a latency, and of the speed-up over each baseline."""
+    effort: list[Cell] = [reading.value if (reading := column.read(result)) else None for column in reached]
+    rows: list[list[Cell]] = []
+    for column in columns:
+        if reading := column.read(result):
+            numbers: list[Cell] = [reading.value, reading.lo, reading.hi, CONFIDENCE, reading.n]
+            rows.append([column.key, column.unit, *numbers, *(effort if column.key == "latency" else [None] * 3)])
     return rows
-
-
-def _reached(view: View, result: Result, metric: Metric) -> list[Cell]:
-    """State, samples and precision of a latency; nothing for other metrics."""
-    found = view.reached.get(result.case) if metric.name == "latency" else None
-    return [found.state or None, found.samples, found.precision] if found else [None] * 3
 
 
 def _words(params: Params) -> str:

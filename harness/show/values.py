@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from harness.analysis.pairs import MetricPair
-from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict
-from harness.model.metrics import Metric
+from harness.model.metrics import Exact, Sampled
+from harness.model.rules import Rules
 from harness.model.units import amount, distinct_amounts
 from harness.show.verdict_words import reason, spaced
 
@@ -14,9 +14,10 @@ Judged = Sequence[tuple[MetricPair, Verdict | None]]
 
 def exact_words(pairs: Judged, rules: Rules) -> str:
     """Exact metrics: which are equal, which within their tolerance, and which are beyond it; empty without any."""
-    judged = [(pair, verdict) for pair, verdict in pairs if pair.metric.assume == "exact" and verdict]
     equal, within, beyond = [], [], []
-    for pair, verdict in judged:
+    for pair, verdict in pairs:
+        if verdict is None or not isinstance(pair.metric, Exact):
+            continue
         tolerance = _tolerance(rules.metric(pair.metric))
         if verdict.word != "ok":
             beyond.append(f"{pair.metric.name} {spaced(verdict.word)}: {reason(verdict)}; {tolerance}")
@@ -32,7 +33,7 @@ def sampled_words(pairs: Judged) -> str:
     return "; ".join(
         f"{pair.metric.name} {spaced(verdict.word)}: {reason(verdict)}"
         for pair, verdict in pairs
-        if verdict and pair.metric.assume == "sampled" and pair.metric.name != "latency"
+        if verdict and isinstance(pair.metric, Sampled) and pair.metric.name != "latency"
     )
 
 
@@ -46,7 +47,7 @@ def _from_to(pair: MetricPair) -> str:
     return " became ".join(distinct_amounts(*values, pair.metric.unit))
 
 
-def _tolerance(metric: Metric) -> str:
+def _tolerance(metric: Exact) -> str:
     parts = [amount(metric.tolerance, metric.unit)] if metric.tolerance else []
     parts += [f"{100 * metric.relative_tolerance:g} %"] if metric.relative_tolerance else []
     return f"tolerance {' and '.join(parts) or '0'}"

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from harness.analysis.words import change, percent_change
 from harness.judge.judge import Judgement, sentinel_note
 from harness.judge.verdict import Cure, Note, Verdict, Word
-from harness.model.metrics import METRICS
-from harness.model.units import amount, distinct_amounts
+from harness.model.metrics import Exact
+from harness.model.units import amount, distinct_amounts, percent_change
 
 LEGEND = "changes are head against base, in percent: negative is faster or smaller; [low, high] is the interval"
 """Said once on every page that shows changes."""
@@ -24,6 +23,7 @@ _CURES: Mapping[Cure, str] = {
     "budget_option": "give it more time with --budget",
     "measure_again": "measure it again",
     "one_machine": "measure both on one machine",
+    "measure_anew": "measure both anew",
     "gate_again": "end what else runs, see `bitbench env --check`, and gate again",
 }
 
@@ -53,16 +53,17 @@ def grounds(verdict: Verdict) -> str:
 
 def values(verdict: Verdict) -> str:
     """The change with its interval; of an exact metric the values."""
-    both, metric = verdict.comparison, METRICS.get(verdict.metric)
-    if both is None or metric is None or metric.assume == "sampled":
+    both = verdict.comparison
+    if both is None or not verdict.is_exact:
         return change_words(verdict)
     if verdict.note:
         return ""
     before, after = both.baseline.centre, both.candidate.centre
     if verdict.word == "ok":
-        return amount(after, metric.unit)
-    one, other = distinct_amounts(before, after, metric.unit)
-    return f"{one} became {other} ({change(both, metric)})"
+        return amount(after, verdict.unit)
+    metric = Exact(name=verdict.metric, unit=verdict.unit, better="lower")  # in either direction a change reads alike
+    one, other = distinct_amounts(before, after, verdict.unit)
+    return f"{one} became {other} ({metric.change(both)})"
 
 
 def change_words(verdict: Verdict) -> str:
@@ -109,6 +110,8 @@ def _missing(note: Note) -> str:
             return note.detail or f"{note.side or 'the ratio'} is not a number"
         case "unlike_machines":
             return f"base and head were measured on unlike machines ({note.detail})"
+        case "other_units":
+            return f"base and head have it in unlike units ({note.detail})"
         case "sentinel_moved":
             change = percent_change(*msgspec.structs.astuple(note.change)) if note.change else "an unknown share"
             return (

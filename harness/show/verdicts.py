@@ -4,10 +4,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.analysis.intervals import Summary
-from harness.analysis.pairs import MetricPair
+from harness.analysis.pairs import MetricPair, declared_otherwise
 from harness.analysis.results import Result, varying
-from harness.analysis.words import change, with_spread
+from harness.estimators.intervals import Summary
 from harness.judge.judge import Judgement, is_sentinel
 from harness.judge.policy import Policy, detectable, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
@@ -126,7 +125,7 @@ def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[str]:
     """Every doubt about the runs and the rows compared, each once."""
-    doubts = dict.fromkeys([*baseline.doubts, *candidate.doubts])
+    doubts = dict.fromkeys([*baseline.doubts, *candidate.doubts, *declared_otherwise(judgement.pairs)])
     if baseline.run.id == candidate.run.id:
         doubts["base and head are the same run: nothing can have changed"] = None
     for pair in judgement.pairs:
@@ -194,16 +193,16 @@ def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 
 def _summary(side: Result | None, pair: MetricPair) -> Summary | None:
-    return side.summary(pair.metric) if side else None
+    return side.summary(pair.metric.name) if side else None
 
 
 def _amount(side: Result | None, pair: MetricPair) -> str:
     summary = _summary(side, pair)
-    return with_spread(summary, pair.metric) if summary else ""
+    return side.known[pair.metric.name].format(summary) if side and summary else ""
 
 
 def _numbers(side: Result | None, pair: MetricPair) -> list[Cell]:
-    summary = _summary(side, pair)
+    summary = None if side is pair.baseline and pair.units else _summary(side, pair)  # a row has one unit
     return [summary.centre, summary.lo, summary.hi, summary.n] if summary else [None] * 4
 
 
@@ -211,4 +210,4 @@ def _change(pair: MetricPair, verdict: Verdict | None) -> str:
     """Nothing where the two must not be compared, so that nobody reads a difference of machines as one of code."""
     if pair.comparison is None or (verdict and verdict.word == "incomparable"):
         return ""
-    return change(pair.comparison, pair.metric)
+    return pair.metric.change(pair.comparison)

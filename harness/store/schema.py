@@ -4,7 +4,7 @@ A line is read exactly or it is an error; only the last line may be cut off, by 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -12,9 +12,9 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from harness.errors import StoreError
-from harness.model import SCHEMA_VERSION, Record, Run
+from harness.model import SCHEMA_VERSION, Record, Run, known_metrics
 from harness.model.codec import Lift, LineError, decode
-from harness.model.metrics import METRICS
+from harness.model.metrics import METRICS, Metric
 from harness.model.record import ROLE
 from harness.model.run import Side
 from harness.model.stored_run import MARK, Extension, applied
@@ -29,7 +29,10 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 to 5 only added fields, and 4 the lines of extensions."""
+    """Schemas 3 and 4 only added fields, and 4 the lines of extensions.
+
+    The metrics that an earlier header lacks are known once its records are (`_declared`).
+    """
     return line
 
 
@@ -67,6 +70,10 @@ MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothin
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 
+DECLARED = 5
+"""The first schema whose headers say which metrics a run measures."""
+
+
 @dataclass(frozen=True)
 class Content:
     """A record file as read: at most one record for a case and round, in the order written."""
@@ -96,11 +103,12 @@ def parse(data: bytes, path: Path) -> Content:
     header, *lines = data.split(b"\n")
     run, version = _header(header, path)
     last = lines.pop() if lines else b""
-    said = [_line(line, version, path, number) for number, line in enumerate(lines, start=2)]
+    known = known_metrics(run)
+    said = [_line(line, version, path, number, known) for number, line in enumerate(lines, start=2)]
     warnings, whole = [], len(data)
     if last:
         try:
-            said.append(_line(last, version, path, len(lines) + 2))
+            said.append(_line(last, version, path, len(lines) + 2, known))
         except StoreError:
             whole -= len(last)
             warnings.append("the last line is cut off and left out; `bitbench run --resume` measures it again")
@@ -109,7 +117,8 @@ def parse(data: bytes, path: Path) -> Content:
     kept = {(record.case.name, record.round): record for record in records}
     if again := sum(kept[record.case.name, record.round] is not record and not record.late for record in records):
         warnings.append(f"{again} records were measured again in the same round; the last one counts")
-    warnings += _unknown_metrics(records) + _other_code(run, extensions)
+    warnings += _unknown_metrics(records, known) + _other_code(run, extensions)
+    run = run if version >= DECLARED else _declared(run, records)
     is_cut_off = whole < len(data)
     return Content(run, tuple(kept.values()), tuple(warnings), whole, version, extensions, is_cut_off)
 
@@ -131,11 +140,11 @@ def _header(line: bytes, path: Path) -> tuple[Run, int]:
     return msgspec.structs.replace(_decode(line, Run, version, path, 1), schema=SCHEMA_VERSION), version
 
 
-def _line(line: bytes, version: int, path: Path, number: int) -> Record | Extension:
+def _line(line: bytes, version: int, path: Path, number: int, known: Mapping[str, Metric]) -> Record | Extension:
     """One line after the header."""
     if line.startswith(MARK):
         return _decode(line, Extension, version, path, number)
-    return _record(line, version, path, number)
+    return _record(line, version, path, number, known)
 
 
 def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
@@ -146,14 +155,14 @@ def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
     return [f"begun at {was} and gone on with at {now}: its rounds are not all of one code"]
 
 
-def _record(line: bytes, version: int, path: Path, number: int) -> Record:
+def _record(line: bytes, version: int, path: Path, number: int, known: Mapping[str, Metric]) -> Record:
     record = _decode(line, Record, version, path, number)
-    if why := _impossible(record):
+    if why := _impossible(record, known):
         raise _corrupt(path, number, why)
     return record
 
 
-def _impossible(record: Record) -> str:
+def _impossible(record: Record, known: Mapping[str, Metric]) -> str:
     """What of a record cannot be, though each of its fields could; empty when all can."""
     for name, count in Counter(m.metric for m in record.measurements).items():
         if count > 1:
@@ -161,7 +170,7 @@ def _impossible(record: Record) -> str:
     for m in record.measurements:
         if m.blocks and len(m.blocks) != len(m.values):
             return f"{len(m.values)} values of {m.metric} in {len(m.blocks)} blocks"
-        if m.metric in METRICS and METRICS[m.metric].unit in ("s", "B", "bit") and any(v < 0 for v in m.values):
+        if m.metric in known and known[m.metric].is_never_negative and any(v < 0 for v in m.values):
             return f"a negative {m.metric}"
     return ""
 
@@ -183,8 +192,14 @@ def _corrupt(path: Path, number: int, why: str) -> StoreError:
     return StoreError(f"{path}, line {number} is corrupt ({reason}): restore the file from a copy or measure again")
 
 
-def _unknown_metrics(records: list[Record]) -> list[str]:
-    unknown = sorted({m.metric for record in records for m in record.measurements} - METRICS.keys())
+def _declared(run: Run, records: Iterable[Record]) -> Run:
+    """The header of an earlier schema with the metrics that were measured: they were all of the project's own."""
+    measured = {taken.metric for record in records for taken in record.measurements}
+    return msgspec.structs.replace(run, metrics=tuple(one for name, one in METRICS.items() if name in measured))
+
+
+def _unknown_metrics(records: list[Record], known: Mapping[str, Metric]) -> list[str]:
+    unknown = sorted({m.metric for record in records for m in record.measurements} - known.keys())
     if not unknown:
         return []
     names = " ".join(", ".join(unknown).split())

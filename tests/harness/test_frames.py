@@ -140,7 +140,7 @@ def test_summary_says_what_stats_and_compare_say(tmp_path):
     times = frame[frame["metric"] == "latency"].set_index("case")
     for name, result in everything.items():
         if LATENCY in result.metrics:
-            summary = result.summary(LATENCY)
+            summary = result.summary(LATENCY.name)
             expected = (summary.centre, summary.lo, summary.hi, summary.n)
             assert tuple(times.loc[name, ["centre", "lo", "hi", "rounds"]]) == pytest.approx(expected)
             ratio = ratios[name, "linear-fp32"]

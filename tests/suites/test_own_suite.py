@@ -154,7 +154,11 @@ def suite(**changes):
         ("s4", "SUITES = ('quick',)", "SUITES of s4 is no tuple of harness.Suite; write SUITES = (MINE,)"),
         ("s5", f"{SOUND}SUITES = (suite(), suite())", "s5 has 2 suites called 'mine': rename all but one"),
         ("s6", f"{SOUND}SUITES = (suite(name='a b'),)", "s6: 'a b' is no name of a suite; use letters, digits"),
-        ("s7", f"{SOUND}SUITES = (suite(metrics=('latncy',)),)", "unknown metric 'latncy'; choose from: latency"),
+        (
+            "s7",
+            f"{SOUND}SUITES = (suite(metrics=('latncy',)),)",
+            "suite mine measures the unknown metric 'latncy'; declare it as Exact or Sampled, or choose from",
+        ),
         (
             "s8",
             f"{SOUND}SUITES = (suite(name='quick'),)",

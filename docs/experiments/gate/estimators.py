@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.analysis.intervals import log_ratio, midmean
 from harness.analysis.results import results
+from harness.estimators.intervals import log_ratio, midmean
 from harness.model import Measurement
 from harness.model.metrics import METRICS
 from harness.store import load
@@ -62,7 +62,7 @@ def main() -> None:
     for directory in map(Path, sys.argv[1:]):
         base, head = (results(load(directory / side).records) for side in ("base", "head"))
         for name, one in base.items():
-            mine, theirs = one.rounds(latency), head[name].rounds(latency)
+            mine, theirs = one.rounds(latency.name), head[name].rounds(latency.name)
             common = mine.keys() & theirs.keys()
             if not common:
                 continue
@@ -71,7 +71,7 @@ def main() -> None:
                 found = [100 * estimate(mine[number], theirs[number]) for number in sorted(common)]
                 squares[estimator].append(statistics.fmean(value**2 for value in found))
                 cells.append(f"{math.sqrt(squares[estimator][-1]):.2f}")
-            summary = one.summary(latency)
+            summary = one.summary(latency.name)
             seconds = summary.centre if summary else math.nan
             case = f"{one.case.implementation}, M={one.case.params['m']}"
             print(f"| {case} | {1e6 * seconds:.0f} | " + " | ".join(cells) + " |")

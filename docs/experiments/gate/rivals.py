@@ -23,7 +23,7 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import KINDS, neighbour
 
-from harness.analysis.intervals import Share
+from harness.analysis.proportion import Share
 from harness.machine.git import environment
 
 CASES = tuple(f"{name}-{m}" for name in ("eager", "int8", "bf16") for m in (16, 128))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from harness.judge.rules import Rules
+from harness.model.rules import Rules
 from tests.harness.fakes.simulated_machine import MACHINES, Gated, Suites
 
 SUITES = 2000

@@ -17,15 +17,15 @@ import msgspec
 from kind_of_machine import FIRST, kind_of_machine
 from neighbour import neighbour
 
-from harness.analysis.intervals import Share
+from harness.analysis.proportion import Share
 from harness.commands.selftest_gate import SIX
 from harness.gate.progress import Narrator
 from harness.gate.trials import SUITE, TrialGate, by_case, cases_of, hold, round_noise, share
-from harness.judge.rules import Rules
 from harness.machine.environment import available_memory
 from harness.machine.revision import revision
 from harness.model import Request
 from harness.model.injection import Injection
+from harness.model.rules import Rules
 
 SHORT = 1e-4
 """Seconds of a call below which a case may be inconclusive."""

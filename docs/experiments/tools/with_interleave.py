@@ -6,7 +6,7 @@ from functools import partial
 
 from calls import CALLS, SIDES, build
 
-from harness.analysis.intervals import log_ratio
+from harness.estimators.intervals import log_ratio
 from harness.measure import interleave_builds
 
 ratios = {}

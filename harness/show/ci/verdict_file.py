@@ -11,9 +11,9 @@ import msgspec
 from harness.errors import StoreError
 from harness.judge.judge import Judgement
 from harness.judge.policy import Policy, detectable, exit_code
-from harness.judge.rules import Rules
 from harness.model import Count, Revision, Run, StoredRun
 from harness.model.codec import LineError, decode
+from harness.model.rules import Rules
 from harness.show.table import pretty_json
 from harness.show.verdict_words import ToldVerdict, invalid_words, told_verdict
 from harness.show.verdicts import headline, rules_line, warnings

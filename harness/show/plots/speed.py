@@ -9,8 +9,8 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.analysis.words import NOT_KNOWN, is_known, spread
 from harness.frames import wide
+from harness.model.units import NOT_KNOWN, is_known, spread
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of, foremost
 from harness.show.plots.roofline import Roofs

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from harness.analysis.words import is_known
 from harness.errors import NothingMeasuredError
 from harness.frames import wide
-from harness.model.metrics import METRICS
+from harness.model.metrics import ERROR_SQNR
+from harness.model.units import is_known
 from harness.show.plots.theme import (
     INK,
     RULE,
@@ -199,7 +199,7 @@ def standings(cost: np.ndarray, lo: np.ndarray, hi: np.ndarray, gain: np.ndarray
 
     Gains that the metric counts as equal are equal. A cost that is not known, for its interval, leads nothing.
     """
-    gain = np.round(gain / METRICS["error_sqnr"].tolerance)
+    gain = np.round(gain / ERROR_SQNR.tolerance)
     known = np.array([is_known(*one) for one in zip(cost, hi, strict=True)], bool)
     front = pareto(np.where(known, cost, np.inf), np.where(known, gain, -np.inf))
     beaten = (hi[:, None] < lo[None, :]) & (gain[:, None] >= gain[None, :])

@@ -17,7 +17,7 @@ from harness.analysis.arguments import Source
 from harness.analysis.ranking import led
 from harness.analysis.view import View
 from harness.errors import NothingMeasuredError, StoreError
-from harness.judge.rules import Rules
+from harness.model.rules import Rules
 from harness.show.plots import FRAMES, PLOTS, Plot
 from harness.show.plots.forest import Change, forest
 from harness.show.plots.theme import Drawing

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.judge.judge import Judgement, judge_runs
-from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict
-from harness.model import StoredRun
-from harness.model.metrics import METRICS
+from harness.model import StoredRun, known_metrics
+from harness.model.metrics import judged
+from harness.model.rules import Rules
 from harness.model.units import distinct_amounts
 from harness.show.plots.forest import Change
 from harness.show.report.gates import CaseNames, change_of, gravest, percent
@@ -62,8 +62,7 @@ def changes_of(runs: Sequence[StoredRun], rules: Rules | None = None) -> list[Ch
 
 
 def _part(base: StoredRun, head: StoredRun, rules: Rules) -> ChangePart | None:
-    judged = [name for name, metric in METRICS.items() if not metric.informative]
-    judgement = judge_runs(base, head, judged, rules)
+    judgement = judge_runs(base, head, judged(known_metrics(base.run, head.run)), rules)
     if not any(pair.comparison for pair in judgement.pairs):
         return None
     names = CaseNames(judgement)
@@ -129,7 +128,7 @@ def _sheet(head: StoredRun, sides: tuple[str, str], groups: Sequence[Sequence[Ve
 def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
     change, both = change_of("", verdict), verdict.comparison
     ratios = (change.ratio, change.lo, change.hi) if change else (math.nan,) * 3
-    unit = METRICS[verdict.metric].unit
+    unit = names.judgement.metric(verdict).unit
     values = distinct_amounts(both.baseline.centre, both.candidate.centre, unit) if both else ("", "")
     return SheetRow(
         [

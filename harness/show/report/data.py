@@ -41,7 +41,7 @@ class Saved:
 
 
 def saved(summary: pd.DataFrame) -> Saved:
-    """The summary as gzipped CSV and as gzipped JSON; of a large one as many metrics as fit, the first in METRICS."""
+    """The summary as gzipped CSV and as gzipped JSON; of a large one as many metrics as fit, the project's first."""
     frame, note = _fitting(summary.drop(columns=["contest", "title"]))
     table = frame.to_csv(index=False, float_format=f"%.{_DIGITS}g").encode()
     return Saved([_download("summary.csv.gz", table), _download("summary.json.gz", _records(frame))], note)
@@ -61,7 +61,7 @@ def _fitting(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     if len(frame) <= ROWS:
         return frame, ""
     counts = frame["metric"].value_counts()
-    names = [name for name in METRICS if name in counts]
+    names = [name for name in dict.fromkeys([*METRICS, *counts.index]) if name in counts]
     fitting = [
         name for name, rows in zip(names, accumulate(counts[name] for name in names), strict=True) if rows <= ROWS
     ]

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.analysis.intervals import Comparison
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.analysis.words import NOT_KNOWN, is_known
-from harness.model.units import figure
+from harness.estimators.intervals import Comparison
+from harness.model.units import NOT_KNOWN, figure, is_known
 from harness.show.report.answers.contest import LATENCY
 from harness.show.report.answers.questions import ContestAnswer
 from harness.show.report.data import attribute
@@ -104,7 +103,7 @@ def _entries(view: View, fastest: Mapping[tuple[str, str], ContestAnswer]) -> li
     words, run = titles(view.results), view.stored.run.id
     found = []
     for contest, group in contests(view.results).items():
-        if any(LATENCY in result.metrics for result in group):
+        if any(result.has(LATENCY.name) for result in group):
             members = {result.case.implementation: result for result in group}
             point = {"run": run} | _point(group[0])
             found.append(_Entry(view, words[contest], members, point, fastest.get((run, contest))))
@@ -149,7 +148,7 @@ def _unbroken(title: str) -> str:
 
 
 def _typical(ratios: Iterable[Comparison | None]) -> float:
-    return statistics.median([1 / one.ratio for one in ratios if one and one.ratio > 0] or [0.0])
+    return statistics.median([one.inverse[0] for one in ratios if one and one.ratio > 0] or [0.0])
 
 
 def _ratio(entry: _Entry, name: str, base: str) -> Comparison | None:
@@ -158,7 +157,7 @@ def _ratio(entry: _Entry, name: str, base: str) -> Comparison | None:
 
 
 def _latency(result: Result | None) -> str:
-    summary = result.summary(LATENCY) if result and LATENCY in result.metrics else None
+    summary = result.summary(LATENCY.name) if result and result.has(LATENCY.name) else None
     return typeset(summary.centre, "s") if summary else ""
 
 
@@ -190,6 +189,6 @@ def _gain(ratio: Comparison | None, *, own: bool) -> Gain:
         return Gain()
     if not is_known(ratio.ratio, ratio.hi):
         return Gain(NOT_KNOWN)
-    lo, hi = (1 / value if value > 0 else float("nan") for value in (ratio.hi, ratio.lo))
+    factor, lo, hi = ratio.inverse
     bounds = f"[{figure(lo, 3)}, {figure(hi, 3)}]" if lo == lo and hi == hi else "no interval"
-    return Gain(f"{figure(1 / ratio.ratio, 3)}×", bounds)
+    return Gain(f"{figure(factor, 3)}×", bounds)

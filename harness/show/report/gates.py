@@ -11,10 +11,10 @@ import msgspec
 from harness.analysis.results import varying
 from harness.judge.judge import Judgement, judge_runs
 from harness.judge.policy import Policy
-from harness.judge.rules import Rules
 from harness.judge.verdict import EVERYTHING, Verdict
-from harness.model import Case, StoredRun
-from harness.model.metrics import METRICS
+from harness.model import Case, StoredRun, known_metrics
+from harness.model.metrics import judged
+from harness.model.rules import Rules
 from harness.model.units import amount, figure
 from harness.show.plots.forest import Change, signed
 from harness.show.report.tables import Heading, Sheet, SheetRow
@@ -80,8 +80,7 @@ def gates_of(runs: Sequence[StoredRun], rules: Rules) -> list[GatePart]:
 
 def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     base, head = sorted(sides, key=lambda stored: stored.run.side)
-    judged = [name for name, metric in METRICS.items() if not metric.informative]
-    judgement = judge_runs(base, head, judged, rules)
+    judgement = judge_runs(base, head, judged(known_metrics(base.run, head.run)), rules)
     names = CaseNames(judgement)
     ranked = gravest(judgement.judged)
     reds = [one for one in ranked if one.word not in _FINE]
@@ -117,7 +116,8 @@ def _findings(reds: Iterable[Verdict], names: "CaseNames") -> list[GateFinding]:
     for verdict in reds:
         of_all = verdict.case == EVERYTHING or verdict.word == "incomparable"
         point = "" if of_all else names.point(verdict.case)
-        found.append(GateFinding(MOODS[verdict.word], verdict.word.replace("_", " "), point, sentence(verdict)))
+        words = sentence(verdict, names.judgement.metric(verdict))
+        found.append(GateFinding(MOODS[verdict.word], verdict.word.replace("_", " "), point, words))
     return list(dict.fromkeys(found))
 
 
@@ -125,6 +125,7 @@ class CaseNames:
     """Cases in few words: the implementation, and what differs between the cases. No two have the same."""
 
     def __init__(self, judgement: Judgement) -> None:
+        self.judgement = judgement
         watched = {one.case.name for one in judgement.sentinels}
         sides = [side for pair in judgement.pairs for side in (pair.baseline, pair.candidate) if side is not None]
         self._differing = varying([side for side in sides if side.name not in watched] or sides)[1]
@@ -195,7 +196,7 @@ def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
     everybody = verdict.case == EVERYTHING
     change = _mean_change(verdict) if everybody else change_of("", verdict)
     ratios = (change.ratio, change.lo, change.hi) if change else (math.nan,) * 3
-    ratio, unit = verdict.comparison, METRICS[verdict.metric].unit
+    ratio, unit = verdict.comparison, names.judgement.metric(verdict).unit
     values = (
         [amount(side.centre, unit).replace("us", "µs") for side in (ratio.baseline, ratio.candidate)]
         if ratio

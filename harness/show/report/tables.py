@@ -4,17 +4,16 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.analysis.convergence import Convergence
+from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
 from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
-from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
-from harness.analysis.words import is_known, spread
-from harness.model.metrics import METRICS, Metric
-from harness.model.units import figure, suited
+from harness.model import known_metrics
+from harness.model.units import NOT_KNOWN, figure, suited
 from harness.show.ended import ended_early
 from harness.show.libraries import origins
 from harness.show.report.answers.questions import FASTEST, QUESTIONS, Card
@@ -26,18 +25,6 @@ _FURTHER = {
     "error_worst_channel_sqnr", "agreement_relative", "agreement_max_abs",
 }  # fmt: skip
 """Metrics that only the data file has: they say in other words what the table says."""
-_HEADINGS = {
-    "first_call": "first call",
-    "weight_bytes": "weights",
-    "bits_per_weight": "bits per weight",
-    "resident_bytes": "resident",
-    "peak_forward_bytes": "peak of a call",
-    "peak_backward_bytes": "peak of backward",
-    "error_sqnr": "error SQNR",
-    "agreement_sqnr": "agreement SQNR",
-    "weight_gradient_cosine": "weight gradient cosine",
-    "input_gradient_cosine": "input gradient cosine",
-}
 
 
 @dataclass(frozen=True)
@@ -84,9 +71,10 @@ def results_sheet(view: View, suite: str, cards: Sequence[Card], rows: int) -> S
     columns = [_words("implementation", lambda result: result.case.implementation), _words("notes", notes.words)]
     columns += [_param(name, members) for name in differing]
     columns += _scheme_parts(members)
-    for metric in sorted(METRICS.values(), key=lambda metric: metric.informative):
-        if metric.name not in _FURTHER and any(metric in result.metrics for result in members):
-            columns += _metric(metric, members, view)
+    known = sorted(known_metrics(view.stored.run).values(), key=lambda metric: metric.informative)
+    for column in metric_columns(one for one in known if one.name not in _FURTHER):
+        if any(result.has(column.key) for result in members):
+            columns += _metric(column, members, view)
     columns = [(heading, show) for heading, show in columns if any(map(show, members))]
     blocks = [
         [
@@ -161,75 +149,73 @@ def _fact(name: str) -> Show:
     return lambda result: f"{float(result.facts[name]):g}" if name in result.facts else ""
 
 
-def _metric(metric: Metric, members: Sequence[Result], view: View) -> list[tuple[Heading, Show]]:
+def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list[tuple[Heading, Show]]:
     """The metric's column, and what belongs beside it: intervals and speed-ups, or the prediction."""
-    values = [summary.centre for result in members if (summary := result.summary(metric))]
-    typical = statistics.median([abs(value) for value in values if math.isfinite(value)] or [1.0])
-    size, unit = suited(typical, metric.unit)
-    heading = Heading(_HEADINGS.get(metric.name, metric.name.replace("_", " ")), unit.replace("us", "µs").strip("1"))
+    values = [value for result in members if math.isfinite(value := _number(column, result))]
+    size, unit = suited(statistics.median(map(abs, values)) if values else 1.0, column.unit)
+    heading = Heading(column.heading, "" if unit == "1" else unit.replace("us", "µs"))
+    is_latency, declared = column.key == "latency", members[0].known[column.key]
 
     def show(result: Result) -> str:
-        summary = result.summary(metric)
-        if not summary or (metric.name == "latency" and not is_known(summary.centre, summary.hi)):
+        reading = column.read(result)
+        if reading is None or (is_latency and reading.spread == NOT_KNOWN):
             return ""  # the column beside it says so
-        return figure(summary.centre / size, 4 if metric.name == "latency" else 3)
+        return figure(float(reading.value) / size, 4 if is_latency else 3)
 
     columns: list[tuple[Heading, Show]] = [(heading, show)]
-    if metric.name == "latency":
-        columns.append((Heading("±"), _latency_spread))
-        columns += [column for base in view.baselines for column in _speedup(view, base)]
-        columns += _standing(view)
+    if declared.repeats and not declared.informative:
+        columns.append((Heading("±"), partial(_spread, column)))
+    if is_latency:
+        columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
+        columns += map(_derived, standing_columns(view))
         columns += _effort(view)
-    if metric.name == "error_sqnr":
+    if column.key == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
 
 
-def _latency_spread(result: Result) -> str:
-    summary = result.summary(METRICS["latency"])
-    return spread(summary.centre, summary.hi) if summary else ""
+def _number(column: ResultColumn, result: Result) -> float:
+    reading = column.read(result)
+    return float(reading.value) if reading else math.nan
 
 
-def _speedup(view: View, base: str) -> list[tuple[Heading, Show]]:
+def _spread(column: ResultColumn, result: Result) -> str:
+    reading = column.read(result)
+    return reading.spread if reading else ""
+
+
+def _speedup(column: ResultColumn) -> list[tuple[Heading, Show]]:
     def ratio(result: Result) -> str:
-        found = view.ratios.get((result.name, base))
-        known = found and found.ratio > 0 and is_known(found.ratio, found.hi)
-        return f"{figure(1 / found.ratio, 3)}×" if found and known else ""
+        value = _number(column, result)
+        return "" if math.isnan(value) or _spread(column, result) == NOT_KNOWN else f"{figure(value, column.digits)}×"
 
-    def bounds(result: Result) -> str:
-        found = view.ratios.get((result.name, base))
-        own = result.case.implementation == base
-        return spread(found.ratio, found.hi) if found and found.ratio > 0 and not own else ""
-
-    return [(Heading(f"vs {base}"), ratio), (Heading("±"), bounds)]
+    return [(Heading(column.heading), ratio), (Heading("±"), partial(_spread, column))]
 
 
-def _standing(view: View) -> list[tuple[Heading, Show]]:
-    """What the latency means in bytes and operations, and how near that is to what the machine can do."""
+def _derived(column: ResultColumn) -> tuple[Heading, Show]:
+    """A column of words, or of numbers in the unit that people read them in."""
 
-    def column(heading: Heading, show: Callable[[Standing], str]) -> tuple[Heading, Show]:
-        return heading, lambda result: show(found) if (found := standing(result, view.stored.run.ceilings)) else ""
+    def show(result: Result) -> str:
+        reading = column.read(result)
+        if reading is None or isinstance(reading.value, str):
+            return reading.text if reading else ""
+        return "" if math.isnan(reading.value) else figure(reading.value / column.size, column.digits)
 
-    return [
-        column(Heading("reads", "GB/s"), lambda found: figure(found.bandwidth / 1e9, 3)),
-        column(Heading("computes", "GFLOP/s"), lambda found: figure(found.throughput / 1e9, 3)),
-        column(Heading("intensity", "FLOP/B"), lambda found: figure(found.intensity, 3)),
-        column(Heading("of ceiling", "%"), lambda found: figure(100 * found.share, 2) if found.ceiling else ""),
-        column(Heading("ceiling", words=True), lambda found: found.ceiling),
-    ]
+    return Heading(column.heading, column.unit_for_people, words=not column.unit), show
 
 
 def _effort(view: View) -> list[tuple[Heading, Show]]:
     """Rounds and samples taken, and how the contest ended; nothing where the rounds were fixed beforehand."""
+    effort = {column.key: column for column in effort_columns(view)}
 
-    def column(heading: Heading, show: Callable[[Convergence], str]) -> tuple[Heading, Show]:
-        return heading, lambda result: show(found) if (found := view.reached.get(result.case)) and found.state else ""
+    def shown(key: str) -> tuple[Heading, Show]:
+        def show(result: Result) -> str:
+            reading = effort[key].read(result) if effort["state"].read(result) else None
+            return reading.text if reading else ""
 
-    return [
-        column(Heading("rounds"), lambda found: str(found.rounds)),
-        column(Heading("samples"), lambda found: str(found.samples)),
-        column(Heading("ended", words=True), lambda found: found.state),
-    ]
+        return Heading(effort[key].heading, words=not effort[key].unit), show
+
+    return [shown(key) for key in ("rounds", "samples", "state")]
 
 
 def _predicted(result: Result) -> str:
@@ -267,5 +253,5 @@ class _Notes:
 
 
 def _latency(result: Result) -> float:
-    summary = result.summary(METRICS["latency"])
+    summary = result.summary("latency")
     return summary.centre if summary and not math.isnan(summary.centre) else math.inf

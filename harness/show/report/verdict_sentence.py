@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from harness.judge.judge import Judgement
 from harness.judge.policy import Policy, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
-from harness.model.metrics import METRICS
+from harness.model.metrics import Metric
 from harness.model.units import distinct_amounts, figure
 from harness.show.verdict_words import change_words, grounds, reason
 
@@ -31,7 +31,7 @@ _MORE = {
     "peak_forward_bytes": ("needs", "peak memory"),
     "peak_backward_bytes": ("needs", "peak memory in its backward"),
 }
-"""Verb and noun of what became more."""
+"""Verb and noun of what became more; of any other amount it is that there is more of it."""
 _OF_DECIBELS = {
     "error_sqnr": "accuracy",
     "error_worst_channel_sqnr": "accuracy in its worst channel",
@@ -67,7 +67,7 @@ def headline(judgement: Judgement, reds: Sequence[Verdict], policy: Policy) -> H
             better = f", {counts['improved']} of them improved" if counts["improved"] else ""
             return Headline("good", f"Gate passed: {_rows(counts['ok'] + counts['improved'])} ok{better}")
         case 1 if first is not None:
-            return Headline("bad", _short(f"Gate failed: {sentence(first)}"))
+            return Headline("bad", _short(f"Gate failed: {sentence(first, judgement.metric(first))}"))
         case 2:
             return Headline("doubt", "Gate without a verdict: the machines of base and head are unlike")
         case 3:
@@ -84,19 +84,19 @@ def _short(words: str) -> str:
     return words if len(words) <= _LONG else f"{words[: _LONG - 1].rstrip()}…"
 
 
-def sentence(verdict: Verdict) -> str:
-    """A row in one sentence: `fastbit needs 33 % more peak memory (12 to 16 KiB)`."""
+def sentence(verdict: Verdict, metric: Metric) -> str:
+    """A row, which is on `metric`, in one sentence: `fastbit needs 33 % more peak memory (12 to 16 KiB)`."""
     who = "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
     if verdict.word == "incomparable":
         return reason(verdict)
     if verdict.word == "inconclusive":
         change = change_words(verdict)
         return f"{who} changed by {change}: {grounds(verdict)}" if change else f"{who}: {grounds(verdict)}"
-    return f"{who} {_predicate(verdict)}"
+    return f"{who} {_predicate(verdict, metric)}"
 
 
-def _predicate(verdict: Verdict) -> str:
-    ratio, metric = verdict.comparison, METRICS[verdict.metric]
+def _predicate(verdict: Verdict, metric: Metric) -> str:
+    ratio, unit = verdict.comparison, metric.unit
     if verdict.note and verdict.note.code == "wrong_answer":
         return f"gives a wrong answer: {verdict.note.detail}"
     if verdict.word == "not_measured":
@@ -107,17 +107,18 @@ def _predicate(verdict: Verdict) -> str:
     if metric.name == "latency" and ratio.ratio > 0:
         factor = max(ratio.ratio, 1 / ratio.ratio)
         much = f"{figure(factor, 2)}×" if factor >= _FACTOR else _percent(ratio.ratio)
-        return f"is {much} {'slower' if ratio.ratio > 1 else 'faster'}{_from_to(verdict)}"
-    if metric.unit == "dB" and math.isfinite(after - before):
-        word, name = "loses" if after < before else "gains", _OF_DECIBELS.get(metric.name, metric.name)
-        return f"{word} {figure(abs(after - before), 2)} dB of {name}{_from_to(verdict)}"
-    if metric.name in _MORE and math.isfinite(after - before):
-        verb, noun = _MORE[metric.name]
+        return f"is {much} {'slower' if ratio.ratio > 1 else 'faster'}{_from_to(verdict, unit)}"
+    if unit == "dB" and math.isfinite(after - before):
+        word, what = "loses" if after < before else "gains", _OF_DECIBELS.get(metric.name, metric.name)
+        return f"{word} {figure(abs(after - before), 2)} dB of {what}{_from_to(verdict, unit)}"
+    name = metric.name.replace("_", " ")
+    if unit != "1" and math.isfinite(after - before):
+        verb, noun = _MORE.get(metric.name, ("has", name))
         more = "more" if after > before else "less"
         much = f"{_percent(ratio.ratio)} {more}" if 0 < ratio.ratio < _FACTOR else more
         much = f"{figure(ratio.ratio, 2)}× the" if _FACTOR <= ratio.ratio < math.inf else much
-        return f"{verb} {much} {noun}{_from_to(verdict)}"
-    return f"has another {metric.name.replace('_', ' ')}{_from_to(verdict)}"
+        return f"{verb} {much} {noun}{_from_to(verdict, unit)}"
+    return f"has another {name}{_from_to(verdict, unit)}"
 
 
 def _percent(ratio: float) -> str:
@@ -125,9 +126,9 @@ def _percent(ratio: float) -> str:
     return f"{figure(100 * abs(ratio - 1), 2)} %"
 
 
-def _from_to(verdict: Verdict) -> str:
+def _from_to(verdict: Verdict, unit: str) -> str:
     """` (12 to 16 KiB)`."""
-    ratio, unit = verdict.comparison, METRICS[verdict.metric].unit
+    ratio = verdict.comparison
     if ratio is None:
         return ""
     before, after = ratio.baseline.centre, ratio.candidate.centre

@@ -56,8 +56,8 @@ def _made_up_records(count: int) -> Iterator[Record]:
             "measured",
             measurements=tuple(
                 Measurement(name, tuple(rng.uniform(1.0, 1.1) * 1e-3 for _ in range(20 if name == "latency" else 1)))
-                for name in quick.SUITE.metrics
-                if METRICS[name].assume == "sampled" or number == 0
+                for name in quick.SUITE.metric_names
+                if METRICS[name].repeats or number == 0
             ),
             facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1},
         )

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from harness.analysis.convergence import Convergence, baseline_of, convergence, half_width, undecided
-from harness.analysis.looks import looks
 from harness.analysis.results import Result, results
+from harness.estimators.looks import looks
 from harness.model import Aim
 from tests.harness.data.factories import make_case, make_record
 

@@ -27,11 +27,11 @@ def test_results_gather_rounds_and_keep_the_end() -> None:
     first, second = make_record(case, 0, {"latency": 1.0, "weight_bytes": 8}), make_record(case, 1, {"latency": 2.0})
     crash = make_record(case, 2, outcome="crashed", reason="signal 11")
     (result,) = results([first, second, crash]).values()
-    assert {n: taken.values for n, taken in result.rounds(LATENCY).items()} == {0: (1.0,), 1: (2.0,)}
-    assert {n: taken.values for n, taken in result.rounds(METRICS["weight_bytes"]).items()} == {0: (8.0,)}
+    assert {n: taken.values for n, taken in result.rounds(LATENCY.name).items()} == {0: (1.0,), 1: (2.0,)}
+    assert {n: taken.values for n, taken in result.rounds("weight_bytes").items()} == {0: (8.0,)}
     assert (result.end, result.measured) == (crash, (first, second))
     assert [metric.name for metric in result.metrics] == ["latency", "weight_bytes"]
-    assert result.summary(METRICS["peak_rss"]) is None
+    assert result.summary("peak_rss") is None
     assert not result.wrong
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.convergence import declared
-from harness.judge.rules import Rules
 from harness.model import Record
+from harness.model.rules import Rules
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
 
 SECONDS = 1e-3

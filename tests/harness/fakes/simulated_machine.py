@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import stdtr
 
 from harness.analysis.pairs import LogsByRound, mean_by_round
-from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING, CaseHistory, Evidence, Sequential, improved
+from harness.model.rules import Rules
 
 BLOCKS = 16
 """Of a case pair: a second in all, less what the canary takes."""

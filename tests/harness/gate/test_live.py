@@ -14,10 +14,9 @@ from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate.live import BrokenHeadError, LiveGate, plan_case_pairs
-from harness.gate.pair_controller import SIDES, CasePair, PairedController, Side
+from harness.gate.pair_controller import SIDES, CasePair, PairedController
 from harness.judge.judge import Judgement, judge
 from harness.judge.policy import exit_code
-from harness.judge.rules import Rules
 from harness.judge.sequential import CONFIRMING, Sequential
 from harness.model import Budget, Case, Outcome, Record, Request
 from harness.model.messages import (
@@ -32,6 +31,8 @@ from harness.model.messages import (
     Time,
 )
 from harness.model.metrics import METRICS
+from harness.model.rules import Rules
+from harness.model.run import Side
 from harness.model.suite import Axis, Registry, Suite
 from harness.runner.process import WorkerLostError
 from tests.harness.runner.test_controller import FakeClock

@@ -4,7 +4,7 @@ import itertools
 import re
 
 from harness.gate.progress import EVERY, Narrator
-from harness.judge.rules import Rules
+from harness.model.rules import Rules
 from tests.harness.gate.test_live import Scene, changed
 
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from harness.analysis.intervals import Share
-from harness.analysis.t_test import detectable, resolvable
+from harness.analysis.proportion import Share
+from harness.estimators.t_test import detectable, resolvable
 from harness.gate.resolution import Resolution, doubt
 from harness.gate.trials import TrialGate, TrialRow, by_case, round_noise, share
-from harness.judge.rules import Rules
+from harness.model.rules import Rules
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> TrialGate:

@@ -14,11 +14,11 @@ from harness.analysis.results import results
 from harness.errors import UsageError
 from harness.judge.judge import Judgement, judge
 from harness.judge.policy import detectable, exit_code
-from harness.judge.rules import Rules
 from harness.judge.sequential import SingleLook
 from harness.judge.verdict import Note, RelativeChange, Verdict, Word
 from harness.model import Environment, Record
 from harness.model.metrics import METRICS
+from harness.model.rules import Rules
 from harness.show.verdict_words import invalid_words, reason
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_environment, make_record, make_records, make_run, write_run

@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.analysis.looks import LOOKS
 from harness.errors import UsageError
+from harness.estimators.looks import LOOKS
 from harness.judge.judge import Judgement, judge
-from harness.judge.rules import Allowance, Rules, read
+from harness.judge.rules import read
 from harness.judge.sequential import SingleLook
 from harness.model.metrics import METRICS
+from harness.model.rules import Allowance, Rules
 from harness.show.verdict_words import reason
 from tests.harness.data.factories import make_case, make_record
 from tests.harness.judge.test_judge import pair_of

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.analysis.looks import looks
 from harness.analysis.pairs import LogsByRound, mean_by_round
-from harness.analysis.t_test import POWER, LogRatio
-from harness.judge.rules import Rules
+from harness.estimators.looks import looks
+from harness.estimators.t_test import POWER, LogRatio
 from harness.judge.sequential import (
     CONFIRMING,
     ONCE,
@@ -25,6 +24,7 @@ from harness.judge.sequential import (
     improved,
     looks_until,
 )
+from harness.model.rules import Rules
 
 RULES = Rules()
 MARGIN = math.log1p(RULES.margin)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.analysis.intervals import log_ratio
-from harness.measure import Timing
+from harness.estimators.intervals import log_ratio
+from harness.runner.schedule import Timing
 from tests.harness.fakes.simulated_machine import ABBA, BLOCKS, MACHINES, Gated, Machine, Suites, estimate
 
 TYPICAL = MACHINES["typical"]

@@ -9,10 +9,10 @@ import pytest
 
 from harness import store
 from harness.analysis.convergence import advice, convergence, declared
-from harness.analysis.looks import LOOKED_AT
 from harness.analysis.results import results
 from harness.analysis.view import View
 from harness.errors import StoreError, UsageError
+from harness.estimators.looks import LOOKED_AT
 from harness.model import Aim, Request, Revision
 from harness.model.codec import encode
 from harness.model.record import late
@@ -141,7 +141,7 @@ def test_rounds_that_were_added_in_sight_of_results_count_as_looks() -> None:
 
     def width(aim: Aim) -> float:
         (result,) = results(records, {"quick": aim}).values()
-        (summary,) = (result.summary(metric) for metric in result.metrics)
+        (summary,) = (result.summary(metric.name) for metric in result.metrics)
         assert summary
         return summary.hi
 

@@ -22,6 +22,7 @@ from harness.model.messages import (
     Release,
     Time,
 )
+from harness.model.metrics import METRICS
 from harness.model.suite import Suite
 from harness.runner.controller import CONFIRMATIONS, NOT_CONFIRMED, Controller
 from harness.runner.plan import Contest
@@ -129,7 +130,8 @@ class Scene:
     @staticmethod
     def contest(m: int, aim: Aim = FIXED) -> Contest:
         cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
-        return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, frozenset(SUITE.metrics), aim, seed=1)
+        metrics = {name: METRICS[name] for name in SUITE.metric_names}
+        return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, metrics, aim, seed=1)
 
     def start(self) -> FakeWorker:
         self.workers.append(FakeWorker(self, len(self.workers)))
@@ -155,7 +157,7 @@ def test_every_round_is_a_fresh_worker_and_every_case_one_record_a_round() -> No
 
 def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every_round() -> None:
     first, *later = named(Scene().records(), "a")
-    assert {m.metric for m in first.measurements} == set(SUITE.metrics)
+    assert {m.metric for m in first.measurements} == set(SUITE.metric_names)
     assert all({m.metric for m in record.measurements} == {"latency"} for record in later)
     assert first.values("latency") == (0.001,) * len(first.values("latency"))
     assert first.timed > 0

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.analysis.looks import LOOKS
 from harness.errors import NothingMeasuredError, UsageError
+from harness.estimators.looks import LOOKS
 from harness.model import Aim, Budget, Case, Request, Value, filters
 from harness.model.messages import Description
 from harness.model.suite import Axis, Registry, Suite

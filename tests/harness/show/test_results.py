@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import cli
-from harness.analysis.intervals import Comparison, Summary, summarise
-from harness.analysis.words import change, percent_change, speedup, with_spread
+from harness.analysis.words import speedup
+from harness.estimators.intervals import Comparison, Summary
 from harness.model import SCHEMA_VERSION, Aim, Case, Measurement
 from harness.model.metrics import METRICS
-from harness.model.units import amount, distinct_amounts, figure
+from harness.model.units import amount, distinct_amounts, figure, percent_change
 from harness.show.table import Column, Table, render
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
@@ -158,7 +158,7 @@ def test_csv_and_json_hold_the_same_unrounded_rows(quick: str, capsys: pytest.Ca
     wanted = {"implementation": "int8", "metric": "latency", "n": "2560", "m": "1"}
     (row,) = (row for row in table if wanted.items() <= row.items())
     values = [r.values("latency") for r in make_records() if r.case == make_case("int8")]
-    assert float(row["centre"]) == summarise(METRICS["latency"], values).centre
+    assert float(row["centre"]) == METRICS["latency"].summarise(values).centre
     (skipped,) = (row for row in table if row["implementation"] == "fp16" and row["n"] == "2560" and row["m"] == "1")
     assert (skipped["outcome"], skipped["metric"], skipped["centre"]) == ("skipped", "", "")
     assert skipped["reason"] == "this example CPU has no float16 arithmetic"
@@ -267,7 +267,7 @@ def test_amounts_that_differ_look_different() -> None:
 )
 def test_digits_follow_the_interval(hi: float, text: str) -> None:
     summary = Summary("latency", 1.2349e-3, 1.2349e-3 / hi, 1.2349e-3 * hi, 0.95, 3)
-    assert with_spread(summary, METRICS["latency"]) == text
+    assert METRICS["latency"].format(summary) == text
 
 
 def ratio(centre: float, lo: float, hi: float) -> Comparison:
@@ -287,12 +287,12 @@ def test_ratios_in_words() -> None:
     assert speedup(ratio(0.4, 0.19, 0.81)) == "not known"
     assert speedup(ratio(1, 1, 1)) == "1x"
     assert speedup(ratio(math.nan, math.nan, math.nan)) == "?"
-    assert change(ratio(1.12, 1.098, 1.141), latency) == "+12.0 % [+9.8, +14.1]"
-    assert change(ratio(1.12, 1.0, 1.2), METRICS["weight_bytes"]) == "+12 %"
-    assert change(ratio(2.221, 1.0, 1.2), METRICS["weight_bytes"]) == "+122 %"
-    assert change(ratio(0.999, 1.0, 1.2), METRICS["weight_bytes"]) == "-0.10 %"
-    assert change(ratio(1.12, 1.0, 1.2), METRICS["error_sqnr"]) == "+0.12 dB"
-    assert change(ratio(1.0, 1.0, 1.0), METRICS["weight_bytes"]) == ""
+    assert latency.change(ratio(1.12, 1.098, 1.141)) == "+12.0 % [+9.8, +14.1]"
+    assert METRICS["weight_bytes"].change(ratio(1.12, 1.0, 1.2)) == "+12 %"
+    assert METRICS["weight_bytes"].change(ratio(2.221, 1.0, 1.2)) == "+122 %"
+    assert METRICS["weight_bytes"].change(ratio(0.999, 1.0, 1.2)) == "-0.10 %"
+    assert METRICS["error_sqnr"].change(ratio(1.12, 1.0, 1.2)) == "+0.12 dB"
+    assert METRICS["weight_bytes"].change(ratio(1.0, 1.0, 1.0)) == ""
 
 
 def test_case_names_with_odd_characters_survive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

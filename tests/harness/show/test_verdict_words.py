@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from harness.analysis.intervals import Comparison, Summary
+from harness.estimators.intervals import Comparison, Summary
 from harness.judge.verdict import EVERYTHING, Cure, Note, NoteCode, RelativeChange, Verdict
 from harness.show.report.verdict_sentence import sentence
 from harness.show.verdict_words import cure_words, note_words, reason

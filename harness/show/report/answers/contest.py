@@ -4,19 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from harness.analysis.intervals import Comparison, within_tolerance
 from harness.analysis.pairs import in_one_run
 from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
 from harness.analysis.ranking import fastest
 from harness.analysis.results import Result
-from harness.analysis.words import is_known
-from harness.model.metrics import METRICS, Metric
-from harness.model.units import figure
+from harness.estimators.intervals import Comparison
+from harness.model.metrics import ERROR_SQNR, METRICS, Metric
+from harness.model.units import figure, is_known
 from harness.show.report.answers.questions import ACCURATE, FASTEST, SMALLEST, ContestAnswer
 from harness.show.typography import interval, listed, typeset
 
 LATENCY, BYTES, BITS = METRICS["latency"], METRICS["weight_bytes"], METRICS["bits_per_weight"]
-SQNR, AGREEMENT, GRADIENT = METRICS["error_sqnr"], METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]
+SQNR, AGREEMENT, GRADIENT = ERROR_SQNR, METRICS["agreement_sqnr"], METRICS["input_gradient_cosine"]
 
 _SAME_SIZE = 1.01
 """Whatever is that much larger than the smallest counts as equally small: some bytes of scales decide nothing."""
@@ -34,7 +33,7 @@ def answers(
 
 def centre(result: Result, metric: Metric) -> float:
     """The metric over all rounds, NaN where it was not measured."""
-    summary = result.summary(metric)
+    summary = result.summary(metric.name)
     return summary.centre if summary else math.nan
 
 
@@ -69,9 +68,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         if is_known(ratio.ratio, ratio.hi)
     ]
     first = next(iter(baselines), "")
-    factors = [
-        f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
-    ]
+    factors = [f"{_times(*ratio.inverse)} as fast as {base}" for base, ratio in gains.items()]
     if factors:
         reasons.append(f"{_name(best)} is {listed(factors)}.")
     lead = f"{_name(best)} ahead with " if close else ""
@@ -82,7 +79,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         undecided=bool(close),
         amount=lead + _latency(best),
         reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
-        rank=1 / gains[first].ratio if first in gains else math.nan,
+        rank=gains[first].inverse[0] if first in gains else math.nan,
     )
 
 
@@ -113,7 +110,7 @@ def _most_accurate(rivals: Sequence[Result]) -> ContestAnswer:
         missing = "The scheme's error was not measured here; the suite error measures it."
         return ContestAnswer(ACCURATE, reasons=(missing, *faithful))
     most = max(centre(result, SQNR) for result in entrants)
-    equal = [result for result in entrants if within_tolerance(SQNR, most, centre(result, SQNR))]
+    equal = [result for result in entrants if SQNR.is_same(most, centre(result, SQNR))]
     scheme = str(equal[0].case.params.get("scheme", ""))
     shared = bool(scheme) and len(equal) == len(entrants)
     why = ["The error belongs to the scheme: all that compute it have the same."] * (shared and len(equal) > 1)
@@ -141,7 +138,7 @@ def _errorless(rivals: Sequence[Result]) -> list[str]:
     if not plain:
         return []
     best = min(plain, key=lambda result: centre(result, LATENCY))
-    costs = [typeset(centre(best, metric), metric.unit) for metric in (LATENCY, BYTES) if metric in best.metrics]
+    costs = [typeset(centre(best, metric), metric.unit) for metric in (LATENCY, BYTES) if best.has(metric.name)]
     return [f"No quantisation error at all costs {listed(costs)} ({_name(best)})."]
 
 
@@ -176,7 +173,7 @@ def _alone(entrants: Sequence[Result]) -> str:
 
 def _latency(result: Result) -> str:
     """With its interval: `271 µs [264 µs, 278 µs]`."""
-    summary = result.summary(LATENCY)
+    summary = result.summary(LATENCY.name)
     return f"{typeset(summary.centre, 's')} {interval(summary.lo, summary.hi, 's')}".strip() if summary else ""
 
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from harness.analysis.intervals import Comparison
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result
 from harness.analysis.view import View
-from harness.analysis.words import is_known
-from harness.model.units import figure
+from harness.estimators.intervals import Comparison
+from harness.model.units import figure, is_known
 from harness.show.report.answers import contest
 from harness.show.report.answers.questions import ContestAnswer
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from harness.analysis.intervals import Comparison
 from harness.analysis.naming import titles
 from harness.analysis.prediction import PREDICTION_TOLERANCE, off_prediction
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.analysis.words import NOT_KNOWN, is_known
+from harness.estimators.intervals import Comparison
 from harness.model import Params
+from harness.model.units import NOT_KNOWN, is_known
 from harness.show.report.answers.contest import BITS, BYTES, SQNR, centre
 from harness.show.report.answers.points import NAMES, NEAR, SAME, Advice, Point, measured_pace, pace, point, times
 from harness.show.report.answers.questions import ContestAnswer
@@ -260,7 +260,7 @@ def _bounds(ratio: Comparison) -> str:
     if not (ratio.lo > 0 and math.isfinite(ratio.hi)):
         return "no interval"
     faster = ratio.ratio <= 1
-    lo, hi = (1 / ratio.hi, 1 / ratio.lo) if faster else (ratio.lo, ratio.hi)
+    lo, hi = ratio.inverse[1:] if faster else (ratio.lo, ratio.hi)
     return interval_of_times(lo, hi)
 
 

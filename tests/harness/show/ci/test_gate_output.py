@@ -10,8 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness import cli
-from harness.analysis.intervals import Comparison, Summary
 from harness.errors import StoreError
+from harness.estimators.intervals import Comparison, Summary
 from harness.judge.judge import judge_runs
 from harness.judge.policy import Policy
 from harness.judge.verdict import Word

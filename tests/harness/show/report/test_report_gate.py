@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.cli import main
-from harness.judge.rules import Rules
+from harness.model.rules import Rules
 from harness.show.plots.forest import forest
 from harness.show.report.gates import gates_of
 from harness.store.runs import load

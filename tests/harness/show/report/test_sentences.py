@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.intervals import Comparison, Summary
 from harness.analysis.ranking import leading, led
 from harness.analysis.results import contests
 from harness.analysis.view import View
+from harness.estimators.intervals import Comparison, Summary
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.show.report.answers.contest import answers

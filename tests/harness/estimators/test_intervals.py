@@ -7,21 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.intervals import (
+from harness.estimators.intervals import (
     ONE_ROUND,
     Rounds,
-    exact_ratio,
     log_ratio,
-    paired_ratio,
     round_value,
     rounds_needed,
-    summarise,
-    unpaired_ratio,
-    within_tolerance,
 )
-from harness.analysis.looks import LOOKED_AT, LOOKS
+from harness.estimators.looks import LOOKED_AT, LOOKS
 from harness.model import Measurement
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import METRICS, Exact
 
 LATENCY = METRICS["latency"]
 BYTES = METRICS["weight_bytes"]
@@ -43,7 +38,7 @@ def by_number(values: list[list[float]]) -> Rounds:
 
 @given(sampled_rounds)
 def test_the_interval_contains_the_centre_and_the_centre_lies_among_the_rounds(values: list[list[float]]) -> None:
-    summary = summarise(LATENCY, values)
+    summary = LATENCY.summarise(values)
     middles = [round_value(one) for one in values]
     assert summary.lo <= summary.centre <= summary.hi
     assert min(middles) * (1 - TINY) <= summary.centre <= max(middles) * (1 + TINY)
@@ -52,8 +47,8 @@ def test_the_interval_contains_the_centre_and_the_centre_lies_among_the_rounds(v
 
 @given(sampled_rounds, scales)
 def test_another_unit_gives_the_same_interval(values: list[list[float]], scale: float) -> None:
-    here = summarise(LATENCY, values)
-    there = summarise(LATENCY, [[value * scale for value in one] for one in values])
+    here = LATENCY.summarise(values)
+    there = LATENCY.summarise([[value * scale for value in one] for one in values])
     for name in ("centre", "lo", "hi"):
         assert getattr(there, name) == pytest.approx(getattr(here, name) * scale, rel=1e-6, abs=0)
 
@@ -61,17 +56,18 @@ def test_another_unit_gives_the_same_interval(values: list[list[float]], scale: 
 @given(sampled_rounds, st.randoms(use_true_random=False))
 def test_the_order_of_rounds_does_not_matter(values: list[list[float]], rng: random.Random) -> None:
     shuffled = rng.sample(values, len(values))
-    assert summarise(LATENCY, shuffled).hi == pytest.approx(summarise(LATENCY, values).hi, rel=1e-9)
+    assert LATENCY.summarise(shuffled).hi == pytest.approx(LATENCY.summarise(values).hi, rel=1e-9)
     numbers = rng.sample(range(len(values)), len(values))
     base, head = by_number(values), {n: taken([2 * value for value in values[n]]) for n in numbers}
-    assert paired_ratio(LATENCY, base, head).ratio == pytest.approx(2)
+    assert LATENCY.compare(base, head, paired=True).ratio == pytest.approx(2)
 
 
 @given(sampled_rounds, st.lists(scales, min_size=8, max_size=8))
 def test_swapping_the_sides_inverts_a_ratio(values: list[list[float]], factors: list[float]) -> None:
     head = by_number([[value * factors[n] for value in one] for n, one in enumerate(values)])
-    for ratio in (paired_ratio, unpaired_ratio):
-        there, back = ratio(LATENCY, by_number(values), head), ratio(LATENCY, head, by_number(values))
+    for paired in (True, False):
+        there = LATENCY.compare(by_number(values), head, paired=paired)
+        back = LATENCY.compare(head, by_number(values), paired=paired)
         assert there.ratio * back.ratio == pytest.approx(1)
         assert there.lo <= there.ratio <= there.hi
         if 0 < back.hi < math.inf:
@@ -80,7 +76,7 @@ def test_swapping_the_sides_inverts_a_ratio(values: list[list[float]], factors: 
 
 def test_the_interval_is_students() -> None:
     """For logs 0, 1, 2: mean 1, standard error 1/sqrt(3), and t = 4.3027 at two degrees of freedom (any t table)."""
-    summary = summarise(LATENCY, [[math.e**n] for n in range(3)])
+    summary = LATENCY.summarise([[math.e**n] for n in range(3)])
     assert math.log(summary.centre) == pytest.approx(1)
     assert math.log(summary.hi) == pytest.approx(1 + 4.302653 / math.sqrt(3), abs=1e-6)
 
@@ -91,7 +87,7 @@ def test_the_unpaired_ratio_is_welchs() -> None:
     rng = random.Random(1)
     base = [rng.lognormvariate(0, 0.02) for _ in range(4)]
     head = [rng.lognormvariate(0.1, 0.2) for _ in range(9)]
-    ours = unpaired_ratio(LATENCY, by_number([[v] for v in base]), by_number([[v] for v in head]))
+    ours = LATENCY.compare(by_number([[v] for v in base]), by_number([[v] for v in head]))
     theirs = stats.ttest_ind([math.log(v) for v in head], [math.log(v) for v in base], equal_var=False)
     interval = theirs.confidence_interval(0.95)
     assert (math.log(ours.lo), math.log(ours.hi)) == pytest.approx((interval.low, interval.high))
@@ -100,49 +96,51 @@ def test_the_unpaired_ratio_is_welchs() -> None:
 def test_pairing_removes_what_a_round_does_to_both() -> None:
     luck = [1.0, 1.5, 0.7, 1.2]
     base, head = by_number([[v] for v in luck]), by_number([[1.1 * v] for v in luck])
-    paired, unpaired = paired_ratio(LATENCY, base, head), unpaired_ratio(LATENCY, base, head)
+    paired, unpaired = LATENCY.compare(base, head, paired=True), LATENCY.compare(base, head)
     assert (paired.lo, paired.hi) == pytest.approx((1.1, 1.1))
     assert unpaired.lo < 0.9 < 1.3 < unpaired.hi
     assert (paired.paired, unpaired.paired) == (True, False)
 
 
 def test_only_common_rounds_are_paired() -> None:
-    ratio = paired_ratio(LATENCY, by_number([[1.0], [2.0], [9.0]]), {1: taken([4.0]), 0: taken([2.0]), 5: taken([1.0])})
+    ratio = LATENCY.compare(
+        by_number([[1.0], [2.0], [9.0]]), {1: taken([4.0]), 0: taken([2.0]), 5: taken([1.0])}, paired=True
+    )
     assert (ratio.ratio, ratio.lo, ratio.hi) == (2, 2, 2)
-    apart = paired_ratio(LATENCY, {0: taken([1.0])}, {1: taken([1.0])})
+    apart = LATENCY.compare({0: taken([1.0])}, {1: taken([1.0])}, paired=True)
     assert math.isnan(apart.ratio)
     assert "no round has both sides" in apart.warnings[0]
 
 
-@pytest.mark.parametrize("ratio", [paired_ratio, unpaired_ratio])
-def test_one_round_has_no_interval_and_names_the_cure(ratio: object) -> None:
-    summary = summarise(LATENCY, [[2e-6, 4e-6]])
+@pytest.mark.parametrize("paired", [True, False])
+def test_one_round_has_no_interval_and_names_the_cure(paired: bool) -> None:
+    summary = LATENCY.summarise([[2e-6, 4e-6]])
     assert summary.centre == pytest.approx(3e-6)
     assert (summary.n, summary.warnings) == (1, (ONE_ROUND,))
     assert math.isnan(summary.lo)
     assert math.isnan(summary.hi)
-    both = ratio(LATENCY, by_number([[1.0]]), by_number([[2.0]]))  # type: ignore[operator]  # parametrize hides the function's type
+    both = LATENCY.compare(by_number([[1.0]]), by_number([[2.0]]), paired=paired)
     assert (both.ratio, both.warnings) == (2, (ONE_ROUND,))
     assert math.isnan(both.hi)
 
 
 def test_a_metric_taken_once_a_run_does_not_ask_for_rounds() -> None:
-    summary = summarise(METRICS["first_call"], [[1.5]])
+    summary = METRICS["first_call"].summarise([[1.5]])
     assert (summary.centre, summary.warnings) == (1.5, ())
 
 
 @pytest.mark.parametrize("bad", [0.0, -1e-6, math.nan, math.inf])
 def test_values_that_are_no_durations_are_left_out_with_a_warning(bad: float) -> None:
     values = [[1.0], [bad], [1.0]]
-    summary = summarise(LATENCY, values)
+    summary = LATENCY.summarise(values)
     assert (summary.centre, summary.n) == (1, 2)
     assert "1 of 3 rounds left out" in summary.warnings[0]
-    for ratio in (paired_ratio, unpaired_ratio):
-        both = ratio(LATENCY, by_number(values), by_number(values))
+    for paired in (True, False):
+        both = LATENCY.compare(by_number(values), by_number(values), paired=paired)
         assert (both.ratio, both.hi) == (1, 1)
         assert "left out" in both.warnings[0]
-    assert math.isnan(summarise(LATENCY, [[bad]]).centre)
-    assert math.isnan(summarise(LATENCY, []).centre)
+    assert math.isnan(LATENCY.summarise([[bad]]).centre)
+    assert math.isnan(LATENCY.summarise([]).centre)
 
 
 @pytest.mark.parametrize("noise", [0.003, 0.05])
@@ -154,9 +152,9 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(noise: float) -> None
         luck = [rng.gauss(0, 0.2) for _ in range(5)]
         base = {n: taken([math.exp(luck[n] + rng.gauss(0, noise))]) for n in range(5)}
         head = {n: taken([1.1 * math.exp(luck[n] + rng.gauss(0, noise))]) for n in range(5)}
-        paired = paired_ratio(LATENCY, base, head)
+        paired = LATENCY.compare(base, head, paired=True)
         covered += paired.lo <= 1.1 <= paired.hi
-        centred = summarise(LATENCY, [base[n].values for n in range(5)])
+        centred = LATENCY.summarise([base[n].values for n in range(5)])
         shut += centred.lo <= 1 <= centred.hi
     assert covered / 2000 == pytest.approx(0.95, abs=0.015)
     assert shut / 2000 == pytest.approx(0.95, abs=0.015)
@@ -186,7 +184,7 @@ def test_an_interval_that_was_looked_at_repeatedly_holds(noise: float) -> None:
         for look in LOOKS:
             for n in range(len(base), look):
                 base[n], head[n] = taken([1.0]), taken([math.exp(rng.gauss(0, noise * precision))])
-            ratio = paired_ratio(LATENCY, base, head, looked_at=True)
+            ratio = LATENCY.compare(base, head, looked_at=True, paired=True)
             if math.log(ratio.hi / ratio.ratio) <= precision:
                 break
         covered += ratio.lo <= 1 <= ratio.hi
@@ -201,7 +199,7 @@ def test_rounds_needed_makes_the_interval_as_narrow_as_asked() -> None:
     widths = []
     for _ in range(300):
         base, head = ({n: taken([math.exp(rng.gauss(0, noise))]) for n in range(needed)} for _ in range(2))
-        ratio = unpaired_ratio(LATENCY, base, head)
+        ratio = LATENCY.compare(base, head)
         widths.append(math.log(ratio.hi / ratio.ratio))
     assert statistics.median(widths) == pytest.approx(0.025, rel=0.15)
     assert rounds_needed(3, half_width=10.0, target=0.001) == 1000
@@ -221,17 +219,17 @@ def test_rounds_needed_makes_the_interval_as_narrow_as_asked() -> None:
         (METRICS["error_relative"], math.inf, 1.0, False),
     ],
 )
-def test_tolerance(metric: Metric, base: float, value: float, same: bool) -> None:
-    assert within_tolerance(metric, base, value) is same
+def test_tolerance(metric: Exact, base: float, value: float, same: bool) -> None:
+    assert metric.is_same(base, value) is same
 
 
 def test_exact_metrics_are_their_value() -> None:
-    summary = summarise(BYTES, [[640.0], [640.0]])
+    summary = BYTES.summarise([[640.0], [640.0]])
     assert (summary.centre, summary.lo, summary.hi, summary.warnings) == (640, 640, 640, ())
-    wobbly = summarise(BYTES, [[640.0], [700.0], [640.0]])
+    wobbly = BYTES.summarise([[640.0], [700.0], [640.0]])
     assert (wobbly.centre, wobbly.lo, wobbly.hi) == (640, 640, 700)
     assert "should be exact and differs" in wobbly.warnings[0]
-    assert math.isnan(summarise(SQNR, [[8.0], [math.nan]]).centre)
+    assert math.isnan(SQNR.summarise([[8.0], [math.nan]]).centre)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +237,6 @@ def test_exact_metrics_are_their_value() -> None:
     [(2, 3, 1.5), (0, 0, 1), (math.inf, math.inf, 1), (math.inf, 4, 0), (4, math.inf, math.inf)],
 )
 def test_exact_ratios(base: float, head: float, expected: float) -> None:
-    ratio = exact_ratio(BYTES, by_number([[base]]), by_number([[head]]))
+    ratio = BYTES.compare(by_number([[base]]), by_number([[head]]))
     assert (ratio.ratio, ratio.lo, ratio.hi) == (expected, expected, expected)
-    assert math.isnan(exact_ratio(BYTES, by_number([[0.0]]), by_number([[3.0]])).ratio)
+    assert math.isnan(BYTES.compare(by_number([[0.0]]), by_number([[3.0]])).ratio)

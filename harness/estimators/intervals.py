@@ -7,14 +7,28 @@ treating them as independent makes intervals several times too short. Logs, beca
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT
-from harness.analysis.t_test import student, variance, welch
-from harness.model import Count, Measurement
-from harness.model.metrics import Metric
+from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.t_test import student, variance, welch
+
+
+class Taken(Protocol):
+    """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """In the order taken."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """One a value, or none at all."""
+
+
+Rounds: TypeAlias = Mapping[int, Taken]
+"""Raw values by round."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -43,35 +57,15 @@ class Comparison(msgspec.Struct, frozen=True):
     """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
     warnings: tuple[str, ...] = ()
 
-
-class Share(msgspec.Struct, frozen=True):
-    """How many of how many, with the exact interval of Clopper and Pearson (1934)."""
-
-    hits: Count
-    of: Count
-    lo: float
-    hi: float
-
-    @classmethod
-    def count(cls, hits: int, of: int) -> "Share":
-        """The interval is 0 to 1 where there is nothing to count."""
-        if not of:
-            return cls(0, 0, 0.0, 1.0)
-        from scipy.stats import binomtest  # late: a third of a second
-
-        interval = binomtest(hits, of).proportion_ci(CONFIDENCE, method="exact")
-        return cls(hits, of, float(interval.low), float(interval.high))
-
-    def __str__(self) -> str:
-        part = f"{100 * self.hits / self.of:.0f} %" if self.of else "?"
-        return f"{self.hits} of {self.of}, {part} [{100 * self.lo:.1f}, {100 * self.hi:.1f}]"
+    @property
+    def inverse(self) -> tuple[float, float, float]:
+        """Baseline over candidate with its bounds; of durations the speed-up. NaN where there is none."""
+        centre, lo, hi = (1 / value if value > 0 else math.nan for value in (self.ratio, self.hi, self.lo))
+        return centre, lo, hi
 
 
 FEW = 3
 """Blocks, of which the one in the middle can be told."""
-
-Rounds: TypeAlias = Mapping[int, Measurement]
-"""Raw values by round."""
 
 ONE_ROUND = "one round: no interval; use --rounds 3 or more"
 NO_COMMON_ROUND = "no round has both sides: nothing to pair; measure both in one run"
@@ -82,22 +76,10 @@ def round_value(values: Sequence[float]) -> float:
     return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def round_logs(rounds: Mapping[int, Measurement]) -> dict[int, float]:
+def round_logs(rounds: Rounds) -> dict[int, float]:
     """The log of the one value that stands for each round, by round; those that have none are left out."""
     logs = {number: _log(round_value(taken.values)) for number, taken in rounds.items()}
     return {number: log for number, log in logs.items() if not math.isnan(log)}
-
-
-class Taken(Protocol):
-    """Values, and the block that each was taken in: a stored measurement, or a timing that was just made."""
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """In the order taken."""
-
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """One a value, or none at all."""
 
 
 def log_ratio(baseline: Taken, candidate: Taken, *, apart: bool = False) -> float:
@@ -135,61 +117,61 @@ def _by_block(measurement: Taken, of_block: Callable[[Sequence[float]], float]) 
     return {block: of_block(values) for block, values in logs.items()}
 
 
-def summarise(
-    metric: Metric, rounds: Sequence[Sequence[float]], confidence: float = CONFIDENCE, *, looked_at: bool = False
-) -> Summary:
-    """Centre and interval of one metric, from the raw values of each round.
+class Estimate(NamedTuple):
+    """A centre with its bounds, NaN where there is none, and what to say of rounds that do not count."""
 
-    Sampled: the geometric mean over rounds with Student's t interval on the logs (Student 1908); the bounds are NaN
-    when fewer than two rounds have a positive value. Exact: the value itself, which all rounds should share; if they
-    do not, the bounds are the smallest and the largest. `looked_at` says that the number of rounds was decided by looks
-    at how narrow the interval was.
+    centre: float
+    lo: float
+    hi: float
+    n: int
+    """Rounds behind it; of a ratio those that have both sides, or those of both sides together."""
+    warnings: tuple[str, ...]
+
+
+def mean(rounds: Iterable[Sequence[float]], *, looked_at: bool = False) -> Estimate:
+    """The geometric mean over rounds with Student's t interval on the logs (Student 1908), from the values of each.
+
+    `looked_at` says that the number of rounds was decided by looks at how narrow the interval was.
     """
-    if metric.assume == "exact":
-        return _summarise_exact(metric, [value for values in rounds for value in values], confidence)
     values = [round_value(values) for values in rounds if values]
-    logs, warnings = _usable(map(_log, values), metric)
-    centre, lo, hi = _interval(logs, _level(confidence, looked_at))
+    logs, warnings = _usable(map(_log, values))
+    centre, lo, hi = _interval(logs, _level(looked_at))
     if len(logs) == 1:  # as it was measured, not as it comes back from its logarithm
         centre = next(value for value in values if not math.isnan(_log(value)))
-    return Summary(metric.name, centre, lo, hi, confidence, len(logs), tuple(warnings))
+    return Estimate(centre, lo, hi, len(logs), tuple(warnings))
 
 
-def paired_ratio(
-    metric: Metric,
-    baseline: Rounds,
-    candidate: Rounds,
-    confidence: float = CONFIDENCE,
-    *,
-    looked_at: bool = False,
-    apart: bool = False,
-) -> Comparison:
+def paired_ratio(baseline: Rounds, candidate: Rounds, *, looked_at: bool = False, apart: bool = False) -> Estimate:
     """Candidate over baseline from the rounds that have both: Student's t on the logs of the rounds' ratios.
 
     What a round does to both sides alike cancels. `apart` says that the sides ran in two processes.
     """
     common = sorted(baseline.keys() & candidate.keys())
-    logs, warnings = _usable([log_ratio(baseline[r], candidate[r], apart=apart) for r in common], metric)
+    logs, warnings = _usable([log_ratio(baseline[r], candidate[r], apart=apart) for r in common])
     if not common:
         warnings.append(NO_COMMON_ROUND)
-    ratio, lo, hi = _interval(logs, _level(confidence, looked_at))
-    return _comparison(metric, baseline, candidate, (ratio, lo, hi), confidence, warnings, paired=True)
+    return Estimate(*_interval(logs, _level(looked_at)), len(logs), tuple(warnings))
 
 
-def unpaired_ratio(
-    metric: Metric, baseline: Rounds, candidate: Rounds, confidence: float = CONFIDENCE, *, looked_at: bool = False
-) -> Comparison:
+def unpaired_ratio(baseline: Rounds, candidate: Rounds, *, looked_at: bool = False) -> Estimate:
     """Candidate over baseline from separate rounds: Welch's t on the logs, with Satterthwaite's degrees of freedom.
 
     Welch 1947, "The generalization of Student's problem when several different population variances are involved".
     """
-    base, warnings = _usable([_log(round_value(taken.values)) for taken in baseline.values()], metric)
-    head, more = _usable([_log(round_value(taken.values)) for taken in candidate.values()], metric)
+    base, warnings = _usable([_log(round_value(taken.values)) for taken in baseline.values()])
+    head, more = _usable([_log(round_value(taken.values)) for taken in candidate.values()])
     shift = statistics.fmean(head) - statistics.fmean(base) if base and head else math.nan
     interval = (_exp(shift), math.nan, math.nan)
     if len(base) > 1 and len(head) > 1:
-        interval = _around(shift, *welch(base, head), _level(confidence, looked_at))
-    return _comparison(metric, baseline, candidate, interval, confidence, [*warnings, *more], paired=False)
+        interval = _around(shift, *welch(base, head), _level(looked_at))
+    return Estimate(*interval, len(base) + len(head), (*warnings, *more))
+
+
+def extremes(values: Sequence[float]) -> Estimate:
+    """What all of `values` should be, with the smallest and the largest as bounds; NaN when one is or there is none."""
+    if not values or any(map(math.isnan, values)):
+        return Estimate(math.nan, math.nan, math.nan, len(values), ())
+    return Estimate(statistics.median_low(values), min(values), max(values), len(values), ())
 
 
 def rounds_needed(n: int, half_width: float, target: float, confidence: float = CONFIDENCE, *, sides: int = 2) -> int:
@@ -203,45 +185,16 @@ def rounds_needed(n: int, half_width: float, target: float, confidence: float = 
     return next((k for k in candidates if noise * student(sides * (k - 1), confidence) <= target * math.sqrt(k)), 1000)
 
 
-def exact_ratio(metric: Metric, baseline: Rounds, candidate: Rounds) -> Comparison:
-    """Candidate over baseline for an exact metric: 1 for equal values, zeros and infinities included, else division."""
-    base, head = (summarise(metric, _values(side)).centre for side in (baseline, candidate))
-    ratio = 1.0 if base == head else head / base if base else math.nan
-    return _comparison(metric, baseline, candidate, (ratio,) * 3, CONFIDENCE, [], paired=False)
-
-
-def within_tolerance(metric: Metric, baseline: float, value: float) -> bool:
-    """Whether an exact metric's two values count as equal. NaN equals nothing, infinity equals itself."""
-    if not (math.isfinite(baseline) and math.isfinite(value)):
-        return baseline == value
-    return abs(value - baseline) <= metric.tolerance + metric.relative_tolerance * abs(baseline)
-
-
-def _summarise_exact(metric: Metric, values: Sequence[float], confidence: float) -> Summary:
-    if not values or any(map(math.isnan, values)):
-        return Summary(metric.name, math.nan, math.nan, math.nan, confidence, len(values))
-    centre = statistics.median_low(values)
-    lo, hi = min(values), max(values)
-    warnings = []
-    if not (within_tolerance(metric, lo, centre) and within_tolerance(metric, hi, centre)):
-        warnings.append(f"{metric.name} should be exact and differs between rounds; look for what is random in it")
-    return Summary(metric.name, centre, lo, hi, confidence, len(values), tuple(warnings))
-
-
-def _values(rounds: Rounds) -> list[tuple[float, ...]]:
-    return [taken.values for taken in rounds.values()]
-
-
-def _level(confidence: float, looked_at: bool) -> float:
-    """The confidence that Student's quantile is taken at, so that the interval holds with `confidence`."""
-    return LOOKED_AT if looked_at and confidence == CONFIDENCE else confidence
+def _level(looked_at: bool) -> float:
+    """The confidence that Student's quantile is taken at, so that the interval holds with CONFIDENCE."""
+    return LOOKED_AT if looked_at else CONFIDENCE
 
 
 def _log(value: float) -> float:
     return math.log(value) if 0 < value < math.inf else math.nan
 
 
-def _usable(logs: Iterable[float], metric: Metric) -> tuple[list[float], list[str]]:
+def _usable(logs: Iterable[float]) -> tuple[list[float], list[str]]:
     """The logs that are numbers, and what to say of the others."""
     given = list(logs)
     usable = [log for log in given if not math.isnan(log)]
@@ -249,7 +202,7 @@ def _usable(logs: Iterable[float], metric: Metric) -> tuple[list[float], list[st
     if len(usable) < len(given):
         lost = len(given) - len(usable)
         warnings.append(f"{lost} of {len(given)} rounds left out: not a positive number; measure again")
-    if len(usable) == 1 and not metric.first_round_only:
+    if len(usable) == 1:
         warnings.append(ONE_ROUND)
     return usable, warnings
 
@@ -268,18 +221,3 @@ def _around(centre: float, error: float, freedom: float, confidence: float) -> t
 
 def _exp(exponent: float) -> float:
     return math.inf if exponent > 709 else math.exp(exponent)
-
-
-def _comparison(
-    metric: Metric,
-    baseline: Rounds,
-    candidate: Rounds,
-    interval: tuple[float, float, float],
-    confidence: float,
-    warnings: Sequence[str],
-    *,
-    paired: bool,
-) -> Comparison:
-    base, head = (summarise(metric, _values(side), confidence) for side in (baseline, candidate))
-    everything = tuple(dict.fromkeys([*warnings, *base.warnings, *head.warnings]))
-    return Comparison(metric.name, base, head, *interval, paired, everything)

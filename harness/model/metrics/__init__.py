@@ -1,0 +1,31 @@
+"""Metrics: the two kinds, and the project's own."""
+
+from harness.model.metrics.kinds import Exact, Metric, Sampled
+from harness.model.metrics.table import (
+    ERROR_BINS,
+    ERROR_EDGES,
+    ERROR_REACH,
+    ERROR_SQNR,
+    ERROR_WIDTH,
+    MEMORY_METRICS,
+    METRICS,
+    in_kinds,
+    judged,
+    select_metrics,
+)
+
+__all__ = [
+    "ERROR_BINS",
+    "ERROR_EDGES",
+    "ERROR_REACH",
+    "ERROR_SQNR",
+    "ERROR_WIDTH",
+    "MEMORY_METRICS",
+    "METRICS",
+    "Exact",
+    "Metric",
+    "Sampled",
+    "in_kinds",
+    "judged",
+    "select_metrics",
+]

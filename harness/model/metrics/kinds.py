@@ -1,0 +1,255 @@
+"""The two kinds of metric. Each says how its values are summarised, compared and written; nobody else asks which it is.
+
+    ENERGY = Sampled(name="energy", unit="J", better="lower")
+    PAGES = Exact(name="pages", unit="1", better="lower", tolerance=2)
+
+Values that vary from call to call are `Sampled`: they get intervals, and a change is judged by statistics. Values that
+a repetition gives again are `Exact`: they are compared directly, within a tolerance. Both are plain data, so that a run
+carries those that it measures in its header.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from harness.estimators.intervals import (
+    ONE_ROUND,
+    Comparison,
+    Rounds,
+    Summary,
+    extremes,
+    mean,
+    paired_ratio,
+    round_value,
+    unpaired_ratio,
+)
+from harness.estimators.looks import CONFIDENCE
+from harness.model.units import NOT_KNOWN, amount, figure, is_known, percent_change, spread, supported_digits
+
+KIND_WORDS = ("exact", "sampled", "portable")
+"""Words that stand for several metrics, and so name none: `portable` ones may be compared between unlike machines."""
+_TAKEN = (*KIND_WORDS, "run", "suite", "case", "implementation", "metric")
+"""What is no name of a metric: the words above, and columns that every frame has."""
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_UNIT = re.compile(r"[^\W_\d]\S{0,11}|1(/\S{1,10})?|%")
+_IN_WORDS = ("name", "title", "heading")
+"""Fields that change no number and no verdict."""
+
+
+class _Declared(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What both kinds declare."""
+
+    name: str
+    """As in tables, frames and options: lower-case letters, digits and underscores."""
+    title: str = ""
+    """What it is, in a few words."""
+    heading: str = ""
+    """Of its column; empty means its name."""
+    unit: str = "1"
+    """`s`, `B`, `bit`, `dB`, `1` for a bare number, or any other. Values are in it, never in a multiple."""
+    better: Literal["lower", "higher"]
+    informative: bool = False
+    """Shown, never judged."""
+    distribution: bool = False
+    """Its values are the shares of a histogram: drawn, and never summarised or compared, as they have no centre."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or self.name in _TAKEN:
+            raise ValueError(
+                f"{self.name!r} is no name of a metric: give lower-case letters, digits and underscores, and none of"
+                f" {', '.join(_TAKEN)}"
+            )
+        if not isinstance(self.unit, str) or not _UNIT.fullmatch(self.unit):
+            raise ValueError(
+                f"metric {self.name}: unit {self.unit!r}; give a short one without spaces, as s, B, dB, J or 1/s,"
+                " or 1 for a bare number"
+            )
+        if self.better not in ("lower", "higher"):
+            raise ValueError(f"metric {self.name}: better={self.better!r}; give 'lower' or 'higher'")
+        for field in ("tolerance", "relative_tolerance"):
+            if not 0 <= getattr(self, field, 0.0) < math.inf:
+                raise ValueError(f"metric {self.name}: {field}={getattr(self, field)!r}; give a number, 0 or more")
+
+    @property
+    def label(self) -> str:
+        """The heading of its column, with spaces where a line may end."""
+        return self.heading or self.name.replace("_", " ")
+
+    @property
+    def is_never_negative(self) -> bool:
+        """Whether its unit counts something."""
+        return self.unit in ("s", "B", "bit")
+
+    def otherwise(self, other: "Metric") -> str:
+        """What `other`, of the same name, declares that this one does not, in words; empty where that is nothing."""
+        mine, theirs = (_said(one) for one in (self, other))
+        differing = (field for field in {**mine, **theirs} if mine.get(field) != theirs.get(field))
+        return ", ".join(
+            f"{field.replace('_', ' ')} {_plain(theirs.get(field))} and not {_plain(mine.get(field))}"
+            for field in differing
+        )
+
+
+class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
+    """A metric whose values vary from call to call: positive numbers, whose noise is a factor."""
+
+    relative_tolerance: float = 0.0
+    """The share by which it may get worse in a gate; 0 means the gate's own margin."""
+    first_round_only: bool = False
+    """Measured once a run: later rounds would find warm compile caches."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unit == "dB":
+            raise ValueError(f"metric {self.name}: decibels have no ratios; declare it Exact, or in another unit")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether rounds after the first measure it again."""
+        return not self.first_round_only
+
+    @property
+    def portable(self) -> bool:
+        """Never: another machine has other values."""
+        return False
+
+    def of_round(self, values: Sequence[float]) -> float:
+        """The one value that stands for a round: the median."""
+        return round_value(values)
+
+    def summarise(self, rounds: Sequence[Sequence[float]], *, looked_at: bool = False) -> Summary:
+        """The geometric mean over rounds, from the raw values of each, with Student's t interval on the logs.
+
+        The bounds are NaN when fewer than two rounds have a positive value. `looked_at` says that the number of rounds
+        was decided by looks at how narrow the interval was.
+        """
+        found = mean(rounds, looked_at=looked_at)
+        warnings = self._doubts(found.warnings)
+        return Summary(self.name, found.centre, found.lo, found.hi, CONFIDENCE, found.n, warnings)
+
+    def compare(
+        self, baseline: Rounds, candidate: Rounds, *, paired: bool = False, apart: bool = False, looked_at: bool = False
+    ) -> Comparison:
+        """Candidate over baseline, from the raw values by round.
+
+        `paired` says that both sides took turns in the same rounds, `apart` that they did so in two processes.
+        """
+        if paired:
+            found = paired_ratio(baseline, candidate, looked_at=looked_at, apart=apart)
+        else:
+            found = unpaired_ratio(baseline, candidate, looked_at=looked_at)
+        base, head = (self.summarise(_values(side)) for side in (baseline, candidate))
+        warnings = dict.fromkeys([*self._doubts(found.warnings), *base.warnings, *head.warnings])
+        return Comparison(self.name, base, head, found.centre, found.lo, found.hi, paired, tuple(warnings))
+
+    def format(self, summary: Summary) -> str:
+        """`458 us ±1.2%`, `not known` where the interval says nothing, the bare amount where it is taken once a run."""
+        if self.first_round_only:
+            return amount(summary.centre, self.unit)
+        if not is_known(summary.centre, summary.hi):
+            return NOT_KNOWN
+        digits = supported_digits(summary.centre, summary.hi)
+        return f"{amount(summary.centre, self.unit, digits)} {spread(summary.centre, summary.hi)}"
+
+    def change(self, ratio: Comparison) -> str:
+        """What became of a value: a percentage with its interval."""
+        return percent_change(ratio.ratio - 1, ratio.lo - 1, ratio.hi - 1)
+
+    def _doubts(self, warnings: Sequence[str]) -> tuple[str, ...]:
+        """Of an estimate: nobody is asked for more rounds of what is taken in the first alone."""
+        return tuple(text for text in warnings if text != ONE_ROUND or self.repeats)
+
+
+class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
+    """A metric that a repetition gives again. Two values count as equal within its tolerances together."""
+
+    tolerance: float = 0.0
+    """Absolute, in the metric's unit."""
+    relative_tolerance: float = 0.0
+    """Times the value before."""
+    machine_dependent: bool = False
+    """Exact on one machine, but another's math library sums in another order or takes other scratch space."""
+
+    @property
+    def repeats(self) -> bool:
+        """Never: a later round would give the same."""
+        return False
+
+    @property
+    def portable(self) -> bool:
+        """Whether unlike machines have the same value."""
+        return not self.machine_dependent
+
+    def of_round(self, values: Sequence[float]) -> float:
+        """The value itself; of several the lower one in the middle, which may be infinite."""
+        return extremes(values).centre
+
+    def summarise(self, rounds: Sequence[Sequence[float]], *, looked_at: bool = False) -> Summary:
+        """The value itself, which all rounds should share; if they do not, the smallest and the largest are the bounds.
+
+        There is no noise, so that it does not matter when one looked.
+        """
+        del looked_at
+        found = extremes([value for values in rounds for value in values])
+        same = math.isnan(found.centre) or all(self.is_same(one, found.centre) for one in (found.lo, found.hi))
+        doubt = f"{self.name} should be exact and differs between rounds; look for what is random in it"
+        return Summary(self.name, *found[:3], CONFIDENCE, found.n, () if same else (doubt,))
+
+    def compare(
+        self, baseline: Rounds, candidate: Rounds, *, paired: bool = False, apart: bool = False, looked_at: bool = False
+    ) -> Comparison:
+        """Candidate over baseline: 1 for equal values, zeros and infinities included, else the quotient."""
+        del paired, apart, looked_at
+        base, head = (self.summarise(_values(side)) for side in (baseline, candidate))
+        before, after = base.centre, head.centre
+        ratio = 1.0 if before == after else after / before if before else math.nan
+        warnings = tuple(dict.fromkeys([*base.warnings, *head.warnings]))
+        return Comparison(self.name, base, head, ratio, ratio, ratio, paired=False, warnings=warnings)
+
+    def is_same(self, before: float, after: float) -> bool:
+        """Whether two values count as equal. NaN equals nothing, infinity equals itself."""
+        if not (math.isfinite(before) and math.isfinite(after)):
+            return before == after
+        return abs(after - before) <= self.tolerance + self.relative_tolerance * abs(before)
+
+    def format(self, summary: Summary) -> str:
+        """The bare amount."""
+        return amount(summary.centre, self.unit)
+
+    def change(self, ratio: Comparison) -> str:
+        """What became of a value: a percentage, for decibels a difference, empty where nothing changed."""
+        before, after = ratio.baseline.centre, ratio.candidate.centre
+        if before == after:
+            return ""
+        if self.unit == "dB" or not math.isfinite(ratio.ratio):
+            return f"{after - before:+.3g} {self.unit}".removesuffix(" 1")
+        percent = 100 * (ratio.ratio - 1)
+        return f"{'-' if percent < 0 else '+'}{figure(abs(percent), 2)} %"
+
+
+Metric: TypeAlias = Exact | Sampled
+"""Either kind."""
+
+
+def _values(rounds: Rounds) -> list[tuple[float, ...]]:
+    return [taken.values for taken in rounds.values()]
+
+
+def _said(metric: "_Declared") -> dict[str, object]:
+    """What a declaration says of numbers and verdicts, its kind among it."""
+    fields = msgspec.to_builtins(metric)
+    return {name: value for name, value in fields.items() if name not in _IN_WORDS}
+
+
+def _plain(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+    return str(value)
