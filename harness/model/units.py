@@ -82,6 +82,8 @@ _DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
 
 WIDEST = 1.0
 """Half width of an interval, relative, beyond which a number is not known."""
+MOST_CHANGE = 10.0
+"""As a share: a bound of an interval beyond it says no more than that."""
 NOT_KNOWN = "not known"
 
 
@@ -189,4 +191,6 @@ def percent_change(share: float, lo: float = math.nan, hi: float = math.nan) -> 
 
 def _signed(share: float) -> str:
     """In percent; there is no -0.0."""
+    if share > MOST_CHANGE:
+        return f">+{100 * MOST_CHANGE:.0f}"
     return f"{round(100 * share, 1) + 0.0:+.1f}"

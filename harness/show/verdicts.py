@@ -11,6 +11,7 @@ from harness.judge.judge import Judgement, is_sentinel
 from harness.judge.policy import Policy, detectable, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, StoredRun
+from harness.model.units import MOST_CHANGE
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Cell, Column, Table
 from harness.show.verdict_words import LEGEND, invalid_words, reason, spaced, told_verdict, values
@@ -86,7 +87,8 @@ def rules_line(judgement: Judgement, policy: Policy) -> str:
     words = [f"margin {100 * judgement.rules.margin:g} %, policy {policy}"]
     limit, mean = detectable(judgement), judgement.geometric_mean
     if math.isfinite(limit):
-        words.append(f"sensitivity {100 * limit:.1f} % (a smaller slowdown of one case may pass unseen)")
+        least = f"{100 * limit:.1f} %" if limit <= MOST_CHANGE else f"above {100 * MOST_CHANGE:.0f} %"
+        words.append(f"sensitivity {least} (a smaller slowdown of one case may pass unseen)")
     if mean is not None:
         words.append(f"geometric mean of the latencies: {values(mean) or 'unknown'}")
     return "; ".join(words)

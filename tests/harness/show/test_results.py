@@ -281,6 +281,7 @@ def test_ratios_in_words() -> None:
     assert percent_change(-0.08, -0.099, -0.061) == "-8.0 % [-9.9, -6.1]"
     assert percent_change(0.12) == "+12.0 %"
     assert percent_change(-0.0001, -0.04, 0.04) == "+0.0 % [-4.0, +4.0]"
+    assert percent_change(-0.7, -1.0, 1.4e19) == "-70.0 % [-100.0, >+1000]", "a number of 20 digits says no more"
     assert speedup(ratio(0.4, 0.39, 0.41)) == "2.50x ±2.5%"
     assert speedup(ratio(2.5, 2.4, 2.6)) == "0.40x ±4.0%"
     assert speedup(ratio(0.4, 0.39, 0.79)) == "2.50x ±98%"
