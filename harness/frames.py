@@ -9,29 +9,30 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness.analysis.arguments import Source, require_frame, require_metrics, runs_given
-from harness.analysis.column_types import typed
+from harness.analysis.column_types import SPEEDUP, typed
 from harness.analysis.intervals import Comparison, round_value, summarise
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, valid
 from harness.analysis.roofline import DTYPES, standing
-from harness.analysis.view import BASELINES, View
+from harness.analysis.view import View, baselines_of
 from harness.errors import UsageError
 from harness.model import Measurement, Record, StoredRun
 from harness.model.environment import machine_name
 from harness.model.metrics import METRICS
 from harness.store import load as load_run
 
-CASE = ("run", "suite", "case", "implementation")
+CASE = ("run", "suite", "case", "implementation", "role")
 POINT = (
     "m", "k", "n", "scheme", "weight_bits", "activation_bits", "groups", "dtype", "device", "threads",
 )  # fmt: skip
 COLUMNS = (*CASE, *POINT, "metric", "unit", "value", "round", "outcome", "reason", "machine")
 """Columns of `load`; params and facts beyond these follow under their own names."""
 
-SPEEDUPS = tuple(f"speedup_{name}{bound}" for name in BASELINES for bound in ("", "_lo", "_hi"))
 STANDING = ("bandwidth", "throughput", "intensity", "ceiling_share", "ceiling")
 REACHED = ("state", "samples", "precision")
-SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings", *SPEEDUPS, *STANDING, *REACHED)
+SUMMARY = ("metric", "unit", "centre", "lo", "hi", "rounds", "warnings")
+BOUNDS = ("", "_lo", "_hi")
+"""What the columns of a speed-up end with."""
 RUN = ("started", "commit", "machine")
 LEAD = ("implementation", "title", "metric", "centre", "lo", "hi", "unit", "rounds", "warnings")
 """The first columns of a summary: whose number, of what, and the number; a notebook hides those in the middle."""
@@ -92,21 +93,25 @@ def summary(*runs: Source) -> pd.DataFrame:
 
     Intervals are `intervals.summarise`'s and NaN where one round cannot give one; `n` is the layer's output
     features, so the count is called `rounds`. `warnings` are joined by "; ". `contest` names the cases that were
-    timed against each other and `title` says it in words. Rows of latency have the speed-up over each of BASELINES
-    (`speedup_linear-fp32`, `..._lo`, `..._hi`), paired by round; and where the run has ceilings the bytes and the
-    operations a second, the operations a byte, and which share of which ceiling that is. Raises StoreError for what
-    cannot be read.
+    timed against each other and `title` says it in words. `role` is `baseline` for what others are compared with:
+    rows of latency have the speed-up over each baseline of these runs (`speedup_linear-fp32`, `..._lo`, `..._hi`),
+    paired by round; and where the run has ceilings the bytes and the operations a second, the operations a byte, and
+    which share of which ceiling that is. Raises StoreError for what cannot be read.
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
-    for view in views_of(runs):
+    views = views_of(runs)
+    baselines = list(dict.fromkeys(name for view in views for name in baselines_of(view.results)))
+    for view in views:
         words = titles(view.results)
         for result in view.results:
-            rows += _summaries(len(points), result, view)
+            rows += _summaries(len(points), result, view, baselines)
             contest = {"contest": result.contest, "title": words[result.contest]}
             points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
-    values = pd.DataFrame(rows, columns=["record", *SUMMARY])
-    columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *SUMMARY, *RUN)))
+    speedups = [f"{SPEEDUP}{name}{bound}" for name in baselines for bound in BOUNDS]
+    named = [*SUMMARY, *speedups, *STANDING, *REACHED]
+    values = pd.DataFrame(rows, columns=["record", *named])
+    columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *named, *RUN)))
     return _joined(pd.DataFrame(points, dtype=object), values, columns, how="inner")
 
 
@@ -143,10 +148,11 @@ def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     require_frame(frame, "summary")
     require_metrics(metrics)
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
-    cases = frame.drop_duplicates(["run", "case"]).drop(columns=list(SUMMARY)).set_index(["run", "case"])
+    beside = [*(name for name in map(str, frame) if name.startswith(SPEEDUP)), *STANDING, *REACHED]
+    cases = frame.drop_duplicates(["run", "case"]).drop(columns=[*SUMMARY, *beside]).set_index(["run", "case"])
     centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
     times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
-    times = times[["lo", "hi", *SPEEDUPS, *STANDING, *REACHED]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    times = times[["lo", "hi", *beside]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
     joined = cases.join(centres).join(times).reset_index()
     return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
 
@@ -205,6 +211,7 @@ def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
     """Params and facts under their own names; ours win where a name meets one of ours."""
     case = record.case
     ours = {"run": stored.run.id, "suite": case.suite, "case": name, "implementation": case.implementation}
+    ours |= {"role": record.role}
     return {**case.params, **record.facts, **ours, "machine": _machine(stored)}
 
 
@@ -213,9 +220,9 @@ def _machine(stored: StoredRun) -> str:
     return machine_name(stored.run.environment)
 
 
-def _summaries(index: int, result: Result, view: View) -> list[tuple[object, ...]]:
+def _summaries(index: int, result: Result, view: View, baselines: Sequence[str]) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    beside = [*_gains(result, view.ratios), *_standing(result, view), *_reached(result, view)]
+    beside = [*_gains(result, view.ratios, baselines), *_standing(result, view), *_reached(result, view)]
     for metric in result.metrics:
         s = result.summary(metric)
         if s is not None:
@@ -236,10 +243,10 @@ def _reached(result: Result, view: View) -> list[object]:
     return [found.state or None, found.samples, found.precision] if found else [None] * len(REACHED)
 
 
-def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison]) -> list[float]:
+def _gains(result: Result, ratios: Mapping[tuple[str, str], Comparison], baselines: Sequence[str]) -> list[float]:
     """Speed-up, lower and upper bound over each baseline: one over the latencies' ratio, so the bounds change ends."""
     gains: list[float] = []
-    for baseline in BASELINES:
+    for baseline in baselines:
         found = ratios.get((result.name, baseline))
         bounds = (found.ratio, found.hi, found.lo) if found else ()
         gains += [1 / value if value else math.nan for value in bounds] or [math.nan] * 3

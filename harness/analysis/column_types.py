@@ -11,12 +11,12 @@ _REAL = (
     "weight_bits", "value", "centre", "lo", "hi", "precision", "predicted_sqnr", "prediction_tolerance", "bandwidth",
     "throughput", "intensity", "ceiling_share",
 )  # fmt: skip
-_SPEEDUP = "speedup_"
+SPEEDUP = "speedup_"
 """What the names of more of them begin with."""
 _TRUTH = ("voided",)
 _WORDS = (
     "run", "suite", "case", "implementation", "scheme", "dtype", "device", "metric", "unit", "outcome", "reason",
-    "kind", "warnings", "ceiling", "state", "started", "commit", "contest", "title", "machine",
+    "kind", "warnings", "ceiling", "state", "started", "commit", "contest", "title", "machine", "role",
 )  # fmt: skip
 """Ours, and their types, where a frame has no value of them; the rest is told from its values."""
 _SPECIAL = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
@@ -67,5 +67,5 @@ def _empty(name: str, column: Any) -> object:
         return "Int64"
     if name in _TRUTH:
         return "bool"
-    real = name in _REAL or name.startswith(_SPEEDUP) or (column.dtype.kind == "f" and name not in _WORDS)
+    real = name in _REAL or name.startswith(SPEEDUP) or (column.dtype.kind == "f" and name not in _WORDS)
     return "float64" if real else _TEXT

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.intervals import rounds_needed
-from harness.analysis.looks import CONFIDENCE, LOOKED_AT, looks
+from harness.analysis.looks import CONFIDENCE, HOPELESS, LOOKED_AT, LOOKS
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result
-from harness.model import Aim, Case
+from harness.analysis.voided import DISTURBED, MOST
+from harness.model import Aim, Case, Rules, RunRules
 from harness.model.metrics import METRICS
-
-HOPELESS = 60
-"""More rounds than anybody would wait for."""
 
 LEGEND = "ended: converged, as precise as asked for; budget, out of rounds or time; unstable, more rounds are no cure"
 
@@ -117,13 +115,8 @@ def at_most(aim: Aim) -> str:
     return f" (at most {aim.rounds}, fewer where known to {100 * aim.precision:g} %)" if aim.precision else ""
 
 
-def in_words(suite: str, aim: Aim) -> str:
-    """The rule, as a run declares it before it measures."""
-    if not aim.precision:
-        return f"{suite}: {aim.rounds} round{'s' * (aim.rounds > 1)}"
-    planned = ", ".join(map(str, looks(aim.rounds)))
-    return (
-        f"{suite}: a contestant is done at the look (after {planned} rounds) at which the {100 * CONFIDENCE:g} %"
-        f" interval of its latency over {aim.baseline or 'the first contestant'} is at most {100 * aim.precision:g} %"
-        " wide to either side"
-    )
+def declared(gate: Rules | None = None) -> RunRules:
+    """What a run declares before it measures, beside its aims; a gate with its own rules, which have the looks."""
+    if gate is not None:
+        return RunRules(disturbed=DISTURBED, most_voided=MOST, gate=gate)
+    return RunRules(looks=LOOKS, confidence=CONFIDENCE, disturbed=DISTURBED, most_voided=MOST)

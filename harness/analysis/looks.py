@@ -1,8 +1,12 @@
 """The planned looks at a contest or gate: after how many rounds its intervals are read, and at which confidence."""
 
+from harness.model.rules import LOOKS
+
+__all__ = ("CONFIDENCE", "HOPELESS", "LOOKED_AT", "LOOKS", "looks")
+
 CONFIDENCE = 0.95
-LOOKS = (4, 6, 9, 14, 20)
-"""Numbers of rounds after which a contest that is to reach a precision is looked at."""
+HOPELESS = 60
+"""More rounds than anybody would wait for."""
 LOOKED_AT = 0.97
 """Student's confidence of every look at a contest that ends once its interval is narrow enough.
 

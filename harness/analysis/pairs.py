@@ -1,12 +1,26 @@
 """Which values belong side by side: contestants within a run, and one case in two runs."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
-from harness.analysis.intervals import Comparison, exact_ratio, paired_ratio, unpaired_ratio
+from harness.analysis.intervals import (
+    Comparison,
+    Rounds,
+    exact_ratio,
+    log_ratio,
+    paired_ratio,
+    round_logs,
+    unpaired_ratio,
+)
 from harness.analysis.results import Result, contests
 from harness.model import Case
 from harness.model.metrics import METRICS, Metric
+
+LogsByRound: TypeAlias = Mapping[int, float]
+"""One log a round: of a ratio, or of the one value that stands for the round."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,28 @@ class MetricPair:
     candidate: Result | None
     comparison: Comparison | None
     """None unless both sides were measured."""
+
+    @cached_property
+    def log_ratios(self) -> LogsByRound:
+        """The log ratio of the sides within each round that both have; rounds that say nothing are left out.
+
+        For sides that took turns. Raises ValueError where a side was not measured.
+        """
+        base, head = self._sides()
+        common = sorted(base.keys() & head.keys())
+        logs = {number: log_ratio(base[number], head[number], apart=True) for number in common}
+        return {number: log for number, log in logs.items() if math.isfinite(log)}
+
+    @cached_property
+    def side_logs(self) -> tuple[LogsByRound, LogsByRound]:
+        """The logs of either side's rounds, for sides that were measured each by itself. Raises as `log_ratios`."""
+        base, head = self._sides()
+        return round_logs(base), round_logs(head)
+
+    def _sides(self) -> tuple[Rounds, Rounds]:
+        if self.baseline is None or self.candidate is None:
+            raise ValueError(f"{self.case.name}, {self.metric.name}: not measured on both sides")
+        return self.baseline.rounds(self.metric), self.candidate.rounds(self.metric)
 
 
 def match(
@@ -38,6 +74,15 @@ def match(
                 comparison = _compare(metric, baseline.get(name), candidate.get(name), paired)
                 pairs.append(MetricPair(sides[0].case, metric, baseline.get(name), candidate.get(name), comparison))
     return pairs
+
+
+def mean_by_round(taken: Iterable[LogsByRound]) -> LogsByRound:
+    """The logs of the geometric mean of several cases by round, of the rounds that all have."""
+    everyone = list(taken)
+    if not everyone:
+        return {}
+    common = set(everyone[0]).intersection(*everyone[1:])
+    return {number: sum(rounds[number] for rounds in everyone) / len(everyone) for number in sorted(common)}
 
 
 def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[tuple[str, str], Comparison]:

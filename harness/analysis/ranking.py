@@ -2,12 +2,14 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.analysis.pairs import in_one_run
 from harness.analysis.results import Result, contests
-from harness.analysis.view import BASELINES, View
+from harness.analysis.view import View, baselines_of
 from harness.analysis.words import is_known
 from harness.model.metrics import METRICS
 
@@ -15,11 +17,11 @@ from harness.model.metrics import METRICS
 def fastest(rivals: Sequence[Result]) -> list[Result]:
     """The fastest of the measured members of a contest, then those that are not known to be slower; maybe none.
 
-    None where the interval of the fastest is so wide that its latency is not known (`quantity.is_known`). The plain
-    linear layers stand outside unless they are alone: they quantise nothing.
+    None where the interval of the fastest is so wide that its latency is not known (`words.is_known`). Baselines
+    stand outside unless they are alone.
     """
     timed = [result for result in rivals if math.isfinite(latency(result))]
-    entrants = [result for result in timed if not full_precision(result.case.implementation)] or timed
+    entrants = [result for result in timed if not result.is_baseline] or timed
     if not entrants:
         return []
     best = min(entrants, key=latency)
@@ -41,14 +43,14 @@ def latency(result: Result) -> float:
 
 
 def leading(timed: Iterable[Mapping[str, float]]) -> str:
-    """Of BASELINES the one that is fastest: a gain over a slower one is none. Empty where none of them was timed.
+    """The baseline that is fastest: a gain over a slower one is none. Empty where none was timed.
 
-    `timed` holds a contest's latencies by implementation. Those in the most contests are compared, by the geometric
-    mean over the contests that have them all.
+    `timed` holds the latencies of a contest's baselines by name. Those in the most contests are compared, by the
+    geometric mean over the contests that have them all.
     """
-    everywhere = [{name: one[name] for name in BASELINES if one.get(name, math.nan) > 0} for one in timed]
-    counts = {name: sum(name in one for one in everywhere) for name in BASELINES}
-    candidates = [name for name in BASELINES if counts[name] and counts[name] == max(counts.values())]
+    everywhere = [{name: seconds for name, seconds in one.items() if seconds > 0} for one in timed]
+    counts = Counter(name for one in everywhere for name in one)
+    candidates = [name for name, count in counts.items() if count == max(counts.values())]
     shared = [one for one in everywhere if one.keys() >= set(candidates)]
     means = {name: statistics.mean([math.log(one[name]) for one in shared] or [0.0]) for name in candidates}
     return min(candidates, key=lambda name: means[name], default="")
@@ -57,16 +59,19 @@ def leading(timed: Iterable[Mapping[str, float]]) -> str:
 def led(views: Sequence[View]) -> list[View]:
     """The views, each with the baseline of all of them together as the first of its baselines.
 
-    Where nothing was timed it is the last of BASELINES that is in them: the one that stores less.
+    Where nothing was timed it is the one that stores least.
     """
+    everything = [result for view in views for result in view.results]
+    names = baselines_of(everything)
     groups = [group for view in views for group in contests(view.results).values()]
-    names = {result.case.implementation for group in groups for result in group}
-    stored = [name for name in reversed(BASELINES) if name in names]
-    timed = ({one.case.implementation: latency(one) for one in group} for group in groups)
-    first = leading(timed) or "".join(stored[:1])
-    return [replace(view, baselines=sorted(view.baselines, key=lambda name: name != first)) for view in views]
+    timed = ({one.case.implementation: latency(one) for one in group if one.is_baseline} for group in groups)
+    first = leading(timed) or min(reversed(names), key=partial(_bits, everything), default="")
+    shown = dict.fromkeys(name for view in views for name in view.baselines)
+    return [replace(view, baselines=sorted(shown, key=lambda name: name != first)) for view in views]
 
 
-def full_precision(implementation: str) -> bool:
-    """Whether the name is one of the plain linear layers: they run beside the BitLinears and quantise nothing."""
-    return implementation.startswith("linear-")
+def _bits(everything: Sequence[Result], baseline: str) -> float:
+    """The least that it stores for a weight; infinite where that was not measured."""
+    own = [result for result in everything if result.case.implementation == baseline]
+    bits = (result.summary(METRICS["bits_per_weight"]) for result in own)
+    return min((summary.centre for summary in bits if summary), default=math.inf)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from harness.analysis.intervals import Summary, summarise
 from harness.analysis.looks import LOOKS
-from harness.model import Aim, Case, Measurement, Params, Record
+from harness.model import Aim, Case, Measurement, Params, Record, Role
 from harness.model.metrics import METRICS, Metric
 
 _READING_ORDER = ("n", "k", "m", "scheme", "distribution", "dtype", "device", "threads")
@@ -48,6 +48,16 @@ class Result:
     def facts(self) -> Params:
         """What the suite says of the case."""
         return self.records[0].facts
+
+    @property
+    def role(self) -> Role:
+        """What it is measured for."""
+        return self.records[0].role
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether others are compared with it, and it competes with nobody."""
+        return self.role == "baseline"
 
     @property
     def looked_at(self) -> bool:

@@ -1,6 +1,6 @@
 """A run as it is shown: its results, and the baselines that speed-ups refer to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import convergence
@@ -10,7 +10,6 @@ from harness.analysis.results import Result, contests, results
 from harness.model import Case, StoredRun
 from harness.model.metrics import METRICS, Metric
 
-BASELINES = ("linear-fp32", "linear-bf16")
 USUAL = (
     *("latency", "first_call", "weight_bytes", "bits_per_weight", "resident_bytes", "peak_forward_bytes"),
     *("peak_backward_bytes", "error_sqnr", "agreement_sqnr", "weight_gradient_cosine", "input_gradient_cosine"),
@@ -30,9 +29,13 @@ class View:
     reached: Mapping[Case, convergence.Convergence]
 
     @classmethod
-    def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = BASELINES) -> "View":
-        """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured."""
+    def of(cls, stored: StoredRun, metrics: Collection[str] = (), baselines: Sequence[str] = ()) -> "View":
+        """Limited to `metrics`; none means the usual ones, or whatever there is when none of them was measured.
+
+        No `baselines` means the run's own, in the order in which they were measured.
+        """
         gathered = list(results(stored.records, stored.run.aims).values())
+        baselines = baselines or baselines_of(gathered)
         measured = {metric.name for result in gathered for metric in result.metrics}
         wanted = set(metrics) or measured & set(USUAL) or measured
         chosen = [metric for metric in METRICS.values() if metric.name in wanted & measured]
@@ -44,3 +47,8 @@ class View:
 
     def __repr__(self) -> str:
         return f"<View of run {self.stored.run.id}: {len(self.results)} cases>"
+
+
+def baselines_of(everything: Iterable[Result]) -> list[str]:
+    """Names of the implementations that the others are compared with, in the order in which they were measured."""
+    return list(dict.fromkeys(result.case.implementation for result in everything if result.is_baseline))

@@ -10,12 +10,6 @@ DISTURBED = 2.0
 MOST = 0.5
 """More than this share of a round's blocks is never voided: a machine that noisy has no quiet blocks to keep."""
 
-RULE = (
-    f"a block is voided for all contestants when the canary before or after it took more than {DISTURBED:g} times the"
-    f" median of the round's canaries, or when the machine was suspended; if that were more than {100 * MOST:g} % of"
-    " the blocks, none is"
-)
-
 
 def voided(canary: Sequence[float], suspended: Sequence[float]) -> tuple[int, ...]:
     """The blocks that are voided. `canary` holds seconds before the first block and after each, `suspended` seconds in

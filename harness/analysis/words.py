@@ -63,20 +63,14 @@ def speedup(ratio: Comparison) -> str:
     return f"{figure(1 / ratio.ratio, 3 if ratio.ratio <= 1 else 2)}x {spread(ratio.ratio, ratio.hi)}"
 
 
-def slower(ratio: Comparison) -> str:
-    """A ratio of durations in words, with its interval: `12.0 % slower [9.8, 14.1]`, `8.0 % less time [6.1, 9.9]`."""
-    lo, centre, hi = (100 * (value - 1) for value in (ratio.lo, ratio.ratio, ratio.hi))
-    if centre < 0:
-        lo, centre, hi = -hi, -centre, -lo
-    interval = f" [{lo:.1f}, {hi:.1f}]" if math.isfinite(lo) and math.isfinite(hi) else ""
-    return f"{centre:.1f} % {'slower' if ratio.ratio >= 1 else 'less time'}{interval}"
-
-
 def change(ratio: Comparison, metric: Metric) -> str:
-    """What became of a value: a percentage, for decibels a difference, empty where nothing changed."""
+    """What became of a value, head against base: a percentage, for decibels a difference, empty where nothing changed.
+
+    Negative is less: faster, smaller.
+    """
     before, after = ratio.baseline.centre, ratio.candidate.centre
     if metric.assume == "sampled":
-        return f"{100 * (ratio.ratio - 1):+.1f} % {_bounds(ratio)}".rstrip()
+        return percent_change(ratio.ratio - 1, ratio.lo - 1, ratio.hi - 1)
     if before == after:
         return ""
     if metric.unit == "dB" or not math.isfinite(ratio.ratio):
@@ -85,10 +79,15 @@ def change(ratio: Comparison, metric: Metric) -> str:
     return f"{'-' if percent < 0 else '+'}{figure(abs(percent), 2)} %"
 
 
-def _bounds(ratio: Comparison) -> str:
-    if not (math.isfinite(ratio.lo) and math.isfinite(ratio.hi)):
-        return ""
-    return f"[{100 * (ratio.lo - 1):+.1f}, {100 * (ratio.hi - 1):+.1f}]"
+def percent_change(share: float, lo: float = math.nan, hi: float = math.nan) -> str:
+    """`-8.0 % [-9.9, -6.1]`: a change with its interval, if it has one; a share of 0.03 is 3 % more."""
+    interval = f" [{_signed(lo)}, {_signed(hi)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+    return f"{_signed(share)} %{interval}"
+
+
+def _signed(share: float) -> str:
+    """In percent; there is no -0.0."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def _digits(summary: Summary) -> int:

@@ -11,10 +11,8 @@ from harness.errors import NothingMeasuredError, UsageError
 from harness.model import Record, Request, Value
 from harness.model.suite import Registry
 from harness.model.units import parse_duration
-from harness.runner.controller import Controller
-from harness.runner.plan import check_names, make_plan, require_devices
-from harness.runner.pool import WorkerPool
 from harness.runner.progress import watcher
+from harness.runner.session import opened
 from harness.show.table import Block, Column, Table, pretty_json, render
 
 MODULE = "suites.special.conformance"
@@ -117,17 +115,8 @@ def _records(request: Request) -> list[Record]:
     """Through the same controller and workers as any run: what crashes or hangs costs one property."""
     if "," in request.implementations[0]:
         raise UsageError(f"{request.implementations[0]!r} is more than one implementation; check them one by one")
-    registry = Registry.load(MODULE)
-    check_names(request, registry)
-    pool = WorkerPool(registry, request.memory_limit)
-    try:
-        contests = make_plan(request, registry, pool.description)
-        require_devices(contests, pool.description)
-        pool.require(request.implementations)
-        with watcher() as progress:
-            return list(Controller(contests, request, pool.start).records(progress))
-    finally:
-        pool.close()
+    with opened(Registry.load(MODULE), request) as session:
+        return session.records(watcher())
 
 
 def _page(implementation: str, verdicts: Sequence[PropertyVerdict]) -> list[Block]:

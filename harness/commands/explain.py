@@ -5,18 +5,18 @@ from typing import Literal
 
 import click
 
-from harness.analysis.voided import RULE
 from harness.commands import options
 from harness.commands.values import Place
 from harness.errors import UsageError
 from harness.gate.runs import is_gate, last, load_sides
 from harness.judge.judge import judge_runs
-from harness.judge.rules import Rules
+from harness.judge.rules import Rules, sentences_of_schema_4
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
 from harness.show.explanation import Explanation, Gate
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Table, pretty_json, render
+from harness.show.verdict_words import LEGEND, told_verdict
 from harness.store import load
 
 Form = Literal["text", "markdown", "json"]
@@ -43,13 +43,12 @@ def command(
     base, head, where = _sides(runs, gate)
     tolerated = options.rules_of(rules, margin)
     judged = frozenset(name for name, metric in METRICS.items() if not metric.informative)
-    paired = bool(base.run.pair) and base.run.pair == head.run.pair
-    found = Gate(judge_runs(base, head, judged, tolerated), paired).explain(case)
+    found = Gate(judge_runs(base, head, judged, tolerated)).explain(case)
     other_rules = _other_rules(head, tolerated)
     if form == "json":
         click.echo(pretty_json(_content(base, head, tolerated, other_rules, found)))
         return
-    top = [*where, f"base: {describe_run(base.run)}", f"head: {describe_run(head.run)}", *other_rules]
+    top = [*where, f"base: {describe_run(base.run)}", f"head: {describe_run(head.run)}", LEGEND, *other_rules]
     click.echo(render(["\n".join(top), *_page(found)], form))
 
 
@@ -71,10 +70,15 @@ def _sides(runs: tuple[Path, ...], gate: Path | None) -> tuple[StoredRun, Stored
 
 def _other_rules(head: StoredRun, rules: Rules) -> list[str]:
     """What to know where the gate declared other rules than these."""
-    declared = [line for line in head.run.rules if line not in (*rules.in_words(), RULE)]
-    if not declared:
+    declared = head.run.rules
+    if not head.run.pair or declared.gate == rules:
         return []
-    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(declared)}"]
+    words = declared.gate.in_words() if declared.gate else declared.words
+    ours = rules.in_words() if declared.gate else sentences_of_schema_4(rules)
+    others = [line for line in words if line not in ours]
+    if not others:
+        return []
+    return [f"warning: the gate was held by other rules, give them by --rules or --margin: {'; '.join(others)}"]
 
 
 def _page(found: list[Explanation]) -> list[Block]:
@@ -99,7 +103,7 @@ def _content(
                     topic.lower(): block.as_dicts() if isinstance(block, Table) else block
                     for topic, block in one.paragraphs
                 },
-                "verdicts": one.verdicts,
+                "verdicts": [told_verdict(verdict) for verdict in one.verdicts],
             }
             for one in found
         ],

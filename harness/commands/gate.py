@@ -2,25 +2,29 @@
 
 import sys
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import click
+import msgspec
 
 from harness.commands import options
-from harness.commands.options import parse_axes
+from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
 from harness.gate.checkouts import HERE, Checkouts
 from harness.gate.progress import Narrator
 from harness.gate.runs import is_gate, remember
 from harness.gate.session import GateResult, Session
-from harness.judge.judge import Policy, judge_runs
+from harness.judge.judge import judge_runs
+from harness.judge.policy import Policy
 from harness.judge.rules import Rules
+from harness.machine.environment import available_memory
 from harness.model import Request
 from harness.model.metrics import METRICS, select_metrics
-from harness.model.suite import DEFAULT_MODULE, Registry
-from harness.model.units import parse_duration, parse_names
+from harness.model.units import parse_duration
+from harness.runner.packages import package_of, registry_for
 from harness.runner.plan import check_names
 from harness.show.ci import errors_told, holds_verdict, write
 from harness.show.ci.verdict_file import told
@@ -30,10 +34,18 @@ from harness.store import load
 
 SUITE = "gate"
 """What a live gate measures that is told nothing else."""
-LIVE = frozenset(
-    ("head", "build", "implementations", "axes", "keyword", "device", "threads", "budget", "case_limit", "seed")
-)
-"""Options that say how to measure."""
+LIVE = frozenset(("head", "build"))
+"""Options that say what to measure, beside those that say how."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What to measure now: two revisions, each after it was built."""
+
+    base: str
+    head: str
+    build: str
+    resume: bool
 
 
 @click.command("gate", cls=options.Command)
@@ -45,19 +57,29 @@ LIVE = frozenset(
     "--head", type=Words(), default=HERE, show_default=True, metavar="REV", help="`.` is the working tree as it is."
 )
 @click.option("--build", type=Words(), metavar="COMMAND", help="Run in either checkout before anything is measured.")
-@options.implementations
-@options.axes
-@options.keyword
-@options.device
-@options.threads
-@click.option(
-    "--budget", type=Words(), default="5m", show_default=True, metavar="TIME", help="End after this long; 0: no limit."
+@options.request_options(
+    options.package,
+    options.implementations,
+    options.axes,
+    options.keyword,
+    options.device,
+    options.threads,
+    click.option(
+        "--budget",
+        type=Words(),
+        default="5m",
+        cls=Field,
+        read=lambda text: 0.0 if text == "0" else parse_duration(text),
+        show_default=True,
+        metavar="TIME",
+        help="End after this long; 0: no limit.",
+    ),
+    options.case_limit,
+    options.seed,
+    options.requested_metrics,
 )
-@options.case_limit
-@options.seed
 @click.option("--out", type=Place(), default=None, help="Where runs and verdict are written.")
 @click.option("--resume", is_flag=True, help="Go on with the gate in --out, given the command that began it.")
-@options.metrics
 @options.rules_file
 @options.margin
 @click.option(
@@ -70,15 +92,16 @@ LIVE = frozenset(
 @options.table_format
 def command(
     what: tuple[str, ...],
+    asked: Asked,
     base: str | None,
+    head: str,
+    build: str | None,
     rules: Path | None,
     margin: str | None,
-    metrics: tuple[str, ...],
     policy: Policy,
     form: Format,
     out: Path | None,
     resume: bool,
-    **live: object,
 ) -> int:
     """Did a change make it slower, bigger or less accurate?
 
@@ -90,15 +113,15 @@ def command(
     (--metric exact gates the rest), 3 inconclusive, 0 all judged rows are ok or improved.
     """
     with errors_told(out, policy):
-        chosen = _judged_metrics(metrics)
+        chosen = _judged_metrics(asked.request.metrics)
         tolerated = options.rules_of(rules, margin)
         if resume and (base is None or out is None):
             raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
         if base is None:
-            _refuse_live_options()
+            _refuse_live_options(asked)
             outcome = _stored(what, out, chosen, tolerated)
         else:
-            outcome = _live(what, base, out, {**live, "resume": resume}, chosen, tolerated)
+            outcome = _live(Live(base, head, build or "", resume), _request(what, asked, chosen), out, tolerated)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
         write(verdict, outcome.directory)
     remember(*outcome.runs)
@@ -108,10 +131,10 @@ def command(
     return verdict.exit_code
 
 
-def _refuse_live_options() -> None:
+def _refuse_live_options(asked: Asked) -> None:
     """Two stored runs are measured already: how is too late to say. Raises UsageError."""
-    context = click.get_current_context()
-    late = [one.opts[0] for one in options.given(context) if one.name in LIVE]
+    late = [option for field, option in asked.options.items() if field != "metrics"]
+    late += [one.opts[0] for one in options.given(click.get_current_context()) if one.name in LIVE]
     if late:
         raise UsageError(f"{', '.join(late)}: for what is measured now; give --base REV, or leave it out")
 
@@ -122,43 +145,31 @@ def _stored(what: tuple[str, ...], out: Path | None, metrics: Collection[str], r
     return GateResult(out, runs, baseline, candidate, judge_runs(baseline, candidate, metrics, rules), ())
 
 
-def _live(
-    suites: tuple[str, ...],
-    base: str,
-    out: Path | None,
-    live: dict[str, object],
-    metrics: Collection[str],
-    rules: Rules,
-) -> GateResult:
-    registry = Registry.load(DEFAULT_MODULE)
-    if stored := [name for name in suites if name not in registry.suites and Path(name).exists()]:
-        raise UsageError(f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out")
-    if out is not None and not live["resume"]:
+def _live(live: Live, request: Request, out: Path | None, rules: Rules) -> GateResult:
+    try:
+        registry = registry_for(request.suites, request.package)
+    except UsageError:
+        if stored := [name for name in request.suites if Path(name).exists()]:
+            raise UsageError(
+                f"--base measures suites now, and {stored[0]} is a path: name a suite, or leave --base out"
+            ) from None
+        raise
+    if out is not None and not live.resume:
         _require_free(out)
-    request = _request(suites, live, metrics)
+    request = msgspec.structs.replace(request, package=package_of(registry))
     check_names(request, registry)
     command_line = options.as_recorded(sys.argv[1:])
-    with Checkouts(base, str(live["head"]), str(live["build"] or "")) as checkouts:
-        session = Session(registry, request, rules, metrics, command_line, resume=bool(live["resume"]))
+    with Checkouts(live.base, live.head, live.build) as checkouts:
+        session = Session(registry, request, rules, request.metrics, command_line, resume=live.resume)
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
 
-def _request(suites: tuple[str, ...], live: dict[str, object], metrics: Collection[str]) -> Request:
-    from harness.machine.environment import available_memory
-
-    budget = str(live["budget"])
-    return Request(
+def _request(suites: tuple[str, ...], asked: Asked, metrics: Collection[str]) -> Request:
+    return msgspec.structs.replace(
+        asked.request,
         suites=tuple(dict.fromkeys(suites)) or (SUITE,),
-        implementations=parse_names("--impl", live["implementations"]),  # type: ignore[arg-type]  # as below
-        axes=parse_axes(live["axes"]),  # type: ignore[arg-type]  # click's options arrive untyped
-        keyword=str(live["keyword"] or ""),
-        device=str(live["device"]),
-        threads=int(str(live["threads"] or 0)),
         metrics=tuple(sorted(metrics)),
-        budget=0.0 if budget == "0" else parse_duration(budget),
-        case_limit=parse_duration(str(live["case_limit"])),
         memory_limit=available_memory(),
-        seed=int(str(live["seed"])),
     )
 
 
@@ -201,7 +212,10 @@ def _two_runs(what: tuple[str, ...]) -> tuple[Path, Path]:
 
 
 def _is_suite(name: str) -> bool:
-    return name in Registry.load(DEFAULT_MODULE).suites
+    try:
+        return name in registry_for((name,)).suites
+    except UsageError:  # nobody's, or two packages'
+        return False
 
 
 def _print(outcome: GateResult, code: int, policy: Policy, form: Format) -> None:

@@ -3,28 +3,32 @@
 import click
 
 from harness.commands import options
-from harness.model.suite import DEFAULT_MODULE, Registry, Suite
+from harness.model.suite import Suite
+from harness.runner.packages import declared_suites, registry_for
 from harness.runner.process import WorkerProcess
 from harness.show.table import Column, Table
 
 
 @click.command("list", cls=options.Command)
-def command() -> None:
+@options.package
+def command(package: str) -> None:
     """Suites with their axes, and implementations with one line each."""
-    registry = Registry.load(DEFAULT_MODULE)
+    registry = registry_for((), package)
     worker = WorkerProcess(registry.module)
     try:
         description = worker.describe()
     finally:
         worker.close()
     suites = [[suite.name, suite.summary, _axes(suite)] for suite in registry.suites.values()]
+    found, doubts = ({}, ()) if package else declared_suites()
+    suites += [[name, one.summary, ""] for name, one in found.items()]
     implementations = [
         [name, summary + (f" (not here: {description.unavailable[name]})" if name in description.unavailable else "")]
         for name, summary in description.implementations.items()
     ]
     click.echo(Table("suites", (Column("suite"), Column("what it measures"), Column("default axes")), suites).text())
     click.echo(Table("implementations", (Column("implementation"), Column("what it is")), implementations).text())
-    for doubt in description.doubts:
+    for doubt in (*doubts, *description.doubts):
         click.echo(f"bitbench: {doubt}", err=True)
 
 

@@ -1,8 +1,10 @@
-"""Options that several commands share, and how they are told from those that were not given."""
+"""Options that several commands share, how they make one typed request, and how they are told from those not given."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -11,9 +13,12 @@ from click.core import ParameterSource
 from harness.commands.values import Place, Threads, Whole, Words
 from harness.errors import UsageError
 from harness.judge.rules import Rules, read
-from harness.model import Value, normalise_value
-from harness.model.units import LONGEST_VALUE, choices, parse_share
+from harness.model import Request, Value, normalise_value
+from harness.model.metrics import select_metrics
+from harness.model.units import LONGEST_VALUE, choices, parse_duration, parse_names, parse_share
 from harness.show.table import FORMATS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 PLACES = ("--out", "--rules")
 MOST_THREADS = 10**9
@@ -54,11 +59,84 @@ def given(ctx: click.Context) -> list[click.Option]:
     return [one for one in options if ctx.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE]
 
 
+class Field(click.Option):
+    """An option that sets a field of a request: `read` makes its value of what was typed.
+
+    Where nothing was typed it is `otherwise`, or what `read` makes of None.
+    """
+
+    def __init__(
+        self, words: Sequence[str], read: Callable[[Any], object], otherwise: object = None, **settings: Any
+    ) -> None:
+        super().__init__(words, **settings)
+        self._read, self._otherwise = read, otherwise
+
+    def value(self, typed: object) -> object:
+        """The field's value. Raises UsageError as `read`."""
+        return self._read(typed) if self._otherwise is None or typed is not None else self._otherwise
+
+
+class Asked:
+    """What the command line asks for."""
+
+    def __init__(self, typed: Mapping[str, object], context: click.Context) -> None:
+        """`typed` are the fields of a request as click has them."""
+        self._typed, self._context = typed, context
+
+    @cached_property
+    def request(self) -> Request:
+        """All of it, of no suites unless the command has an argument `suites`. Raises UsageError for what is no value.
+
+        It is read when it is asked for, so that a gate can tell CI what was wrong with it.
+        """
+        fields = {one.name: one for one in self._context.command.params if isinstance(one, Field)}
+        values = {name: fields[name].value(it) if name in fields else it for name, it in self._typed.items()}
+        return msgspec.convert({"suites": (), **values}, Request)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Those that were given, by the field that they set: `--impl` by `implementations`."""
+        return {str(one.name): one.opts[0] for one in given(self._context) if one.name in self._typed}
+
+
+def request_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Gives a command these options, and hands all that are fields of a request over as one, `asked: Asked`."""
+
+    def decorate(command: Function) -> Function:
+        @wraps(command)
+        def with_request(*arguments: object, **values: object) -> object:
+            typed = {name: values.pop(name) for name in Request.__struct_fields__ if name in values}
+            return command(*arguments, asked=Asked(typed, click.get_current_context()), **values)
+
+        decorated: Any = with_request
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]  # click's options take and return any function
+
+    return decorate
+
+
+suites = click.argument(
+    "suites", nargs=-1, metavar="SUITE...", callback=lambda _context, _argument, names: tuple(dict.fromkeys(names))
+)
+package = click.option(
+    "--suites",
+    "package",
+    type=Words(),
+    default=None,
+    cls=Field,
+    read=str,
+    otherwise="",
+    metavar="MODULE",
+    help="The package of suites, as in mypkg.suites; by default bitbench's own, or that of an installed package.",
+)
 implementations = click.option(
     "--impl",
     "implementations",
     type=Words(),
     multiple=True,
+    cls=Field,
+    read=lambda texts: parse_names("--impl", texts),
     metavar="A,B",
     help="Only these implementations, or package.module:object; may be given several times.",
 )
@@ -67,6 +145,8 @@ axes = click.option(
     "axes",
     type=Words(),
     multiple=True,
+    cls=Field,
+    read=lambda texts: parse_axes(texts),
     metavar="NAME=V,V",
     help="Replace an axis; may be given several times, and all values of an axis count.",
 )
@@ -75,6 +155,9 @@ keyword = click.option(
     "keyword",
     type=Words(),
     default=None,
+    cls=Field,
+    read=str,
+    otherwise="",
     metavar="EXPR",
     help="Only cases with such names, which `bitbench run SUITE --dry-run` lists: 'm=1/ and not fp16'.",
 )
@@ -85,6 +168,9 @@ threads = click.option(
     "--threads",
     type=Threads(1, MOST_THREADS),
     default=None,
+    cls=Field,
+    read=int,
+    otherwise=0,
     metavar="N",
     help="Threads that compute; default `all` cores.",
 )
@@ -92,6 +178,8 @@ case_limit = click.option(
     "--case-limit",
     type=Words(),
     default="120s",
+    cls=Field,
+    read=parse_duration,
     show_default=True,
     metavar="TIME",
     help="End a contestant that does not answer for so long.",
@@ -107,14 +195,24 @@ seed = click.option(
 table_format = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print."
 )
-metrics = click.option(
-    "--metric",
-    "metrics",
-    type=Words(),
-    multiple=True,
-    metavar="NAME",
-    help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
-)
+
+
+def _metrics(**settings: Any) -> Callable[[Function], Function]:
+    return click.option(
+        "--metric",
+        "metrics",
+        type=Words(),
+        multiple=True,
+        metavar="NAME",
+        help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
+        **settings,
+    )
+
+
+metrics = _metrics()
+"""As they were typed."""
+requested_metrics = _metrics(cls=Field, read=lambda names: tuple(sorted(select_metrics(names))) if names else ())
+"""All that are meant, in one order, so that equal requests are equal; empty when none is named."""
 rules_file = click.option(
     "--rules",
     type=Place(),

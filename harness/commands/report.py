@@ -15,7 +15,7 @@ from harness.gate.runs import is_gate, sides
 from harness.judge.rules import Rules
 from harness.model import StoredRun
 from harness.model.suite import DEFAULT_MODULE, Registry
-from harness.store import FILE_NAME, load
+from harness.store import load
 
 
 @click.command("report", cls=options.Command)
@@ -59,6 +59,4 @@ def _uncollected() -> Iterator[None]:
 
 def _without_path(path: Path) -> StoredRun:
     """The run, with warnings that do not name its file: the page is to be the same wherever the run lies."""
-    stored = load(path)
-    file = path / FILE_NAME if path.is_dir() else path
-    return replace(stored, warnings=tuple(text.removeprefix(f"{file}: ") for text in stored.warnings))
+    return replace(load(path), file="")

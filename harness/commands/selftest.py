@@ -15,10 +15,8 @@ from harness.model.injection import InjectionKind
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
 from harness.model.units import amount
-from harness.runner.controller import Controller
-from harness.runner.plan import make_plan
-from harness.runner.pool import WorkerPool
 from harness.runner.progress import watcher
+from harness.runner.session import opened
 from harness.show.table import Column, Format, Table, pretty_json, render
 
 MODULE = "suites.special.selftest"
@@ -109,14 +107,8 @@ def gate(
 def _measure() -> list[Record]:
     """Through the same controller and workers as any run."""
     registry = Registry.load(MODULE)
-    request = Request(suites=tuple(registry.suites))
-    pool = WorkerPool(registry, request.memory_limit)
-    try:
-        contests = make_plan(request, registry, pool.description)
-        with watcher() as progress:
-            return list(Controller(contests, request, pool.start).records(progress))
-    finally:
-        pool.close()
+    with opened(registry, Request(suites=tuple(registry.suites))) as session:
+        return session.records(watcher())
 
 
 def _table(findings: list[CostFinding], *, human: bool) -> Table:

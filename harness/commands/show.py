@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from harness.analysis.ranking import led
-from harness.analysis.view import BASELINES, View
+from harness.analysis.view import View
 from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.errors import NothingMeasuredError, UsageError
@@ -29,7 +29,7 @@ from harness.store import load
     type=Words(),
     multiple=True,
     metavar="IMPL",
-    help=f"Show the speed-up over this; may be given several times; default {' and '.join(BASELINES)}, faster first.",
+    help="Show the speed-up over this; may be given several times; default the run's baselines, the fastest first.",
 )
 @click.option("--failures", "failed", is_flag=True, help="Only what failed: why, and where in whose code.")
 @options.table_format
@@ -51,7 +51,7 @@ def command(run: Path, metrics: tuple[str, ...], baselines: tuple[str, ...], fai
 def _check(baselines: Sequence[str], stored: StoredRun) -> None:
     present = sorted({record.case.implementation for record in stored.records})
     for name in baselines:
-        if name not in present and name not in BASELINES:
+        if name not in present:
             raise UsageError(f"--baseline {name!r} is not in this run; it has: {', '.join(present)}")
 
 
@@ -78,10 +78,10 @@ def render(
 ) -> str:
     """The result table of a run in any format. No `metrics` means the usual ones for people, all for machines.
 
-    Without `baselines` they are BASELINES, and the one that everything is held against comes first, as in the report.
+    Without `baselines` they are those of the run, and the fastest of them comes first, as in the report.
     """
     for_people = form == "text" or form == "markdown"
-    view = View.of(stored, metrics or (() if for_people else METRICS), baselines or BASELINES)
+    view = View.of(stored, metrics or (() if for_people else METRICS), baselines)
     if not baselines:
         (view,) = led([view])
     if form == "text" or form == "markdown":

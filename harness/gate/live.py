@@ -13,12 +13,12 @@ import msgspec
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate.pair_controller import SIDES, CasePair, PairedController, Side
-from harness.judge.judge import SENTINEL, Judgement, judge
+from harness.gate.pair_controller import SIDES, CasePair, PairedController
+from harness.judge.judge import Judgement, judge
 from harness.judge.rules import Rules
-from harness.judge.sequential import CONFIRMING, FRESH
+from harness.judge.sequential import CONFIRMING, FRESH, Sequential
 from harness.judge.verdict import Verdict
-from harness.model import Case, Record, Request
+from harness.model import Case, Record, Request, Side, role_of
 from harness.model.messages import Description
 from harness.model.suite import Registry
 from harness.runner.plan import Contest, make_plan, require_devices
@@ -133,16 +133,19 @@ class LiveGate:
         while waiting and self.now() < self._deadline:
             if not self._rounds(waiting, watcher, keep):
                 break
-            judgement = self.judge(is_over=False)
+            judgement = self._judged(Sequential.so_far(self.rules, self.reached))
             waiting = self._going_on(judgement)
             watcher.looked(self.reached, judgement, len(waiting))
         return self.judge()
 
-    def judge(self, is_over: bool = True) -> Judgement:
-        """What the rounds so far say; more may come unless it is over."""
+    def judge(self) -> Judgement:
+        """What the rounds say when there will be no more of them."""
+        return self._judged(Sequential.ended(self.rules, self.reached))
+
+    def _judged(self, design: Sequential) -> Judgement:
         base, head = (results(self.records[side]) for side in SIDES)
         pairs = match(base, head, self.metrics, paired=True)
-        return judge(pairs, (), self.rules, self.reached, is_over)
+        return judge(pairs, (), design)
 
     def _rounds(
         self, waiting: Sequence[CasePair], watcher: GateWatcher, keep: Callable[[Mapping[Side, Record]], None]
@@ -217,7 +220,7 @@ class LiveGate:
         Everybody goes on for the geometric mean, unless the time is too short for that and better spent on the cases
         that are open.
         """
-        if judgement.invalid or self.reached >= self.rules.looks[-1] + CONFIRMING:
+        if judgement.moved or self.reached >= self.rules.looks[-1] + CONFIRMING:
             return []
         mean, red = judgement.geometric_mean, any(one and one.word == "regressed" for one in judgement.verdicts)
         # Where a case is red, what all of them together say changes nothing any more.
@@ -264,5 +267,5 @@ def _sentinel_suites(case_pairs: Iterable[CasePair]) -> set[str]:
         case_pair.case.suite
         for case_pair in case_pairs
         for contest in case_pair.contests.values()
-        if SENTINEL in contest.facts
+        if role_of(contest.facts) == "sentinel"
     }

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from harness.model import Budget, Case, Record
+from harness.model import Budget, Case, Record, Side
 from harness.model.messages import Memory, Prepare
 from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
@@ -16,7 +16,6 @@ from harness.runner.record_builder import RoundNoise
 from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
-Side: TypeAlias = Literal["base", "head"]
 SIDES: tuple[Side, ...] = ("base", "head")
 
 

@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from harness.analysis.intervals import log_ratio
 from harness.analysis.results import valid
-from harness.gate.pair_controller import Side
+from harness.analysis.words import percent_change
 from harness.judge.judge import Judgement
-from harness.model import Record
+from harness.model import Record, Side
 
 EVERY = 20.0
 """Seconds between two lines."""
@@ -41,9 +43,12 @@ class Narrator:
         told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
         mean = judgement.geometric_mean
         parts = [f"after {rounds} rounds: {told or 'no latency judged'}"]
-        parts += [f"geometric mean {mean.reason.partition(';')[0]}"] if mean is not None else []
-        parts += [judgement.invalid] if judgement.invalid else []
-        parts += [f"{going_on} cases go on"] if going_on else []
+        if mean is not None and mean.change is not None:
+            parts.append(f"geometric mean {percent_change(*msgspec.structs.astuple(mean.change))}")
+        if moved := judgement.moved:
+            parts.append(f"the environment is invalid: {moved.case.implementation} moved, whose code is the same")
+        if going_on:
+            parts.append(f"{going_on} case{'s go' if going_on > 1 else ' goes'} on")
         self._say("; ".join(parts))
 
     def _say(self, line: str) -> None:
@@ -58,5 +63,5 @@ class Narrator:
             return "nothing is timed"
         name = max(usable, key=lambda one: abs(usable[one]))
         rounds = len(self._shifts[name])
-        change = 100 * math.expm1(usable[name])
-        return f"the largest change is {change:+.1f} % in {rounds} round{'s' * (rounds > 1)}: {name}"
+        change = percent_change(math.expm1(usable[name]))
+        return f"the largest change is {change} in {rounds} round{'s' * (rounds > 1)}: {name}"

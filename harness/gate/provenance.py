@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate.checkouts import Checkout, Checkouts, locks_among
 from harness.gate.named_files import missing
-from harness.gate.pair_controller import SIDES, CasePair, Side
+from harness.gate.pair_controller import SIDES, CasePair
 from harness.judge.judge import Judgement
+from harness.model import Side
 from harness.model.messages import Fingerprint, Prepare, TakeFingerprint
 from harness.runner.pool import WorkerPool
 from harness.runner.process import WorkerLostError, WorkerProcess
@@ -67,7 +68,7 @@ class Provenance:
                         self._ask(side, case_pair, worker)
                     except WorkerLostError as lost:
                         name = case_pair.case.implementation
-                        raise UsageError(f"where {name} of {side} came from cannot be told: {lost.reason}") from lost
+                        raise UsageError(f"cannot tell from where {side} loaded {name}: {lost.reason}") from lost
                     finally:
                         worker.close()
         self._require_own()
@@ -77,12 +78,12 @@ class Provenance:
             return
         if self._named:  # had it been loaded from elsewhere, `_take_in` would have refused it
             raise NothingMeasuredError(
-                f"nothing of {self.checkouts.repository} was measured: {', '.join(self._named)} could not be loaded on"
-                " either side; gate from the folder that holds the package or its src"
+                f"neither side could load {', '.join(self._named)}, so nothing of {self.checkouts.repository} was"
+                " measured: gate from the folder that holds the package or its src"
             )
         raise NothingMeasuredError(
-            f"nothing of {self.checkouts.repository} was measured, only what is installed, which is the same for"
-            " both sides: name its contestants, as in --impl package.module:object"
+            f"both sides ran installed code alone, and nothing of {self.checkouts.repository}: name its contestants, as"
+            " in --impl package.module:object"
         )
 
     def _ask(self, side: Side, case_pair: CasePair, worker: WorkerProcess) -> None:
@@ -99,23 +100,23 @@ class Provenance:
         """Raise UsageError for what the side should have had of its own checkout and took from elsewhere."""
         for module, place in loaded.elsewhere.items():
             raise UsageError(
-                f"{side} took the contestant's module {module} from {place}, which is in neither checkout, so both"
-                f" sides would be measured alike: {CURE}"
+                f"{side} imported the contestant's module {module} from {place}, which is in neither checkout, so both"
+                f" sides would run the same code: {CURE}"
             )
         if loaded.strays:
             raise UsageError(
-                f"{side} imported {loaded.strays[0]}, which is not in its own checkout, so both sides would be measured"
-                f" alike: {CURE}"
+                f"{side} imported {loaded.strays[0]}, which is not in its own checkout, so both sides would run the"
+                f" same code: {CURE}"
             )
         for file, place in loaded.copies.items():
             raise UsageError(
-                f"{file} was changed, and {side} imported {place} in its place, so the change would not be seen: {CURE}"
+                f"{side} imported {place} in place of {file}, so the gate would not see the change to it: {CURE}"
             )
         root, tree = self._sides[side].root, self.checkouts.repository
         for file in filter(self.checkouts.ignored, (*loaded.absent, *missing(loaded.files, root, tree))):
             raise UsageError(
-                f"{side} asked for {file}, which git ignores, so that neither checkout has it: make it in both by"
-                " --build COMMAND, or commit it"
+                f"{side} needs {file}, which git ignores, so neither checkout has it: make it in both by --build"
+                " COMMAND, or commit it"
             )
         self.loaded[side] = loaded
 
@@ -127,9 +128,11 @@ class Provenance:
         if not self.changed:
             notes.append("both revisions have the same files")
         if locks := locks_among(self.changed):
-            notes.append(f"{', '.join(locks)} differs: both sides were measured with what is installed here")
+            differ = "differs" if len(locks) == 1 else "differ"
+            notes.append(f"{', '.join(locks)} {differ}, but both sides ran with the packages that are installed here")
         if empty := self.checkouts.empty:
-            notes.append(f"{_few(empty)}: a repository that is not on this disk, so the folder is empty on both sides")
+            folders = f"the folder {empty[0]} is" if len(empty) == 1 else f"the folders {_few(empty)} are"
+            notes.append(f"{folders} empty on both sides: the repository for it is not on this disk")
         return tuple(notes)
 
 
@@ -144,10 +147,11 @@ def _measured(judgement: Judgement) -> set[tuple[Side, str]]:
 
 def _files(base: Mapping[str, str], head: Mapping[str, str]) -> str:
     if base == head:
-        return f"both sides loaded the same {len(base)} files, binaries included: nothing that ran differs"
-    differing = sorted(name for name in {**base, **head} if base.get(name) != head.get(name))
-    count = f"{len(differing)} files differ" if len(differing) > 1 else "1 file differs"
-    return f"of what ran {count}: {_few(differing)}"
+        return f"both sides loaded the same {len(base)} files, binaries included"
+    everything = {**base, **head}
+    differing = sorted(name for name in everything if base.get(name) != head.get(name))
+    verb = "differs" if len(differing) == 1 else "differ"
+    return f"{len(differing)} of the {len(everything)} files that either side loaded {verb}: {_few(differing)}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ import msgspec
 
 from harness import store
 from harness.errors import IncomparableError, NothingMeasuredError, UsageError
-from harness.gate.pair_controller import SIDES, Side
+from harness.gate.pair_controller import SIDES
 from harness.machine import facts
-from harness.model import Environment, Record, Run, StoredRun, differences
+from harness.model import Environment, Record, Run, Side, StoredRun, differences
 from harness.store import FILE_NAME, load
 from harness.store.places import GATES
 

@@ -8,20 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import store
-from harness.analysis.voided import RULE
+from harness.analysis.convergence import declared
 from harness.errors import InvalidEnvironmentError
 from harness.gate import resolution
 from harness.gate.checkouts import Checkout, Checkouts
 from harness.gate.live import GateWatcher, LiveGate, broken, plan_case_pairs
-from harness.gate.pair_controller import SIDES, PairedController, Side
+from harness.gate.pair_controller import SIDES, PairedController
 from harness.gate.provenance import Provenance
 from harness.gate.runs import GateRuns, place_of
 from harness.judge.judge import Judgement
 from harness.judge.rules import Rules
 from harness.machine.environment import combine, machine
-from harness.model import Aim, Budget, Request, Revision, Run, StoredRun
+from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
 from harness.model.suite import Registry
+from harness.runner.packages import package_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 
@@ -74,7 +75,8 @@ class Session:
         try:
             for side, checkout in sides.items():
                 folders, current = checkout.folders(checkouts.below), checkout.current(checkouts.below)
-                pools[side] = self._start(side, Sources(folders, str(checkouts.repository), current))
+                repository = str(checkouts.repository)
+                pools[side] = self._start(side, Sources(folders, repository, current, self._declaration))
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             provenance = Provenance(checkouts)
             outcome = self.of_staffs(pools, revisions, directory, watcher, provenance)
@@ -82,6 +84,11 @@ class Session:
             for pool in pools.values():
                 pool.close()
         return replace(outcome, notes=(*provenance.notes(), *outcome.notes))
+
+    @property
+    def _declaration(self) -> str:
+        """The file of suites that are not the project's own: one for both sides, that of the working tree mostly."""
+        return self.registry.file if package_of(self.registry) else ""
 
     def _start(self, side: Side, sources: Sources) -> WorkerPool:
         try:
@@ -147,12 +154,13 @@ class Session:
                 started=f"{started:%Y-%m-%dT%H:%M:%SZ}",
                 request=self.request,
                 order=ORDER,
-                rules=(*self.rules.in_words(), RULE),
+                rules=declared(self.rules),
                 aims={suite: Aim(rounds=rounds) for suite in (*self.request.suites, *self.registry.sentinels)},
                 environment=here,
                 revision=revisions[side],
                 argv=tuple(self.argv),
                 pair=name,
+                side=side,
             )
             for side in SIDES
         }

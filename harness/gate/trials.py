@@ -11,18 +11,18 @@ import msgspec
 
 from harness.analysis.intervals import Share
 from harness.gate.live import GateWatcher
-from harness.gate.pair_controller import SIDES, Side
+from harness.gate.pair_controller import SIDES
 from harness.gate.session import BUDGET, GateResult, Session
-from harness.judge.judge import exit_code
+from harness.judge.policy import exit_code
 from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict, Word
 from harness.machine.revision import revision
-from harness.model import Budget, Count, Request
+from harness.model import Budget, Count, Request, Side
 from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
-from harness.runner.plan import make_plan
 from harness.runner.pool import WorkerPool
+from harness.runner.session import opened
 
 MODULE = "suites.special.injected"
 """The package of suites whose contestants can be slowed down."""
@@ -53,6 +53,7 @@ class TrialGate(msgspec.Struct, frozen=True):
     mean: TrialRow | None
     sentinels: dict[str, TrialRow]
     invalid: str = ""
+    """The sentinel that moved, so that no latency says anything; empty where none has."""
 
     @property
     def put_in(self) -> Injection | None:
@@ -122,16 +123,11 @@ def hold(
 
 
 def cases_of(request: Request) -> list[str]:
-    """Names of the cases of a gate, without its sentinels. Raises as `make_plan` does."""
-    registry = Registry.load(MODULE)
-    pool = WorkerPool(registry, request.memory_limit)
-    try:
-        contests = make_plan(request, registry, pool.description)
-        unavailable = pool.description.unavailable
-    finally:
-        pool.close()
-    cases = [case for contest in contests for case in contest.cases]
-    return [case.name for case in cases if case.implementation not in unavailable]
+    """Names of the cases of a gate, without its sentinels. Raises as `session.opened` does."""
+    with opened(Registry.load(MODULE), request) as session:
+        unavailable = session.pool.description.unavailable
+        cases = [case for contest in session.contests for case in contest.cases]
+        return [case.name for case in cases if case.implementation not in unavailable]
 
 
 def _slower(share: float) -> float:
@@ -150,7 +146,7 @@ def _trial(outcome: GateResult, injection: str) -> TrialGate:
         {one.case.name: _row(one) for one in judgement.verdicts if one and one.metric == "latency"},
         _row(mean) if mean else None,
         {one.case.name: _row(one) for one in judgement.sentinels},
-        judgement.invalid,
+        judgement.moved.case.name if judgement.moved else "",
     )
 
 

@@ -52,9 +52,10 @@ def check(stored: StoredRun, *, allow_dirty: bool) -> None:
             f"run {name} has {len(ended)} records that were not measured, the first of {first.case.name}"
             f" ({first.outcome.replace('_', ' ')}: {first.reason}): mend that, or leave the case out, and run it again"
         )
-    cut = next((warning for warning in stored.warnings if "cut off" in warning), "")
-    if cut:
-        raise UsageError(f"run {name} was cut short: {cut}")
+    if stored.is_cut_off:
+        raise UsageError(
+            f"run {name} was cut short in the middle of a record: finish it by `bitbench run --resume --out DIR`"
+        )
     if stored.run.revision.dirty and not allow_dirty:
         raise UsageError(
             f"run {name} is of a checkout with changes that were not committed, so that nobody can measure it again:"

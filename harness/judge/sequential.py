@@ -9,13 +9,15 @@ by those that do not come. An accused case is red only when the rounds that were
 processes, alone say the same; until then it goes on.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
+from harness.analysis.pairs import LogsByRound, MetricPair, mean_by_round
 from harness.analysis.t_test import LogRatio
 from harness.judge.rules import Rules
-from harness.judge.verdict import CaseState, Look
+from harness.judge.verdict import CaseState, Look, Note, NoteCode
 
 FRESH = 3
 """Rounds after the accusation that a confirmation takes at least."""
@@ -25,8 +27,22 @@ CONFIRMING = 5
 ONCE = (1 - CONFIDENCE) / 2
 """The level of a single look, one-sided."""
 
-SideRounds = Mapping[int, float]
-"""The log ratio of head to base by round; rounds that say nothing are left out."""
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to decide on: a limit, and the rounds. A positive log is a change for the worse."""
+
+    limit: float
+    rounds: LogsByRound
+    """The log ratio of head to base by round; rounds that say nothing are left out. Empty for a single look."""
+    shift: LogRatio | None
+    """Of all rounds."""
+
+    @property
+    def reversed(self) -> "Evidence":
+        """The other direction."""
+        shift = self.shift and LogRatio(-self.shift.mean, self.shift.error, self.shift.freedom, self.shift.rounds)
+        return Evidence(self.limit, {number: -log for number, log in self.rounds.items()}, shift)
 
 
 @dataclass(frozen=True)
@@ -63,33 +79,131 @@ def looks_until(rules: Rules, reached: int) -> tuple[int, ...]:
     return (*(look for look in planned if look < end), end) if end >= planned[0] else ()
 
 
-def decide(
-    taken: Mapping[str, SideRounds], limits: Mapping[str, float], rules: Rules, reached: int, is_over: bool = True
-) -> dict[str, CaseHistory]:
-    """The course of each case of a family whose rounds are `taken`, after `reached` rounds of the gate."""
-    courses = {name: CaseHistory(limits[name]) for name in taken}
-    looks = looks_until(rules, reached)
-    for rounds in looks:
-        unused = len(rules.looks) - len(looks) if is_over and rounds == looks[-1] else 0
-        ok_level = rules.ok_level * (1 + max(0, unused))
-        shifts = {
-            name: LogRatio.paired([log for number, log in taken[name].items() if number < rounds])
-            for name, course in courses.items()
-            if not course.is_settled
-        }
-        courses |= _looked_at(courses, shifts, taken, rules, rounds, ok_level)
-    return courses
+class PlannedLook(NamedTuple):
+    """A number of rounds, and the level at which a case is ok then."""
+
+    rounds: int
+    ok_level: float
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """A gate whose sides take turns: it looks again and again, and fresh processes confirm what it accuses."""
+
+    rules: Rules
+    looks: tuple[PlannedLook, ...]
+    red_note: ClassVar[NoteCode] = "confirmed"
+
+    @classmethod
+    def so_far(cls, rules: Rules, reached: int) -> "Sequential":
+        """A gate that goes on after `reached` rounds."""
+        return cls(rules, tuple(PlannedLook(rounds, rules.ok_level) for rounds in looks_until(rules, reached)))
+
+    @classmethod
+    def ended(cls, rules: Rules, reached: int) -> "Sequential":
+        """A gate that has no more rounds: to acquit, its last look may use the levels of those that do not come."""
+        looks = cls.so_far(rules, reached).looks
+        unused = max(0, len(rules.looks) - len(looks))
+        return cls(
+            rules, (*looks[:-1], *(PlannedLook(last.rounds, last.ok_level * (1 + unused)) for last in looks[-1:]))
+        )
+
+    @property
+    def red_level(self) -> float:
+        """Of one look, for all cases together."""
+        return self.rules.red_level
+
+    @property
+    def ok_level(self) -> float:
+        """Of one look, for each case."""
+        return self.rules.ok_level
+
+    def evidence(self, pair: MetricPair, limit: float) -> Evidence:
+        """Of one case: the log ratio within each round that both sides have."""
+        worse = 1 if pair.metric.better == "lower" else -1
+        logs = {number: worse * log for number, log in pair.log_ratios.items()}
+        return Evidence(limit, logs, LogRatio.paired(list(logs.values())))
+
+    def mean_evidence(self, pairs: Sequence[MetricPair], limit: float) -> Evidence:
+        """Of the geometric mean of all cases."""
+        rounds = mean_by_round([pair.log_ratios for pair in pairs])
+        return Evidence(limit, rounds, LogRatio.paired(list(rounds.values())))
+
+    def courses(self, family: Mapping[str, Evidence]) -> dict[str, "CaseHistory"]:
+        """The course of each case of a family."""
+        courses = {name: CaseHistory(evidence.limit) for name, evidence in family.items()}
+        taken = {name: evidence.rounds for name, evidence in family.items()}
+        for look in self.looks:
+            shifts = {
+                name: LogRatio.paired([log for number, log in taken[name].items() if number < look.rounds])
+                for name, course in courses.items()
+                if not course.is_settled
+            }
+            courses |= _looked_at(courses, shifts, taken, self.rules, look)
+        return courses
+
+    def unseen(self, evidence: Evidence) -> Note:
+        """Why there was no look at a case."""
+        return Note("too_few_rounds", rounds=len(evidence.rounds), of=self.rules.looks[0])
+
+
+@dataclass(frozen=True)
+class SingleLook:
+    """Two stored runs, each measured by itself: looked at once, and nothing can be confirmed any more.
+
+    The levels are those of the interval that is shown, so that what is red or ok is seen to be.
+    """
+
+    rules: Rules
+    red_note: ClassVar[NoteCode] = "beyond_margin"
+    red_level: ClassVar[float] = ONCE
+    ok_level: ClassVar[float] = ONCE
+
+    def evidence(self, pair: MetricPair, limit: float) -> Evidence:
+        """Of one case: the rounds of either side."""
+        base, head = pair.side_logs
+        before, after = (base, head) if pair.metric.better == "lower" else (head, base)
+        return Evidence(limit, {}, LogRatio.between(list(before.values()), list(after.values())))
+
+    def mean_evidence(self, pairs: Sequence[MetricPair], limit: float) -> Evidence:
+        """Of the geometric mean of all cases."""
+        sides = zip(*(pair.side_logs for pair in pairs), strict=True)
+        base, head = (list(mean_by_round(side).values()) for side in sides)
+        return Evidence(limit, {}, LogRatio.between(base, head))
+
+    def courses(self, family: Mapping[str, Evidence]) -> dict[str, "CaseHistory"]:
+        """The course of each case of a family."""
+        limits = {name: evidence.limit for name, evidence in family.items()}
+        shifts = {name: evidence.shift for name, evidence in family.items() if evidence.shift}
+        above = {name: shift.above(limits[name]) for name, shift in shifts.items()}
+        levels = _holm(above, len(shifts), ONCE)
+        courses = {name: CaseHistory(limit) for name, limit in limits.items()}
+        for name, shift in shifts.items():
+            below = shift.below(limits[name])
+            state: CaseState = "regressed" if above[name] <= levels[name] else "ok" if below <= ONCE else "open"
+            width = shift.half_width(CONFIDENCE)
+            look = Look(shift.rounds, shift.mean, width, above[name], levels[name], below, ONCE, state)
+            courses[name] = CaseHistory(limits[name], (look,), shift)
+        return courses
+
+    def unseen(self, _: Evidence) -> Note:
+        """Why there was no look at a case."""
+        return Note("one_round")
+
+
+Design: TypeAlias = Sequential | SingleLook
+"""How often rounds are looked at, and what it takes to be red or ok."""
 
 
 def _looked_at(
     courses: Mapping[str, CaseHistory],
     shifts: Mapping[str, LogRatio | None],
-    taken: Mapping[str, SideRounds],
+    taken: Mapping[str, LogsByRound],
     rules: Rules,
-    rounds: int,
-    ok_level: float,
+    planned: PlannedLook,
 ) -> dict[str, CaseHistory]:
     """The courses that go on, one look later."""
+    rounds, ok_level = planned
     deciding = rounds <= rules.looks[-1]
     known = {name: shift for name, shift in shifts.items() if shift is not None}
     confirmed = {name: _confirmed(courses[name], taken[name], rules, rounds) for name in known}
@@ -114,7 +228,7 @@ def _looked_at(
     return later
 
 
-def _confirmed(course: CaseHistory, taken: SideRounds, rules: Rules, rounds: int) -> str | None:
+def _confirmed(course: CaseHistory, taken: LogsByRound, rules: Rules, rounds: int) -> str | None:
     """What the rounds since the accusation say, if there was one: confirmed, refuted, or waiting for more of them."""
     if not course.accused_at:
         return None
@@ -136,23 +250,6 @@ def _holm(chances: Mapping[str, float], family: int, level: float) -> dict[str, 
     return levels
 
 
-def judged_once(shifts: Mapping[str, LogRatio], limits: Mapping[str, float]) -> dict[str, CaseHistory]:
-    """The courses of cases whose rounds are looked at once, as of stored runs: nothing can be confirmed any more.
-
-    The levels are those of the interval that is shown, so that what is red or ok is seen to be.
-    """
-    above = {name: shift.above(limits[name]) for name, shift in shifts.items()}
-    levels = _holm(above, len(shifts), ONCE)
-    courses = {}
-    for name, shift in shifts.items():
-        below = shift.below(limits[name])
-        state: CaseState = "regressed" if above[name] <= levels[name] else "ok" if below <= ONCE else "open"
-        width = shift.half_width(CONFIDENCE)
-        look = Look(shift.rounds, shift.mean, width, above[name], levels[name], below, ONCE, state)
-        courses[name] = CaseHistory(limits[name], (look,), shift)
-    return courses
-
-
 def improved(courses: Mapping[str, CaseHistory], rules: Rules) -> set[str]:
     """The cases that are faster by more than their limit (Benjamini and Hochberg 1995): of those that are called so a
     share of at most `rules.false_improved` is expected not to be.
@@ -166,12 +263,3 @@ def improved(courses: Mapping[str, CaseHistory], rules: Rules) -> set[str]:
         default=0,
     )
     return {name for name in ordered[:last] if courses[name].state != "regressed"}
-
-
-def mean_of(taken: Iterable[SideRounds]) -> SideRounds:
-    """The logs of the geometric mean by round, of the rounds that all have."""
-    everyone = list(taken)
-    if not everyone:
-        return {}
-    common = set(everyone[0]).intersection(*everyone[1:])
-    return {number: sum(rounds[number] for rounds in everyone) / len(everyone) for number in sorted(common)}

@@ -7,14 +7,17 @@ standard library and msgspec, so that stored runs can be read on a machine witho
 from harness.model.case import Case, Params, Value, normalise_value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
-from harness.model.record import Amount, Count, Measurement, Outcome, Record
-from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run
+from harness.model.record import ROLE, Amount, Count, Measurement, Outcome, Record, Role, role_of
+from harness.model.rules import Allowance, Rules, RunRules
+from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, Side
 from harness.model.stored_run import StoredRun
 
 __all__ = [
     "COMPARABLE_FIELDS",
+    "ROLE",
     "SCHEMA_VERSION",
     "Aim",
+    "Allowance",
     "Amount",
     "Budget",
     "Case",
@@ -27,10 +30,15 @@ __all__ = [
     "Record",
     "Request",
     "Revision",
+    "Role",
+    "Rules",
     "Run",
+    "RunRules",
+    "Side",
     "StoredRun",
     "Value",
     "comparable",
     "differences",
     "normalise_value",
+    "role_of",
 ]

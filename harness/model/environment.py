@@ -75,14 +75,15 @@ def _told(field: str, environment: Environment, other: Environment) -> str:
 
 def machine_name(at: Environment) -> str:
     """The same of every run on it: what it is, and with what software."""
-    parts = [
-        at.cpu_model,
-        f"{at.affinity or at.cores_logical} of {at.cores_logical} cores",
-        f"governor {at.governor}",
-        f"GPU {at.gpu}",
-        at.operating_system,
-        f"Python {at.python}",
-        f"torch {at.torch}",
-        at.blas,
-    ]
-    return "; ".join(part for part in parts if not part.endswith(("unknown", "none")))
+    cores = f"{at.affinity or at.cores_logical} of {at.cores_logical} cores"
+    parts = (
+        ("", at.cpu_model),
+        ("", cores),
+        ("governor ", at.governor),
+        ("GPU ", at.gpu),
+        ("", at.operating_system),
+        ("Python ", at.python),
+        ("torch ", at.torch),
+        ("", at.blas),
+    )
+    return "; ".join(f"{what}{value}" for what, value in parts if value not in ("unknown", "none"))

@@ -132,6 +132,8 @@ class Description(msgspec.Struct, frozen=True):
     """What is wrong with the list of implementations, in sentences for the user."""
     peers: dict[str, Params] = {}
     """Of `implementations` those that are other people's libraries, with what is known of each."""
+    baselines: tuple[str, ...] = ()
+    """Of `implementations` those that the others are compared with."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -163,3 +165,5 @@ class Sources(msgspec.Struct, frozen=True):
     """A checkout of which nothing else may be imported; its installed packages, in a virtual environment, may."""
     current: str = ""
     """The current folder, which relative paths begin at; by default that of the controller."""
+    declaration: str = ""
+    """The file of the package of suites, wherever else one of that name lies; empty where it is searched for."""

@@ -17,6 +17,12 @@ Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
 Outcome = Literal["measured", "skipped", "failed", "crashed", "timed_out"]
 
 
+Role = Literal["contestant", "baseline", "sentinel"]
+"""What a case is measured for: to be compared; to compare others with; to show that the machine has not changed."""
+ROLE = "role"
+"""The fact that says which, where it is no contestant's."""
+
+
 class Measurement(msgspec.Struct, frozen=True):
     """Raw values of one metric, in the order taken; derived numbers are recomputed, never stored.
 
@@ -41,7 +47,7 @@ class Record(msgspec.Struct, frozen=True):
     measurements: tuple[Measurement, ...] = ()
     facts: Params = {}
     """What is known of the case beforehand: weight_bits, activation_bits, groups, operations, predicted_sqnr ...; of
-    somebody else's library also `library`, `version` and `computes`."""
+    somebody else's library also `library`, `version` and `computes`; of what is no contestant its `role`."""
     noise: dict[str, tuple[float, ...]] = {}
     """What the machine did: one value a block; of `canary`, one before the first block and one after each."""
     voided: tuple[Count, ...] = ()
@@ -55,24 +61,32 @@ class Record(msgspec.Struct, frozen=True):
     trace: tuple[str, ...] = ()
     """Where the contestant raised: the last frames of its own code, the innermost last, as in
     `mine.py:12 in forward: return table[key]`."""
+    late: bool = False
+    """Whether the budget was spent before the case had its turn. It has one when the run goes on."""
 
     def __post_init__(self) -> None:
         if (self.outcome == "measured") == bool(self.reason):
             raise ValueError(f"outcome {self.outcome!r} with reason {self.reason!r}: only 'measured' has no reason")
+
+    @property
+    def role(self) -> Role:
+        """What the case is measured for."""
+        return role_of(self.facts)
 
     def values(self, metric: str) -> tuple[float, ...]:
         """The raw values of `metric`, empty when it was not measured."""
         return next((m.values for m in self.measurements if m.metric == metric), ())
 
 
-_SPENT = " was spent before its turn; raise --budget, or choose fewer cases"
+def role_of(facts: Params) -> Role:
+    """The role that the facts of a case tell. Anything else that a suite calls a role makes no baseline of it."""
+    match facts.get(ROLE):
+        case "baseline" | "sentinel" as role:
+            return role
+    return "contestant"
 
 
 def late(case: Case, budget: float, facts: Params) -> Record:
     """The record of a case that never had its turn in `budget` seconds: it must be seen to be missing."""
-    return Record(case, 0, "skipped", f"the budget of {budget:g} s{_SPENT}", facts=facts)
-
-
-def is_late(record: Record) -> bool:
-    """Whether it is one of those."""
-    return record.outcome == "skipped" and record.reason.endswith(_SPENT)
+    reason = f"the budget of {budget:g} s was spent before its turn; raise --budget, or choose fewer cases"
+    return Record(case, 0, "skipped", reason, facts=facts, late=True)

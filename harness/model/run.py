@@ -1,14 +1,21 @@
 """A run: what was asked for, on which machine and revision, by which rules."""
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from harness.model.case import Value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import Environment
 from harness.model.record import Amount, Count
+from harness.model.rules import RunRules
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
+
+
+Side: TypeAlias = Literal["base", "head"]
+"""Of a gate: the code as it was, and as it is with the change."""
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -55,6 +62,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: Amount = 0.0
     """Bytes that a worker may take for one case beyond what it holds already; 0 means no limit."""
     seed: int = 0
+    package: str = ""
+    """The module that declares the suites; empty for the project's own."""
 
 
 class Aim(msgspec.Struct, frozen=True):
@@ -78,8 +87,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     order: str
     """How contestants take turns, in words."""
-    rules: tuple[str, ...] = ()
-    """When a contest ends and which blocks are voided, in words, declared before anything is measured."""
+    rules: RunRules = RunRules()
+    """When a contest ends, which blocks are voided and what a gate tolerates, declared before anything is measured."""
     aims: dict[str, Aim] = {}
     """By suite."""
     ceilings: tuple[Ceilings, ...] = ()
@@ -88,3 +97,5 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...] = ()
     pair: str = ""
     """The gate that it is a side of; both sides of one took turns in the same rounds. Empty for a run by itself."""
+    side: Side | Literal[""] = ""
+    """Which side of it."""

@@ -1,23 +1,26 @@
 """Suites: axes that expand to cases, and a reference to the workload that turns one case into something callable.
 
-A package of suites is a module with `SUITES: tuple[Suite, ...]` and `CATALOGUE: str`, and may name in `GUARDED` the
-packages that no contestant is to change, in `SENTINELS` suites that are part of every gate, and in `USAGE` a function
-that says how an implementation is used. Its declarations import no torch; the two references that do
-("module:function") are followed in the worker only.
+A package of suites is a module with `SUITES: tuple[Suite, ...]`. It may name in `CATALOGUE` whose contestants are
+measured, else they are the project's own; in `GUARDED` the packages that no contestant is to change, in `SENTINELS`
+suites that are part of every gate, and in `USAGE` a function that says how an implementation is used. Its declarations
+import no torch; the two references that do ("module:function") are followed in the worker only.
 """
 
-import importlib
 import itertools
+import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
+from harness.model.metrics import METRICS
 from harness.model.units import choices
+from harness.user_code.installed import NAME
 from harness.user_code.reference import follow
 
 DEFAULT_MODULE = "suites"
-"""The package of suites that the command line uses."""
+"""The project's own package of suites, which is used where no other is named."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class Catalogue:
     peers: Mapping[str, Params] = field(default_factory=dict)
     """Those that are other people's libraries, with what is known of them before they are built, such as `library`,
     `version` and `computes`. They take part only where a suite or a user asks for them."""
+    baselines: tuple[str, ...] = ()
+    """Those that the others are compared with. No change of a contestant can move them, so in a gate they show whether
+    the machine has changed: nothing that a user brings is one."""
 
 
 @dataclass(frozen=True)
@@ -118,23 +124,54 @@ class Registry:
     """Suites of cases that no change of a contestant can move; they ride along in every gate."""
     usage: Callable[[str, Params], str] = lambda *_: ""
     """From an implementation and a case's params to the line of code that uses it; empty where there is none."""
+    file: str = ""
+    """What was imported: two revisions are measured by one declaration, wherever each has its own."""
 
     @classmethod
     def load(cls, module: str) -> "Registry":
         """Import `module` and read what it declares. Raises UsageError when it is not a package of suites."""
         try:
-            package = importlib.import_module(module)
-            suites = {suite.name: suite for suite in package.SUITES}
-            guarded, sentinels = (getattr(package, name, ()) for name in ("GUARDED", "SENTINELS"))
-            usage = getattr(package, "USAGE", cls.usage)
-            return cls(module, suites, package.CATALOGUE, guarded, sentinels, usage)
-        except (ImportError, AttributeError) as error:
-            raise UsageError(
-                f"{module!r} is not a package of suites ({error}); it must define SUITES and CATALOGUE"
-            ) from error
+            declared = follow(f"{module}:SUITES")
+        except UsageError as error:
+            raise UsageError(f"{module!r} is no package of suites: {error}") from error
+        package = sys.modules[module]
+        suites = {suite.name: suite for suite in _sound(module, declared)}
+        catalogue = getattr(package, "CATALOGUE", "")
+        given = {name: getattr(package, name.upper()) for name in _MORE if hasattr(package, name.upper())}
+        if not catalogue:  # its contestants are the project's own, which are guarded and watched as in its own suites
+            own = cls.load(DEFAULT_MODULE)
+            watched = [own.suites[name] for name in own.sentinels if name not in suites and "sentinels" not in given]
+            suites |= {suite.name: suite for suite in watched}
+            catalogue = own.catalogue
+            given = {
+                "guarded": own.guarded,
+                "sentinels": tuple(one.name for one in watched),
+                "usage": own.usage,
+            } | given
+        return cls(module, suites, catalogue, **given, file=package.__file__ or "")
 
     def suite(self, name: str) -> Suite:
         """The suite called `name`. Raises UsageError that lists the valid names."""
         if name not in self.suites:
             raise UsageError(f"unknown suite {name!r}; {choices(name, self.suites)}")
         return self.suites[name]
+
+
+_MORE = ("guarded", "sentinels", "usage")
+"""What a package of suites may say besides, in capitals."""
+
+
+def _sound(module: str, declared: object) -> tuple[Suite, ...]:
+    """The suites that a module declares. Raises UsageError, in one line, for what would only fail later."""
+    if not isinstance(declared, tuple | list) or not all(isinstance(one, Suite) for one in declared):
+        raise UsageError(f"SUITES of {module} is no tuple of harness.Suite; write SUITES = (MINE,)")
+    for name, times in Counter(suite.name for suite in declared).items():
+        if times > 1:
+            raise UsageError(f"{module} has {times} suites called {name!r}: rename all but one")
+        if NAME.fullmatch(name) is None:
+            raise UsageError(f"{module}: {name!r} is no name of a suite; use letters, digits, dot, dash and underscore")
+    for suite in declared:
+        for metric in suite.metrics:
+            if metric not in METRICS:
+                raise UsageError(f"{module}, suite {suite.name}: unknown metric {metric!r}; {choices(metric, METRICS)}")
+    return tuple(declared)

@@ -13,7 +13,7 @@ from harness.analysis.results import results
 from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import MeasureCeilings
-from harness.model.record import is_late, late
+from harness.model.record import late
 from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
 from harness.runner.probe import Prober
@@ -67,7 +67,7 @@ class Controller:
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made, but for those that say that there was no time: there is time again."""
         for record in records:
-            if is_late(record):
+            if record.late:
                 self._late.add(record.case)
             else:
                 self._note(record)

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.analysis.looks import LOOKS
 from harness.errors import NothingMeasuredError, UsageError
 from harness.machine.environment import usable_cores
-from harness.model import Aim, Case, Params, Request, Value, filters
+from harness.model import ROLE, Aim, Case, Params, Request, Value, filters
 from harness.model.messages import Description
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry, Suite
@@ -27,12 +27,12 @@ class Contest:
     aim: Aim
     seed: int
     """Of the weights and inputs, the same for every contestant."""
-    peers: Mapping[str, Params] = field(default_factory=dict)
-    """What is known of those contestants that are other people's libraries."""
+    known: Mapping[str, Params] = field(default_factory=dict)
+    """What is known of single implementations: which are baselines, and which are other people's libraries."""
 
     def facts_of(self, case: Case) -> Params:
         """What is known of one of its cases."""
-        return {**self.facts, **self.peers.get(case.implementation, {})}
+        return {**self.facts, **self.known.get(case.implementation, {})}
 
 
 def make_plan(request: Request, registry: Registry, description: Description) -> list[Contest]:
@@ -43,7 +43,9 @@ def make_plan(request: Request, registry: Registry, description: Description) ->
     check_names(request, registry)
     keep = filters.parse(request.keyword)
     contests = [
-        contest for name in request.suites for contest in _contests(registry.suite(name), request, description, keep)
+        contest
+        for name in request.suites
+        for contest in _contests(registry.suite(name), request, description, keep, name in registry.sentinels)
     ]
     if not contests:
         raise NothingMeasuredError(_why_none(request, registry))
@@ -83,8 +85,13 @@ def _why_none(request: Request, registry: Registry) -> str:
     return f"no case is left by -k {request.keyword!r}; `{command}` lists the cases and their names"
 
 
-def _contests(suite: Suite, request: Request, description: Description, keep: filters.CaseFilter) -> list[Contest]:
+def _contests(
+    suite: Suite, request: Request, description: Description, keep: filters.CaseFilter, is_sentinel: bool
+) -> list[Contest]:
     names = _implementations(suite, request, description)
+    baselines: dict[str, Params] = {name: {ROLE: "baseline"} for name in description.baselines}
+    known = {**description.peers, **baselines}
+    role: Params = {ROLE: "sentinel"} if is_sentinel else {}
     metrics = frozenset(suite.metrics) & (frozenset(request.metrics) or frozenset(suite.metrics))
     sampled = any(METRICS[name].assume == "sampled" and not METRICS[name].first_round_only for name in metrics)
     contests = []
@@ -95,7 +102,7 @@ def _contests(suite: Suite, request: Request, description: Description, keep: fi
         if kept and metrics:
             aim = aim_of(suite, request) if sampled else Aim(rounds=1)
             seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
-            contests.append(Contest(suite, kept, suite.facts(params), metrics, aim, seed, description.peers))
+            contests.append(Contest(suite, kept, suite.facts(params) | role, metrics, aim, seed, known))
     return contests
 
 

@@ -116,6 +116,6 @@ class WorkerPool:
 
 
 def _of_import(answer: Answer) -> str:
-    """Why an implementation cannot be had. What a UsageError says has the line in it already."""
-    told, where = answer.reason.removeprefix("UsageError: "), innermost(answer.trace)
-    return told if told != answer.reason or not where else f"{told}; in {where}"
+    """Why an implementation cannot be had. A refusal has no trace: its sentence names the line itself."""
+    where = innermost(answer.trace)
+    return f"{answer.reason}; in {where}" if where else answer.reason

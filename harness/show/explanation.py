@@ -8,15 +8,15 @@ import msgspec
 
 from harness.analysis.pairs import MetricPair
 from harness.analysis.voided import told
-from harness.analysis.words import slower, with_spread
+from harness.analysis.words import with_spread
 from harness.errors import NothingMeasuredError, UsageError
 from harness.judge.judge import Judgement, is_sentinel
-from harness.judge.timings import HOPELESS
 from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, filters
-from harness.show.looks import course, levels, looks_table, percent, percents
+from harness.show.looks import LookWords, looks_table, percents, words_of
 from harness.show.table import Block
 from harness.show.values import exact_words, sampled_words
+from harness.show.verdict_words import change_words, cure_words, invalid_words, percent, reason, spaced
 
 MEAN = ("mean", EVERYTHING.suite)
 """What the geometric mean is called by."""
@@ -27,18 +27,11 @@ _MEANING: dict[Word, str] = {
     "regressed": "it is slower than its margin of {margin} allows",
     "ok": "a slowdown beyond its margin of {margin} is ruled out",
     "improved": "it is faster by more than its margin of {margin}",
-    "inconclusive": "whether it is slower than its margin of {margin} allows is not known",
+    "inconclusive": "the rounds do not say whether it is slower than its margin of {margin} allows",
 }
 _SENTINEL: dict[Word, str] = {
     "regressed": "its code is the same on both sides and yet it has moved, so that no latency here can be trusted",
     "ok": "its code is the same on both sides, and it has not moved",
-}
-_FOUND = {
-    True: (
-        "one value a round, as the round is the independent unit: in each block the log of head's fastest sample over"
-        " base's, of the blocks the middle half; then Student's t over the rounds"
-    ),
-    False: "one value a round and side, the log of its median; then Welch's t between the sides",
 }
 
 
@@ -69,15 +62,11 @@ class Gate:
     """A judgement, and what its verdicts rest on."""
 
     judgement: Judgement
-    is_paired: bool
-    """Whether both sides took turns in the same rounds."""
 
     @property
-    def reached(self) -> int | None:
-        """Rounds of a gate whose sides took turns."""
-        sides = [side for pair in self.judgement.pairs for side in (pair.baseline, pair.candidate) if side is not None]
-        rounds = max((record.round + 1 for side in sides for record in side.records), default=0)
-        return rounds if self.is_paired else None
+    def words(self) -> LookWords:
+        """Those of a gate that looks so often."""
+        return words_of(self.judgement.design)
 
     def cases(self) -> dict[str, list[tuple[MetricPair, Verdict | None]]]:
         """Pairs with their verdicts by case name; that of a sentinel's latency is among them."""
@@ -101,14 +90,12 @@ class Gate:
     def _mean(self) -> Explanation:
         verdict = self.judgement.geometric_mean
         if verdict is None:
-            why = self.judgement.invalid or "fewer than two latencies were compared"
+            why = invalid_words(self.judgement) or "fewer than two latencies were compared"
             raise NothingMeasuredError(f"there is no geometric mean: {why}")
         count = len(self._family("latency"))
-        measured = f"the mean of the log ratios of {count} latencies, in each round that all of them have"
-        if not self.is_paired:
-            measured = f"the mean of the logs of {count} latencies, in each round and side that all of them have"
+        measured = self.words.mean.format(count=count)
         paragraphs = [("Measured", measured), *self._timing(verdict, 1), *self._around(verdict)]
-        short = self._short(verdict, verdict.reason.partition(";")[0])
+        short = self._short(verdict)
         return Explanation(EVERYTHING.suite, short, [("Verdict", short), *paragraphs], (verdict,))
 
     def _case(self, pairs: Sequence[tuple[MetricPair, Verdict | None]]) -> Explanation:
@@ -121,31 +108,29 @@ class Gate:
             short = f"no latency was judged. {exact}" if exact else "nothing of it was judged"
             return Explanation(case.name, short, [("Verdict", short)], verdicts)
         pair, verdict = timed
-        short = self._short(verdict, slower(pair.comparison) if pair.comparison else verdict.reason)
-        if not verdict.looks:
-            short = f"{verdict.word.replace('_', ' ')}: {verdict.reason}"
+        short = self._short(verdict)
         paragraphs: list[tuple[str, Block]] = [("Verdict", short)]
         if pair.comparison:
             paragraphs.append(("Measured", self._measured(pair)))
         family = 2 * len(self.judgement.sentinels) if is_sentinel(pair) else len(self._family("latency"))
         paragraphs += self._timing(verdict, family)
         if pair.candidate:
-            paragraphs.append(
-                ("Voided", told(pair.candidate.records) or "no block; the canary beside none was disturbed")
-            )
+            paragraphs.append(("Voided", told(pair.candidate.records) or "no block: the canary was never disturbed"))
         paragraphs += self._around(verdict)
         paragraphs += [
             (topic, words) for topic, words in (("Other timings", others), ("Exact metrics", exact)) if words
         ]
         return Explanation(case.name, short, paragraphs, verdicts)
 
-    def _short(self, verdict: Verdict, change: str) -> str:
+    def _short(self, verdict: Verdict) -> str:
         if not verdict.looks:
-            return f"{verdict.word.replace('_', ' ')}: {verdict.reason}"
+            return f"{spaced(verdict.word)}: {reason(verdict)}"
         meanings = _SENTINEL if verdict in self.judgement.sentinels else {}
         meaning = meanings.get(verdict.word, _MEANING[verdict.word]).format(margin=percent(verdict.margin))
-        words = [f"{verdict.word}: {change}; {meaning}.", *course(verdict, self.judgement.rules, self.reached)]
-        return " ".join([*words, _cure(verdict)]).strip()
+        course = self.words.course(verdict, self.judgement.rules)
+        cure = cure_words(verdict)
+        cures = [f"{cure[0].upper()}{cure[1:]}."] if cure else []
+        return " ".join([f"{verdict.word}: {change_words(verdict)}; {meaning}.", *course, *cures])
 
     def _measured(self, pair: MetricPair) -> str:
         assert pair.comparison is not None, "only what both sides measured is told"
@@ -160,11 +145,10 @@ class Gate:
             loops = " to ".join(map(str, (counts[0], counts[-1])[: len(counts)]))
             samples = sum(len(measurement.values) for measurement in taken)
             words.append(
-                f"{side} {with_spread(summary, pair.metric)} a call, in {len(taken)} round{'s' * (len(taken) != 1)} of"
-                f" together {samples} samples, each of {loops} call{'s' * (loops != '1')}"
+                f"{side} takes {with_spread(summary, pair.metric)} a call ({len(taken)}"
+                f" round{'s' * (len(taken) != 1)}, {samples} samples, each of {loops} call{'s' * (loops != '1')})"
             )
-        turns = "by turns in a fresh process a side and round" if self.is_paired else "each side by itself"
-        return f"{'; '.join(words)}; {turns}"
+        return f"{'; '.join(words)}; {self.words.turns}"
 
     def _timing(self, verdict: Verdict, family: int) -> list[tuple[str, Block]]:
         """What led to a verdict on a latency; nothing where there was no statistic."""
@@ -173,13 +157,13 @@ class Gate:
         rules = self.judgement.rules
         rounds: list[tuple[str, Block]] = []
         if verdict.log_ratios:
-            rounds = [("Rounds", f"head over base in each, in %: {percents(list(verdict.log_ratios.values()))}")]
+            rounds = [("Rounds", f"the change in each, in %: {percents(list(verdict.log_ratios.values()))}")]
         return [
             *rounds,
-            ("Estimator", _FOUND[self.is_paired]),
+            ("Estimator", self.words.estimator),
             ("Margin", self._margin(verdict)),
-            ("Looks", looks_table(verdict, self.is_paired)),
-            ("Levels", levels(rules, family, self.is_paired)),
+            ("Looks", looks_table(verdict, self.words)),
+            ("Levels", self.words.levels(rules, family)),
         ]
 
     def _margin(self, verdict: Verdict) -> str:
@@ -188,13 +172,10 @@ class Gate:
             return f"{percent(verdict.margin)} for the geometric mean"
         without_floor = msgspec.structs.replace(rules, floor=0.0)
         share = math.expm1(without_floor.limit(verdict.case, 1.0))
-        reason = rules.reason(verdict.case)
-        of_rules = f"{percent(share)}{f', an allowance: {reason}' if reason else ''}"
+        of_rules = f"{percent(share)}{f', an allowance: {verdict.allowance}' if verdict.allowance else ''}"
         if verdict.margin > share * (1 + 1e-9):
             floor = f"{rules.floor * 1e6:g} us"
-            return (
-                f"{percent(verdict.margin)}, as a call may always take {floor} longer; by share it would be {of_rules}"
-            )
+            return f"{percent(verdict.margin)}, as the rules allow every call {floor} more; without that {of_rules}"
         return of_rules
 
     def _around(self, verdict: Verdict) -> list[tuple[str, Block]]:
@@ -203,11 +184,9 @@ class Gate:
         if not math.isnan(verdict.detectable):
             found = f"a slowdown of {percent(verdict.detectable)} would have been found in nine of ten repetitions"
             paragraphs.append(("Detectable", found))
-        sentinels = [
-            f"{_point(one.case)} {one.reason.partition(';')[0]}, {one.word}" for one in self.judgement.sentinels
-        ]
+        sentinels = [f"{_point(one.case)} {change_words(one)}, {spaced(one.word)}" for one in self.judgement.sentinels]
         if sentinels and verdict not in self.judgement.sentinels:
-            paragraphs.append(("Sentinels", f"{'; '.join(sentinels[:FEW])} (code that is the same on both sides)"))
+            paragraphs.append(("Sentinels", f"{'; '.join(sentinels[:FEW])} (their code is the same on both sides)"))
         if verdict.comparison and verdict.comparison.warnings:
             paragraphs.append(("Doubts", "; ".join(verdict.comparison.warnings)))
         return paragraphs
@@ -215,14 +194,6 @@ class Gate:
     def _family(self, metric: str) -> list[Verdict]:
         """The verdicts on one sampled metric that were judged together."""
         return [one for one in self.judgement.verdicts if one and one.metric == metric and not math.isnan(one.margin)]
-
-
-def _cure(verdict: Verdict) -> str:
-    if verdict.word != "inconclusive":
-        return ""
-    if verdict.needed <= HOPELESS:
-        return f"About {verdict.needed} rounds would settle it, if its noise stays."
-    return "More rounds will not settle it: quieten the machine, see `bitbench env --check`, or allow it more."
 
 
 def _point(case: Case) -> str:

@@ -2,22 +2,118 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from harness.analysis.looks import CONFIDENCE, LOOKED_AT
 from harness.analysis.t_test import LogRatio
+from harness.analysis.words import percent_change
 from harness.judge.rules import Rules
-from harness.judge.sequential import FRESH, ONCE, CaseHistory
+from harness.judge.sequential import FRESH, ONCE, CaseHistory, Design, Sequential
 from harness.judge.verdict import Look, Verdict
 from harness.show.table import Column, Table
+from harness.show.verdict_words import percent
+
+_P = (
+    "p is the chance of rounds at least so slow (so quick) if the case were just within (beyond) its margin, by"
+    " Student's t"
+)
 
 
-def looks_table(verdict: Verdict, is_paired: bool) -> Table:
+class SequentialWords:
+    """Of a gate whose sides took turns."""
+
+    confidence = LOOKED_AT
+    estimator = (
+        "one value a round, as the round is the independent unit: the mean over the middle half of its blocks, each of"
+        " which gives the log of head's fastest sample over base's; then Student's t over the rounds"
+    )
+    mean = "the mean of the log ratios of {count} latencies, in each round that all of them have"
+    turns = "the sides took turns, each in a fresh process every round"
+
+    def levels(self, rules: Rules, family: int) -> str:
+        """What a p value is, what it had to be below, and why."""
+        return (
+            f"{_P}. Accused: {percent(rules.false_red)} of gates may accuse a case wrongly, split evenly over"
+            f" {len(rules.looks)} looks: {percent(rules.red_level)} a look{_holm(family)}. Ok:"
+            f" {percent(rules.false_ok)} a case, split alike: {percent(rules.ok_level)} a look."
+        )
+
+    def course(self, verdict: Verdict, rules: Rules) -> Iterator[str]:
+        """Sentences: accusation, confirmation, and why it ended."""
+        for number, look in enumerate(verdict.looks):
+            before = CaseHistory(0.0, verdict.looks[:number])
+            if before.accused_at:
+                yield _confirmation(verdict, before.accused_at, look, rules)
+            if look.state == "accused" and not before.accused_at:
+                yield (
+                    f"The look after {look.rounds} rounds accused it, as {_p(look.above)} is at most"
+                    f" {chance(look.above_level)}."
+                )
+            elif look.state == "ok":
+                yield (
+                    f"The look after {look.rounds} rounds found it ok, as {_p(look.below)} is at most"
+                    f" {chance(look.below_level)}."
+                )
+        yield self._ending(verdict, rules)
+
+    def _ending(self, verdict: Verdict, rules: Rules) -> str:
+        last = verdict.looks[-1]
+        if last.state in ("ok", "regressed"):
+            later = sum(number >= last.rounds for number in verdict.log_ratios)
+            return (
+                f"The {later} rounds after that, while others were open, change nothing."
+                if later
+                else "It ended there."
+            )
+        if last.state == "accused":
+            return f"The gate ended before {FRESH} fresh rounds could confirm it."
+        if last.rounds >= rules.looks[-1]:
+            return f"It ended undecided: {rules.looks[-1]} rounds are the last planned look."
+        return (
+            f"It ended undecided after {last.rounds} of {rules.looks[-1]} rounds: the time was over (--budget), or"
+            " somebody stopped the gate."
+        )
+
+
+class SingleLookWords:
+    """Of two stored runs, each measured by itself."""
+
+    confidence = CONFIDENCE
+    estimator = "one value a round and side, the log of its median; then Welch's t between the sides"
+    mean = "the mean of the logs of {count} latencies, in each round and side that all of them have"
+    turns = "each side was measured by itself"
+
+    def levels(self, _: Rules, family: int) -> str:
+        """What a p value is, what it had to be below, and why."""
+        red = f"{percent(ONCE)} one-sided, as of the interval shown"
+        return f"{_P}. Accused at most at {red}{_holm(family)}. Ok at most at the same, each case by itself."
+
+    def course(self, verdict: Verdict, _: Rules) -> Iterator[str]:
+        """Sentences: what the look found, and that there is no other."""
+        (look,) = verdict.looks
+        if look.state == "ok":
+            yield f"The look found it ok, as {_p(look.below)} is at most {chance(look.below_level)}."
+            yield "Stored runs are looked at once."
+        elif look.state == "regressed":
+            yield "It is regressed: the runs were stored, so that nobody confirmed it by fresh rounds."
+        else:
+            yield "It is undecided: stored runs end here."
+
+
+LookWords: TypeAlias = SequentialWords | SingleLookWords
+
+
+def words_of(design: Design) -> LookWords:
+    """The words for a gate of that design."""
+    return SequentialWords() if isinstance(design, Sequential) else SingleLookWords()
+
+
+def looks_table(verdict: Verdict, words: LookWords) -> Table:
     """A row a look: the mean so far, and each chance beside the level that it was held against."""
-    confidence = LOOKED_AT if is_paired else CONFIDENCE
     headings = (
         "after\nrounds",
         "change",
-        f"{100 * confidence:g} % interval",
+        f"{100 * words.confidence:g} % interval",
         "p if just\nwithin margin",
         "accused\nat most at",
         "p if just\nbeyond margin",
@@ -39,23 +135,6 @@ def looks_table(verdict: Verdict, is_paired: bool) -> Table:
     return Table("", (*(Column(heading, "right") for heading in headings), Column("then")), rows)
 
 
-def levels(rules: Rules, family: int, is_paired: bool) -> str:
-    """What a p value is here, what it had to be below, and why."""
-    p = (
-        "p is the chance that rounds at least so slow (so quick) come from a case just within (beyond) its margin, by"
-        " Student's t"
-    )
-    if not is_paired:
-        red = f"{percent(ONCE)} one-sided, as of the interval shown"
-        return f"{p}. Accused at most at {red}{_holm(family)}. Ok at most at the same, each case by itself."
-    count = len(rules.looks)
-    return (
-        f"{p}. Accused: {percent(rules.false_red)} of gates may accuse a case wrongly, split evenly over {count} looks:"
-        f" {percent(rules.red_level)} a look{_holm(family)}. Ok: {percent(rules.false_ok)} a case, split alike:"
-        f" {percent(rules.ok_level)} a look."
-    )
-
-
 def _holm(family: int) -> str:
     if family < 2:
         return ""
@@ -64,68 +143,31 @@ def _holm(family: int) -> str:
     )
 
 
-def course(verdict: Verdict, rules: Rules, reached: int | None) -> Iterator[str]:
-    """Sentences: accusation, confirmation, and why it ended. `reached` is None for runs measured each by itself."""
-    for number, look in enumerate(verdict.looks):
-        before = CaseHistory(0.0, verdict.looks[:number])
-        if reached is not None and before.accused_at:
-            yield _confirmation(verdict, before.accused_at, look, rules)
-        if look.state == "accused" and not before.accused_at:
-            yield (
-                f"After {look.rounds} rounds it was accused, as {_p(look.above)} is at most {chance(look.above_level)}."
-            )
-        elif look.state == "ok":
-            after = f"After {look.rounds} rounds it was" if reached is not None else "It is"
-            yield f"{after} found ok, as {_p(look.below)} is at most {chance(look.below_level)}."
-    yield _ending(verdict, rules, reached)
-
-
 def _confirmation(verdict: Verdict, accused_at: int, look: Look, rules: Rules) -> str:
     fresh = [log for number, log in verdict.log_ratios.items() if accused_at <= number < look.rounds]
     shift = LogRatio.paired(fresh) if len(fresh) >= FRESH else None
     if shift is None:
-        return f"After {look.rounds} rounds it waited, as only {len(fresh)} of {FRESH} fresh rounds had been measured."
+        return (
+            f"The look after {look.rounds} rounds waited, as only {len(fresh)} of the {FRESH} fresh rounds had been"
+            " measured."
+        )
     p = shift.above(math.log1p(verdict.margin))
     confirmed = p <= rules.unconfirmed
     return (
         f"The {len(fresh)} rounds after the accusation, by fresh processes, alone say {signed(shift.mean)} with"
-        f" {_p(p)}: {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}, so that it is"
-        f" {'confirmed' if confirmed else 'not confirmed, and the accusation was dropped'}."
-    )
-
-
-def _ending(verdict: Verdict, rules: Rules, reached: int | None) -> str:
-    last = verdict.looks[-1]
-    if reached is None:
-        if last.state == "regressed":
-            return "It is regressed: the runs were stored, so that nobody confirmed it by fresh rounds."
-        return "Stored runs are looked at once." if last.state == "ok" else "It is undecided: stored runs end here."
-    if last.state in ("ok", "regressed"):
-        later = sum(number >= last.rounds for number in verdict.log_ratios)
-        return f"{later} rounds after that, while others were open, change nothing." if later else "It ended there."
-    if last.state == "accused":
-        return f"The gate ended before {FRESH} fresh rounds could confirm it."
-    if last.rounds >= rules.looks[-1]:
-        return f"It ended undecided: {rules.looks[-1]} rounds are the last planned look."
-    return (
-        f"It ended undecided after {last.rounds} of {rules.looks[-1]} rounds: the time was over (--budget), or the gate"
-        " was stopped."
+        f" {_p(p)}, which is {'at most' if confirmed else 'more than'} {chance(rules.unconfirmed)}: they"
+        f" {'confirm it' if confirmed else 'do not confirm it, and the accusation was dropped'}."
     )
 
 
 def signed(log: float) -> str:
     """A log ratio as a percentage with its sign."""
-    return f"{100 * math.expm1(log):+.1f} %"
+    return percent_change(math.expm1(log))
 
 
 def percents(logs: Sequence[float]) -> str:
     """Log ratios as percentages, without the sign for percent."""
     return " ".join(f"{100 * math.expm1(log):+.1f}" for log in logs)
-
-
-def percent(share: float) -> str:
-    """`3 %`."""
-    return f"{100 * share:.3g} %"
 
 
 def chance(p: float) -> str:

@@ -13,7 +13,7 @@ from harness.analysis.roofline import rates, standing
 from harness.analysis.view import View
 from harness.analysis.voided import told
 from harness.analysis.words import speedup, with_spread
-from harness.model import Params, extension
+from harness.model import Params
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
 from harness.show import latency_column
@@ -21,7 +21,7 @@ from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
 from harness.show.libraries import origins
 from harness.show.prediction import OFF_PREDICTION, against_prediction
-from harness.show.run_header import describe_machine, describe_run
+from harness.show.run_header import describe_extensions, describe_machine, describe_run
 from harness.show.table import Block, Cell, Column, Table, html, render
 
 _HEADINGS = {
@@ -63,7 +63,7 @@ class Page:
 def page(view: View, *, bars: bool = True) -> list[Block]:
     """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
     top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
-    blocks: list[Block] = ["\n".join((*top, *map(extension.told, view.stored.extensions)))]
+    blocks: list[Block] = ["\n".join((*top, *describe_extensions(view.stored)))]
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
@@ -96,7 +96,7 @@ def tidy(view: View) -> Table:
 
 def warnings(view: View) -> list[str]:
     """Every doubt about the run or one of the numbers shown, each once, with how many cases share it."""
-    doubts = Counter(view.stored.warnings)
+    doubts = Counter(view.stored.doubts)
     for result in view.results:
         texts = {text for record in result.records for text in record.warnings}
         summaries = (result.summary(metric) for metric in view.metrics)

@@ -124,7 +124,8 @@ def _text(blocks: Sequence[Block]) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED
+    console = Console(width=width, force_jupyter=False)  # else a notebook shows an empty output for what is captured
     tables = [block for block in blocks if isinstance(block, Table)]
     widths = {
         columns: _widths(columns, [table for table in tables if table.columns == columns], console.width)

@@ -7,6 +7,7 @@ from harness.judge.rules import Rules
 from harness.judge.verdict import Verdict
 from harness.model.metrics import Metric
 from harness.model.units import amount, distinct_amounts
+from harness.show.verdict_words import reason, spaced
 
 Judged = Sequence[tuple[MetricPair, Verdict | None]]
 
@@ -18,7 +19,7 @@ def exact_words(pairs: Judged, rules: Rules) -> str:
     for pair, verdict in judged:
         tolerance = _tolerance(rules.metric(pair.metric))
         if verdict.word != "ok":
-            beyond.append(f"{pair.metric.name} {verdict.word.replace('_', ' ')}: {verdict.reason}; {tolerance}")
+            beyond.append(f"{pair.metric.name} {spaced(verdict.word)}: {reason(verdict)}; {tolerance}")
         elif _is_equal(pair):
             equal.append(pair.metric.name)
         else:
@@ -29,7 +30,7 @@ def exact_words(pairs: Judged, rules: Rules) -> str:
 def sampled_words(pairs: Judged) -> str:
     """Other metrics that vary from round to round; empty without any."""
     return "; ".join(
-        f"{pair.metric.name} {verdict.word.replace('_', ' ')}: {verdict.reason}"
+        f"{pair.metric.name} {spaced(verdict.word)}: {reason(verdict)}"
         for pair, verdict in pairs
         if verdict and pair.metric.assume == "sampled" and pair.metric.name != "latency"
     )

@@ -8,11 +8,13 @@ from harness.analysis.intervals import Summary
 from harness.analysis.pairs import MetricPair
 from harness.analysis.results import Result, varying
 from harness.analysis.words import change, with_spread
-from harness.judge.judge import Judgement, Policy, detectable, exit_code, is_sentinel
+from harness.judge.judge import Judgement, is_sentinel
+from harness.judge.policy import Policy, detectable, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, StoredRun
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Cell, Column, Table
+from harness.show.verdict_words import LEGEND, invalid_words, reason, spaced, told_verdict, values
 
 WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 """The gravest first."""
@@ -43,24 +45,35 @@ def comparison_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgem
             _amount(pair.baseline, pair),
             _amount(pair.candidate, pair),
             _change(pair, verdict),
-            _spaced(verdict.word) if verdict else "",
+            spaced(verdict.word) if verdict else "",
         ]
         for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True)
     ]
-    blocks: list[Block] = [_sides(baseline, candidate), Table(naming.shared, columns, _without_repeats(rows))]
+    table = Table(naming.shared, columns, _without_repeats(rows))
     mean = judgement.geometric_mean
-    told = [f"geometric mean of the latencies: {mean.reason} ({_spaced(mean.word)})"] if mean else []
-    return [*blocks, "\n".join([_counts(judgement), *told]), *_doubts(baseline, candidate, judgement)]
+    lines = [_counts(judgement)]
+    lines += [f"geometric mean of the latencies: {reason(mean)} ({spaced(mean.word)})"] if mean else []
+    lines += [words] if (words := invalid_words(judgement)) else []
+    top = f"{_sides(baseline, candidate)}\n{LEGEND}"
+    return [top, table, "\n".join(lines), *_doubts(baseline, candidate, judgement)]
 
 
 def gate_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgement, policy: Policy) -> list[Block]:
     """For people: the verdict in one line, then the rows that are not simply ok, the gravest first."""
-    head = f"{headline(judgement, policy)}\n{rules_line(judgement, policy)}\n{_sides(baseline, candidate)}"
+    top = [headline(judgement, policy), rules_line(judgement, policy)]
+    top += [invalid_words(judgement)] if judgement.moved and not _is_said(judgement) else []
+    head = "\n".join([*top, _sides(baseline, candidate), LEGEND])
     naming = _Naming(judgement.pairs)
     rows = _folded([verdict for verdict in judgement.judged if verdict.word != "ok"], naming)
-    columns = tuple(Column(heading) for heading in ("verdict", "implementation", "case", "metric", "reason"))
+    headings = ("verdict", "implementation", "case", "metric", "change, reason")
+    columns = tuple(Column(heading) for heading in headings)
     tables: list[Block] = [Table(naming.shared, columns, rows)] if rows else []
     return [head, *tables, *_doubts(baseline, candidate, judgement)]
+
+
+def _is_said(judgement: Judgement) -> bool:
+    """Whether a row says why latencies give no verdict."""
+    return any(verdict.word == "incomparable" for verdict in judgement.judged)
 
 
 def headline(judgement: Judgement, policy: Policy) -> str:
@@ -76,7 +89,7 @@ def rules_line(judgement: Judgement, policy: Policy) -> str:
     if math.isfinite(limit):
         words.append(f"sensitivity {100 * limit:.1f} % (a smaller slowdown of one case may pass unseen)")
     if mean is not None:
-        words.append(f"geometric mean of the latencies: {mean.reason.partition(';')[0]}")
+        words.append(f"geometric mean of the latencies: {values(mean) or 'unknown'}")
     return "; ".join(words)
 
 
@@ -87,7 +100,7 @@ def tidy(judgement: Judgement) -> Table:
     rows = []
     for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True):
         row: list[Cell] = [pair.case.name, pair.metric.name, pair.metric.unit]
-        row += [verdict.word, verdict.reason] if verdict else ["", "shown, never judged"]
+        row += [verdict.word, reason(verdict)] if verdict else ["", "shown, never judged"]
         row += [*_numbers(pair.baseline, pair), *_numbers(pair.candidate, pair)]
         ratio = pair.comparison
         rows.append([*row, *((ratio.ratio, ratio.lo, ratio.hi) if ratio else (None, None, None))])
@@ -96,15 +109,16 @@ def tidy(judgement: Judgement) -> Table:
 
 def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> dict[str, object]:
     """What `--format json` says of both runs and every row."""
+    mean = judgement.geometric_mean
     return {
         "baseline": baseline.run,
         "candidate": candidate.run,
         "rules": judgement.rules,
         "differing": judgement.differing,
-        "invalid": judgement.invalid,
+        "invalid": invalid_words(judgement),
         "counts": Counter(verdict.word for verdict in judgement.judged),
-        "geometric_mean": judgement.geometric_mean,
-        "sentinels": judgement.sentinels,
+        "geometric_mean": told_verdict(mean) if mean else None,
+        "sentinels": [told_verdict(verdict) for verdict in judgement.sentinels],
         "warnings": warnings(baseline, candidate, judgement),
         "rows": tidy(judgement).as_dicts(),
     }
@@ -112,7 +126,7 @@ def content(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> 
 
 def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[str]:
     """Every doubt about the runs and the rows compared, each once."""
-    doubts = dict.fromkeys([*baseline.warnings, *candidate.warnings])
+    doubts = dict.fromkeys([*baseline.doubts, *candidate.doubts])
     if baseline.run.id == candidate.run.id:
         doubts["base and head are the same run: nothing can have changed"] = None
     for pair in judgement.pairs:
@@ -145,13 +159,13 @@ def _folded(verdicts: Sequence[Verdict], naming: _Naming) -> list[list[Cell]]:
     groups: dict[tuple[Word, str, Case | None], list[Verdict]] = {}
     for verdict in sorted(verdicts, key=lambda verdict: WORDS.index(verdict.word)):
         case = None if verdict.word == "incomparable" else verdict.case
-        groups.setdefault((verdict.word, verdict.reason, case), []).append(verdict)
+        groups.setdefault((verdict.word, reason(verdict), case), []).append(verdict)
     rows: list[list[Cell]] = []
-    for (word, reason, case), group in groups.items():
+    for (word, why, case), group in groups.items():
         metrics = list(dict.fromkeys(verdict.metric for verdict in group))
         named = ", ".join(metrics) if len(metrics) <= 2 else f"{len(metrics)} metrics"
         where = [case.implementation, naming.point(case)] if case else ["", f"{len(group)} rows"]
-        rows.append([_spaced(word), *where, named, reason])
+        rows.append([spaced(word), *where, named, why])
     return rows
 
 
@@ -171,7 +185,7 @@ def _sides(baseline: StoredRun, candidate: StoredRun) -> str:
 
 def _counts(judgement: Judgement) -> str:
     counts = Counter(verdict.word for verdict in judgement.judged)
-    return ", ".join(f"{counts[word]} {_spaced(word)}" for word in WORDS if counts[word]) or "no row to judge"
+    return ", ".join(f"{counts[word]} {spaced(word)}" for word in WORDS if counts[word]) or "no row to judge"
 
 
 def _doubts(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) -> list[Block]:
@@ -198,7 +212,3 @@ def _change(pair: MetricPair, verdict: Verdict | None) -> str:
     if pair.comparison is None or (verdict and verdict.word == "incomparable"):
         return ""
     return change(pair.comparison, pair.metric)
-
-
-def _spaced(word: Word) -> str:
-    return word.replace("_", " ")

@@ -20,9 +20,10 @@ import msgspec
 from harness.errors import StoreError
 from harness.model import SCHEMA_VERSION, Record, Run, StoredRun
 from harness.model.codec import encode
-from harness.model.extension import Extension
+from harness.model.stored_run import Extension
 from harness.store import files
-from harness.store.schema import parse
+from harness.store.schema import Content, parse
+from harness.user_code.plain_text import unicode
 
 FILE_NAME = "run.jsonl"
 
@@ -162,7 +163,7 @@ def reopen(directory: Path) -> tuple[StoredRun, Writer]:
         if not data[: read.whole].endswith(b"\n"):
             file.write(b"\n")
         on_failure.pop_all()
-    return StoredRun(read.run, read.records, (), read.extensions), Writer(file, path)
+    return _stored(read, ()), Writer(file, path)
 
 
 def load(path: Path) -> StoredRun:
@@ -173,7 +174,16 @@ def load(path: Path) -> StoredRun:
     with _explained("read", path):
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
-    return StoredRun(read.run, read.records, read.warnings, read.extensions)
+    return _stored(read, read.warnings, file)
+
+
+def _stored(read: Content, warnings: tuple[str, ...], file: Path | None = None) -> StoredRun:
+    is_cut_off = file is not None and read.is_cut_off  # what is gone on with has been mended
+    begun = read.begun if read.extensions else None
+    name = unicode(str(file)) if file else ""
+    return StoredRun(
+        read.run, read.records, warnings, read.extensions, begun, name, is_cut_off, file.parent if file else None
+    )
 
 
 def _file_of(path: Path) -> Path:

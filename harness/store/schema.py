@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from harness.errors import StoreError
 from harness.model import SCHEMA_VERSION, Record, Run
 from harness.model.codec import Lift, LineError, decode
-from harness.model.extension import MARK, Extension, applied
 from harness.model.metrics import METRICS
-from harness.model.record import is_late
-from harness.user_code.plain_text import unicode
+from harness.model.record import ROLE
+from harness.model.run import Side
+from harness.model.stored_run import MARK, Extension, applied
 
 Line = TypeVar("Line", Run, Record, Extension)
 
@@ -29,11 +29,41 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 and 4 only added fields, and 4 the lines of extensions."""
+    """Schemas 3 to 5 only added fields, and 4 the lines of extensions."""
     return line
 
 
-MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved}
+_BASELINES = ("linear-fp32", "linear-bf16", "linear-fp16")
+"""All that were known as baselines by their names before schema 5."""
+_SPENT = " was spent before its turn; raise --budget, or choose fewer cases"
+"""The end of the reason of a record that came too late, before schema 5."""
+
+
+def _facts_for_words(line: dict[str, Any]) -> dict[str, Any]:
+    """Schema 4 told roles and sides by names, late records by their reason, and rules in sentences alone."""
+    match line:
+        case {"case": {"implementation": name}}:
+            reason, facts = line.get("reason"), line.get("facts", {})
+            is_late = line.get("outcome") == "skipped" and isinstance(reason, str) and reason.endswith(_SPENT)
+            return {**line, "facts": _with_role(facts, name), **({"late": True} if is_late else {})}
+        case {"extended": _}:
+            return {{"rules": "words"}.get(name, name): value for name, value in line.items()}
+        case {"schema": _}:
+            side = next((side for side in get_args(Side) if str(line.get("id")).endswith(f"-{side}")), "")
+            words = {"rules": {"words": line["rules"]}} if "rules" in line else {}
+            return {**line, **words, "side": side if line.get("pair") else ""}
+    return line
+
+
+def _with_role(facts: object, implementation: str) -> object:
+    """The facts of a case, with its role; whatever is no facts stays, for whoever checks them."""
+    if not isinstance(facts, dict):
+        return facts
+    role = {ROLE: "sentinel"} if "sentinel" in facts else {ROLE: "baseline"} if implementation in _BASELINES else {}
+    return {name: value for name, value in facts.items() if name != "sentinel"} | role
+
+
+MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved, 4: _facts_for_words}
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 
@@ -41,15 +71,22 @@ MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothin
 class Content:
     """A record file as read: at most one record for a case and round, in the order written."""
 
-    run: Run
-    """As it reads after all extensions."""
+    begun: Run
+    """As it was begun."""
     records: tuple[Record, ...]
     warnings: tuple[str, ...]
     whole: int
     """How many bytes are whole lines: all, unless the last one is cut off."""
     version: int
     """The schema that the file was written with."""
-    extensions: tuple[Extension, ...] = ()
+    extensions: tuple[Extension, ...]
+    is_cut_off: bool
+    """Whether the last line is unfinished, and left out."""
+
+    @property
+    def run(self) -> Run:
+        """As it reads after all extensions."""
+        return applied(self.begun, self.extensions)
 
 
 def parse(data: bytes, path: Path) -> Content:
@@ -60,21 +97,21 @@ def parse(data: bytes, path: Path) -> Content:
     run, version = _header(header, path)
     last = lines.pop() if lines else b""
     said = [_line(line, version, path, number) for number, line in enumerate(lines, start=2)]
-    warnings, name = [], unicode(str(path))
-    whole = len(data)
+    warnings, whole = [], len(data)
     if last:
         try:
             said.append(_line(last, version, path, len(lines) + 2))
         except StoreError:
             whole -= len(last)
-            warnings.append(f"{name}: the last line is cut off and left out; `bitbench run --resume` measures it again")
+            warnings.append("the last line is cut off and left out; `bitbench run --resume` measures it again")
     records = [one for one in said if isinstance(one, Record)]
     extensions = tuple(one for one in said if isinstance(one, Extension))
     kept = {(record.case.name, record.round): record for record in records}
-    if again := sum(kept[record.case.name, record.round] is not record and not is_late(record) for record in records):
-        warnings.append(f"{name}: {again} records were measured again in the same round; the last one counts")
-    warnings += _unknown_metrics(records, path) + _other_code(run, extensions, path)
-    return Content(applied(run, extensions), tuple(kept.values()), tuple(warnings), whole, version, extensions)
+    if again := sum(kept[record.case.name, record.round] is not record and not record.late for record in records):
+        warnings.append(f"{again} records were measured again in the same round; the last one counts")
+    warnings += _unknown_metrics(records) + _other_code(run, extensions)
+    is_cut_off = whole < len(data)
+    return Content(run, tuple(kept.values()), tuple(warnings), whole, version, extensions, is_cut_off)
 
 
 def _header(line: bytes, path: Path) -> tuple[Run, int]:
@@ -101,12 +138,12 @@ def _line(line: bytes, version: int, path: Path, number: int) -> Record | Extens
     return _record(line, version, path, number)
 
 
-def _other_code(run: Run, extensions: Iterable[Extension], path: Path) -> list[str]:
+def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
     other = next((one for one in extensions if one.revision != run.revision), None)
     if other is None:
         return []
     was, now = (f"{one.commit[:7]}{' with changes' * one.dirty}" for one in (run.revision, other.revision))
-    return [f"{path}: begun at {was} and gone on with at {now}: its rounds are not all of one code"]
+    return [f"begun at {was} and gone on with at {now}: its rounds are not all of one code"]
 
 
 def _record(line: bytes, version: int, path: Path, number: int) -> Record:
@@ -146,9 +183,9 @@ def _corrupt(path: Path, number: int, why: str) -> StoreError:
     return StoreError(f"{path}, line {number} is corrupt ({reason}): restore the file from a copy or measure again")
 
 
-def _unknown_metrics(records: list[Record], path: Path) -> list[str]:
+def _unknown_metrics(records: list[Record]) -> list[str]:
     unknown = sorted({m.metric for record in records for m in record.measurements} - METRICS.keys())
     if not unknown:
         return []
     names = " ".join(", ".join(unknown).split())
-    return [f"{unicode(str(path))}: unknown metrics are ignored: {names}; a newer bitlinear-bench may know them"]
+    return [f"unknown metrics are ignored: {names}; a newer bitlinear-bench may know them"]

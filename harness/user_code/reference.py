@@ -46,6 +46,15 @@ def follow(
         raise UsageError(f"cannot import {reference!r}: {_said(error)}{offered}") from error
 
 
+def refusal(find: Callable[[str], object], name: str) -> str:
+    """The sentence by which `find` refuses `name`; empty where it finds something. What else it raises goes on."""
+    try:
+        find(name)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def others(
     reference: str,
     importing: Callable[[str], ModuleType] = importlib.import_module,

@@ -6,6 +6,7 @@ declaration of the suites.
 """
 
 import importlib.machinery
+import importlib.util
 import json
 import runpy
 import sys
@@ -37,6 +38,36 @@ class PinnedPackages(MetaPathFinder):
         return importlib.machinery.PathFinder.find_spec(fullname, [str(HOME)], target)
 
 
+class PinnedModule(MetaPathFinder):
+    """Finds one module, or package, in one file, wherever the package lies that it is in.
+
+    So both sides of a gate are measured by one declaration of suites, though it be part of what is measured.
+    """
+
+    def __init__(self) -> None:
+        self.name, self.file = "", ""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The module, if it is this one."""
+        if not self.file or fullname != self.name:
+            return None
+        inside = [str(Path(self.file).parent)] if self.is_package else None
+        return importlib.util.spec_from_file_location(fullname, self.file, submodule_search_locations=inside)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether modules may lie in it."""
+        return Path(self.file).name == "__init__.py"
+
+    def holds(self, file: str) -> bool:
+        """Whether `file` is the module's, or lies in it."""
+        return bool(self.file) and (
+            Path(file).is_relative_to(Path(self.file).parent) if self.is_package else file == self.file
+        )
+
+
 class Missed(MetaPathFinder):
     """The last to be asked: keeps what nobody has found, by name, with the folders that it was looked for in."""
 
@@ -49,6 +80,8 @@ class Missed(MetaPathFinder):
 
 
 MISSED = Missed()
+DECLARATION = PinnedModule()
+"""The package of suites, where it is known which file it is."""
 
 
 def _is_of(sources: Sources, file: str) -> bool:
@@ -63,7 +96,9 @@ def main() -> None:
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]
     places = shadowing.clashes(sources.folders)
-    sys.meta_path.insert(0, PinnedPackages(("harness", module.partition(".")[0], *places)))
+    sys.meta_path.insert(0, PinnedPackages(("harness", "suites", *places)))
+    DECLARATION.name, DECLARATION.file = module, sources.declaration
+    sys.meta_path.insert(0, DECLARATION)
     shadowing.install(places, lambda file: _is_of(sources, file))
     sys.meta_path.append(MISSED)
     sys.path[:] = [*sources.folders, *(place for place in sys.path if not within(place, sources.instead_of))]

@@ -14,7 +14,7 @@ from types import ModuleType
 from harness import HOME
 from harness.model.messages import Fingerprint, TakeFingerprint
 from harness.user_code.folders import INSTALLED, within
-from harness.worker.bootstrap import MISSED
+from harness.worker.bootstrap import DECLARATION, MISSED
 
 MAPS = Path("/proc/self/maps")
 LIBRARIES = (".so", ".dylib", ".pyd", ".dll")
@@ -34,14 +34,14 @@ def loaded(question: TakeFingerprint) -> Fingerprint:
     """Modules and libraries below the root, by their paths in it, and what came from elsewhere all the same.
 
     Libraries that were compiled into a cache outside of it, as kernels are at their first use, are told by their names.
-    The referee's own packages are none of these: they are the same for both sides.
+    The referee's own packages and the declaration of the suites are none of these: they are the same for both sides.
     """
     root, instead_of = question.root, question.instead_of
     modules = {name: file for name, module in list(sys.modules.items()) if (file := _file(module))}
     libraries = dict.fromkeys(_libraries())
     files = {**dict.fromkeys(modules.values()), **libraries}
     own = {str(path) for name in ("harness", "suites") for path in (HOME / name,)}
-    ours = {file for file in files if any(file.startswith(folder + "/") for folder in own)}
+    ours = {file for file in files if any(file.startswith(folder + "/") for folder in own) or DECLARATION.holds(file)}
     mine = {file: Path(file).resolve().relative_to(Path(root).resolve()) for file in files if within(file, root)}
     strays = sorted(file for file in files if file not in ours and file not in mine and within(file, instead_of))
     built = {file: Path(file).name for file in libraries if file not in ours and file not in mine and not _shared(file)}

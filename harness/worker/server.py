@@ -42,7 +42,7 @@ from harness.model.suite import Catalogue, Registry
 from harness.model.workload import Check, Prepared, Workload, built, require
 from harness.user_code.plain_text import of_error
 from harness.user_code.raised import own_frames
-from harness.user_code.reference import follow
+from harness.user_code.reference import follow, refusal
 from harness.worker.answers import judged, of_whom, said, singles, with_findings
 from harness.worker.canary import canary
 from harness.worker.ceilings import measure
@@ -126,8 +126,8 @@ class Worker:
                 case Release():
                     return self.release()
                 case Find(name):
-                    self._catalogue().find(name)
-                    return Answer()
+                    why_not = refusal(self._catalogue().find, name)
+                    return Answer("failed", why_not) if why_not else Answer()
                 case Prepare(case, seed):
                     return self.prepare(case, seed)
                 case Accuracy(case, metrics):
@@ -150,7 +150,8 @@ class Worker:
         reasons = {name: catalogue.why_not(name, best) for name in catalogue.summaries}
         unavailable = {name: sentence for name, sentence in reasons.items() if sentence}
         peers = {name: dict(known) for name, known in catalogue.peers.items()}
-        return Description(torch_side(), dict(catalogue.summaries), unavailable, devices, catalogue.doubts, peers)
+        summaries, baselines = dict(catalogue.summaries), catalogue.baselines
+        return Description(torch_side(), summaries, unavailable, devices, catalogue.doubts, peers, baselines)
 
     def release(self) -> Answer:
         """Forget all."""

@@ -15,9 +15,9 @@ from harness.errors import UsageError
 from harness.model import Params
 from harness.model.suite import Catalogue
 from harness.user_code import shadowing
+from harness.user_code.installed import IMPLEMENTATION_GROUP, Installed, installed
 from harness.user_code.reference import follow, others
 from suites.catalogue.factory import NoFactoryError, from_factory, would_do
-from suites.catalogue.installed import Installed, installed
 
 _BY_NAME: dict[str, Implementation] = {one.name: one for one in (*IMPLEMENTATIONS, *PEERS)}
 _USUAL, _WITHOUT_NORM = Scheme.parse("w1.58a8"), Scheme.parse("w1.58a8-nonorm")
@@ -25,10 +25,13 @@ _USUAL, _WITHOUT_NORM = Scheme.parse("w1.58a8"), Scheme.parse("w1.58a8-nonorm")
 
 def catalogue() -> Catalogue:
     """The project's own, the peers, and those of installed packages, which are imported when they are used."""
-    found, doubts = installed(_BY_NAME)
+    found, disputed = installed(IMPLEMENTATION_GROUP, _BY_NAME)
+    doubts = tuple(doubt for some in disputed.values() for doubt in some)
     peers: dict[str, Params] = {peer.name: dict(peer.facts()) for peer in PEERS}
     own = {name: one.summary for name, one in _BY_NAME.items()}
-    return Catalogue(own | {name: one.summary for name, one in found.items()}, _why_not, find, doubts, peers)
+    baselines = tuple(name for name, one in _BY_NAME.items() if one.baseline)
+    summaries = own | {name: one.summary for name, one in found.items()}
+    return Catalogue(summaries, _why_not, find, doubts, peers, baselines)
 
 
 def find(name: str) -> Implementation:
@@ -41,7 +44,7 @@ def find(name: str) -> Implementation:
         return _BY_NAME[name]
     if ":" in name:
         return _followed(name, name)
-    found, _ = installed(_BY_NAME)
+    found, _ = installed(IMPLEMENTATION_GROUP, _BY_NAME)
     if name not in found:
         raise UsageError(f"there is no implementation {name!r} any more; `bitbench list` shows them all")
     return _brought(found[name])

@@ -32,7 +32,7 @@ def test_load_has_the_documented_columns_and_a_row_per_case_metric_and_round(tmp
     frame = frames.load(write_run(tmp_path / "run", records=records))
 
     documented = (
-        "run suite case implementation m k n scheme weight_bits activation_bits groups dtype device threads "
+        "run suite case implementation role m k n scheme weight_bits activation_bits groups dtype device threads "
         "metric unit value round outcome reason machine"
     )
     assert list(frame.columns[: len(frames.COLUMNS)]) == documented.split()

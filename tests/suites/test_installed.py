@@ -1,5 +1,6 @@
 """Implementations that installed packages declare: by name in every suite, and broken ones at the cost of their row."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,19 +9,23 @@ from pathlib import Path
 import pytest
 
 from harness import store
-from suites.catalogue.installed import GROUP
+from harness.analysis.ranking import fastest
+from harness.analysis.view import View
+from harness.user_code.installed import IMPLEMENTATION_GROUP
 
 TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "exact")
 OWN = "tests.suites.contestants"
 
 
-def declare(folder: Path, package: str, version: str, points: dict[str, str]) -> None:
+def declare(
+    folder: Path, package: str, version: str, points: dict[str, str], group: str = IMPLEMENTATION_GROUP
+) -> None:
     """What an installer leaves of a package that declares these entry points."""
     info = folder / f"{package}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
     lines = [f"{name} = {reference}" for name, reference in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
 
 
 def python(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -78,9 +83,46 @@ def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, 
 
 def test_declarations_are_read_without_importing_anything_they_name(site: Path) -> None:
     code = (
-        "import sys; sys.modules['torch'] = None; from suites.catalogue.installed import installed;"
-        "print(*installed(())[0]); assert not {'theirpkg', 'tests'} & set(sys.modules)"
+        "import sys; sys.modules['torch'] = None; from harness.user_code import installed;"
+        "print(*installed.installed(installed.IMPLEMENTATION_GROUP, ())[0]);"
+        "assert not {'theirpkg', 'tests'} & set(sys.modules)"
     )
     done = python(site, "-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["int8", "nothing", "theirs"]
+
+
+def test_one_that_is_called_like_a_baseline_is_a_contestant_like_any_other(tmp_path: Path) -> None:
+    """The catalogue says who is a baseline, and so do the records, also of what was skipped or failed."""
+    declare(tmp_path, "theirpkg", "1", {"linear-mine": f"{OWN}:honest", "linear-bad": f"{OWN}:Scaled"})
+    names = "linear-mine,linear-bad,linear-bf16,linear-fp16"
+    tiny = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "latency")
+    done = python(tmp_path, "-m", "harness.cli", "run", "quick", *tiny, "--impl", names, "--out", tmp_path / "run")
+    assert done.returncode == 1, done.stderr  # one of them is wrong
+    stored = store.load(tmp_path / "run")
+    assert {record.case.implementation: (record.outcome, record.role) for record in stored.records} == {
+        "linear-mine": ("measured", "contestant"),
+        "linear-bad": ("failed", "contestant"),
+        "linear-bf16": ("measured", "baseline"),
+        "linear-fp16": ("measured", "baseline"),
+    }
+    view = View.of(stored)
+    assert view.baselines == ["linear-bf16", "linear-fp16"]
+    assert [result.case.implementation for result in fastest(view.results)] == ["linear-mine"]
+    rows = json.loads(python(tmp_path, "-m", "harness.cli", "show", tmp_path / "run", "--format", "json").stdout)[
+        "rows"
+    ]
+    gains = {row["metric"] for row in rows if row["implementation"] == "linear-mine"}
+    assert {"speedup_linear-bf16", "speedup_linear-fp16"} <= gains
+    assert "speedup_linear-mine" not in gains
+
+
+def test_what_never_had_its_turn_has_its_role_and_says_that_it_came_too_late(tmp_path: Path) -> None:
+    tiny = ("--axis", "shape=48x32", "--axis", "m=3,4", "--threads", "1", "--metric", "exact", "--budget", "0.001s")
+    names = ("--impl", "linear-fp32,eager")
+    python(tmp_path, "-m", "harness.cli", "run", "quick", *tiny, *names, "--out", tmp_path / "run")
+    records = store.load(tmp_path / "run").records
+    assert [(record.role, record.late, record.outcome) for record in records if record.case.params["m"] == 4] == [
+        ("baseline", True, "skipped"),
+        ("contestant", True, "skipped"),
+    ]

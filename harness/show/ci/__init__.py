@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from harness.errors import INTERNAL_ERROR, BitbenchError, StoreError
-from harness.judge.judge import Policy
+from harness.judge.policy import Policy
 from harness.show.ci import github, junit, pull_request
 from harness.show.ci.verdict_file import VerdictFile, encoded, failed, read
 from harness.store import files

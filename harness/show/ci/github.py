@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.show.ci import pull_request
 from harness.show.ci.rows import rows
 from harness.show.ci.verdict_file import VerdictFile
+from harness.show.verdict_words import spaced
 
 SUMMARY_LIMIT = 2**20
 """Bytes from which on GitHub shows nothing of a step's summary."""
@@ -46,7 +47,7 @@ def annotations(verdict: VerdictFile) -> list[str]:
         else:
             continue
         where = " ".join(filter(None, (row.implementation, row.point, row.metric)))
-        found.append(_annotation(kind, f"{row.word.replace('_', ' ')}: {where}", row.reason))
+        found.append(_annotation(kind, f"{spaced(row.word)}: {where}", row.reason))
     return found[:MOST]
 
 

@@ -3,8 +3,8 @@
 import re
 from xml.etree import ElementTree
 
-from harness.judge.verdict import Verdict
 from harness.show.ci.verdict_file import VerdictFile
+from harness.show.verdict_words import ToldVerdict, spaced
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write."""
@@ -36,7 +36,7 @@ def document(verdict: VerdictFile) -> bytes:
     return content + b"\n"
 
 
-def _testcase(suite: ElementTree.Element, verdict: Verdict, strict: bool) -> None:
+def _testcase(suite: ElementTree.Element, verdict: ToldVerdict, strict: bool) -> None:
     case = verdict.case
     point = " ".join(f"{name}={value}" for name, value in case.params.items())
     name = f"{verdict.metric} {point}".rstrip()
@@ -48,7 +48,7 @@ def _testcase(suite: ElementTree.Element, verdict: Verdict, strict: bool) -> Non
         how = "failure"
     elif verdict.word in ("inconclusive", "incomparable"):
         how = "failure" if strict else "skipped"
-    _outcome(element, how, verdict.word, f"{verdict.word.replace('_', ' ')}: {verdict.reason}")
+    _outcome(element, how, verdict.word, f"{spaced(verdict.word)}: {verdict.reason}")
 
 
 def _outcome(case: ElementTree.Element, how: str, kind: str, words: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from harness.show.ci.rows import VerdictRow, rows, shared_words
 from harness.show.ci.verdict_file import RunSide, VerdictFile
+from harness.show.verdict_words import LEGEND, spaced
 
 MARKER = "<!-- bitbench gate -->"
 """The first line, by which a workflow finds the comment that it updates."""
@@ -17,7 +18,7 @@ _LONGEST = 400
 """Characters of one text that somebody else wrote."""
 _NOTICE = 200
 """Bytes kept free to say how much is left out."""
-_HEADING = "| verdict | implementation | case | metric | reason |\n| --- | --- | --- | --- | --- |\n"
+_HEADING = "| verdict | implementation | case | metric | change, reason |\n| --- | --- | --- | --- | --- |\n"
 
 _SPECIAL = re.compile(
     r"(?P<structure>[&<>|\\`*~$]"  # HTML, cells, code, emphasis, formulas
@@ -64,6 +65,7 @@ def _opening(verdict: VerdictFile) -> str:
     sides = [(name, side) for name, side in (("base", verdict.base), ("head", verdict.head)) if side]
     lines += ["\\\n".join(_side(name, side) for name, side in sides)] if sides else []
     lines += [f"All of {escaped(shared)}"] if (shared := shared_words(verdict)) else []
+    lines += [escaped(f"{LEGEND[0].upper()}{LEGEND[1:]}.")] if verdict.judged else []
     return "\n\n".join([f"{MARKER}\n{lines[0]}", *lines[1:]]) + "\n"
 
 
@@ -74,13 +76,13 @@ def _side(name: str, side: RunSide) -> str:
 
 def _particulars(verdict: VerdictFile) -> list[str]:
     """How it was judged, and what is to be known besides."""
-    sentinels = (f"sentinel {one.case.name}: {one.word.replace('_', ' ')}: {one.reason}" for one in verdict.sentinels)
+    sentinels = (f"sentinel {one.case.name}: {spaced(one.word)}: {one.reason}" for one in verdict.sentinels)
     warnings = (f"warning: {warning}" for warning in verdict.warnings)
     return [f"- {escaped(line)}\n" for line in (*verdict.notes, *warnings, *verdict.rules_in_words, *sentinels)]
 
 
 def _line(row: VerdictRow) -> str:
-    cells = (row.word.replace("_", " "), *map(escaped, row[1:]))
+    cells = (spaced(row.word), *map(escaped, row[1:]))
     return f"| {' | '.join(cells)} |\n"
 
 

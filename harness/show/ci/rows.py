@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.analysis.results import varying
-from harness.judge.verdict import EVERYTHING, Verdict, Word
+from harness.judge.verdict import EVERYTHING, Word
 from harness.model import Case
 from harness.show.ci.verdict_file import VerdictFile
+from harness.show.verdict_words import ToldVerdict
 from harness.show.verdicts import WORDS
 
 
@@ -31,7 +32,7 @@ def shared_words(verdict: VerdictFile) -> str:
 
 def rows(verdict: VerdictFile) -> list[VerdictRow]:
     """Metrics of one case that share a reason share a row."""
-    groups: dict[tuple[Word, str, Case | None], list[Verdict]] = {}
+    groups: dict[tuple[Word, str, Case | None], list[ToldVerdict]] = {}
     for one in sorted(verdict.judged, key=_gravity):
         case = None if one.word == "incomparable" else one.case
         groups.setdefault((one.word, one.reason, case), []).append(one)
@@ -46,7 +47,7 @@ def rows(verdict: VerdictFile) -> list[VerdictRow]:
     return found
 
 
-def _gravity(verdict: Verdict) -> tuple[int, float]:
+def _gravity(verdict: ToldVerdict) -> tuple[int, float]:
     """What sorts first: the gravest word, then what has no number, then the largest change."""
     ratio = verdict.comparison.ratio if verdict.comparison else 0.0
     return WORDS.index(verdict.word), -abs(math.log(ratio)) if 0 < ratio < math.inf else -math.inf

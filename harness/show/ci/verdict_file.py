@@ -9,16 +9,17 @@ from typing import Literal
 import msgspec
 
 from harness.errors import StoreError
-from harness.judge.judge import Judgement, Policy, detectable, exit_code
+from harness.judge.judge import Judgement
+from harness.judge.policy import Policy, detectable, exit_code
 from harness.judge.rules import Rules
-from harness.judge.verdict import Verdict
 from harness.model import Count, Revision, Run, StoredRun
 from harness.model.codec import LineError, decode
 from harness.show.table import pretty_json
+from harness.show.verdict_words import ToldVerdict, invalid_words, told_verdict
 from harness.show.verdicts import headline, rules_line, warnings
 
 SCHEMA = 1
-"""Raised with every new or changed field: a reader refuses what it does not know."""
+"""Raised where a field changes its meaning: a newer file of the same schema has all fields of an older one."""
 
 ExitAnswer = Literal["ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured", "error"]
 ANSWERS: tuple[ExitAnswer, ...] = ("ok", "regressed", "incomparable", "inconclusive", "invalid", "not_measured")
@@ -53,16 +54,16 @@ class VerdictFile(msgspec.Struct, frozen=True, kw_only=True):
     """Verdicts by word, with that on the geometric mean."""
     detectable: float = math.nan
     """The slowdown that would have been found in nine of ten repetitions in every latency judged."""
-    geometric_mean: Verdict | None = None
-    sentinels: tuple[Verdict, ...] = ()
+    geometric_mean: ToldVerdict | None = None
+    sentinels: tuple[ToldVerdict, ...] = ()
     invalid: str = ""
     """Why the environment gives no verdict on latencies; empty when it does."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[ToldVerdict, ...] = ()
 
     @property
-    def judged(self) -> tuple[Verdict, ...]:
+    def judged(self) -> tuple[ToldVerdict, ...]:
         """The verdicts with that on the geometric mean."""
         return self.verdicts if self.geometric_mean is None else (*self.verdicts, self.geometric_mean)
 
@@ -84,12 +85,12 @@ def told(
         rules_in_words=judgement.rules.in_words(),
         counts=dict(Counter(verdict.word for verdict in judgement.judged)),
         detectable=detectable(judgement),
-        geometric_mean=judgement.geometric_mean,
-        sentinels=tuple(judgement.sentinels),
-        invalid=judgement.invalid,
+        geometric_mean=told_verdict(judgement.geometric_mean) if judgement.geometric_mean else None,
+        sentinels=tuple(map(told_verdict, judgement.sentinels)),
+        invalid=invalid_words(judgement),
         notes=tuple(map(_writable, notes)),
         warnings=tuple(map(_writable, warnings(baseline, candidate, judgement))),
-        verdicts=tuple(verdict for verdict in judgement.verdicts if verdict is not None),
+        verdicts=tuple(told_verdict(verdict) for verdict in judgement.verdicts if verdict is not None),
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from harness.analysis.ranking import full_precision, leading
+from harness.analysis.ranking import leading
 from harness.show.plots.theme import colours, markers
 
 MOST = 10
@@ -22,7 +22,8 @@ def baseline_of(cases: pd.DataFrame, wanted: str | None = None) -> str:
     if wanted and column in cases and cases[column][cases["implementation"] != wanted].notna().any():
         return wanted
     contests = (part for _, part in cases.groupby(["run", "contest"], sort=False) if len(part) > 1)
-    timed = (dict(zip(part["implementation"], part["latency"].astype(float), strict=True)) for part in contests)
+    plain = (part[part["role"] == "baseline"] for part in contests)
+    timed = (dict(zip(part["implementation"], part["latency"].astype(float), strict=True)) for part in plain)
     return leading(timed) or wanted or "a plain linear layer"
 
 
@@ -34,8 +35,9 @@ def foremost(cases: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, str]:
     seconds = cases["latency"].astype(float).map(math.log)
     behind = seconds - seconds.groupby([cases["run"], cases["contest"]]).transform("min")
     ranked = list(behind.groupby(cases["implementation"]).mean().sort_values(kind="stable").index)
-    plain = [name for name in ranked if full_precision(name)]
-    others = [name for name in ranked if not full_precision(name)]
+    baselines = set(cases["implementation"][cases["role"] == "baseline"])
+    plain = [name for name in ranked if name in baselines]
+    others = [name for name in ranked if name not in baselines]
     kept = others[: max(1, most - len(plain))]
     if len(kept) == len(others):
         return cases, ""

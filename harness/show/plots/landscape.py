@@ -6,7 +6,6 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from harness.analysis.ranking import full_precision
 from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of
@@ -79,7 +78,7 @@ def _break_even_in_words(shown: pd.DataFrame, crossed: bool) -> str:
 
 def _fastest(cases: pd.DataFrame) -> str:
     """The implementation that quantises and was measured at most shapes; among equals that with the highest gain."""
-    rivals = cases[~cases["implementation"].map(full_precision).astype(bool)].groupby("implementation")["gain"]
+    rivals = cases[cases["role"] != "baseline"].groupby("implementation")["gain"]
     name, _ = max(rivals, key=lambda rival: (len(rival[1]), rival[1].mean()), default=("", None))
     return str(name)
 

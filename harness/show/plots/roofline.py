@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from harness.analysis.ranking import full_precision
 from harness.analysis.roofline import DTYPES
 from harness.frames import wide
 from harness.model.units import figure as digits
@@ -157,7 +156,7 @@ def _frame(ax: Axes, title: str, words: str) -> None:
 def _ends(part: pd.DataFrame, baseline: str) -> tuple[pd.Series, pd.Series] | None:
     """The baseline and the fastest case that quantises; None where one of them is missing."""
     start = part[part["implementation"] == baseline]
-    others = part[[not full_precision(name) for name in part["implementation"]]].sort_values("latency")
+    others = part[part["role"] != "baseline"].sort_values("latency")
     return None if start.empty or others.empty else (start.iloc[0], others.iloc[0])
 
 

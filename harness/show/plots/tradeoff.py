@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from harness.analysis.ranking import full_precision
 from harness.analysis.words import is_known
 from harness.errors import NothingMeasuredError
 from harness.frames import wide
@@ -55,7 +54,7 @@ def tradeoff(summary: pd.DataFrame) -> Drawing:
     """
     cases = wide(summary, "latency", "error_sqnr", "weight_bytes")
     cases = require(cases[cases["latency"] > 0], "latency and error_sqnr of the same case")
-    cases = cases[cases["error_sqnr"].notna() | cases["implementation"].map(full_precision)]
+    cases = cases[cases["error_sqnr"].notna() | (cases["role"] == "baseline")]
     cases = cases[np.isfinite(cases["error_sqnr"]).groupby([cases["run"], cases["contest"]]).transform("any")]
     cases = require(cases, "latency and error_sqnr of the same case").sort_values("device", kind="stable")
     if cases["scheme"].nunique() > 1:  # schemes belong in one panel: between them lies the trade

@@ -82,7 +82,7 @@ def _of_runs(views: Sequence[View], summary: pd.DataFrame) -> Iterator[Task]:
 def _drawer(plot: Plot, views: Sequence[View], made: dict[str, pd.DataFrame]) -> Callable[[], Drawing]:
     """Draws the plot; its frames are made here, unless they are among those that are `made`."""
     made |= {frame: FRAMES[frame](*views) for frame in plot.frames if frame not in made}
-    named = {"baseline": views[0].baselines[0]} if plot.over_baseline else {}
+    named = {"baseline": next(iter(views[0].baselines), None)} if plot.over_baseline else {}
     return partial(plot.draw, *(made[frame] for frame in plot.frames), **named)
 
 

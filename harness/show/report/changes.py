@@ -15,6 +15,7 @@ from harness.show.plots.forest import Change
 from harness.show.report.gates import CaseNames, change_of, gravest, percent
 from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.typography import listed
+from harness.show.verdict_words import invalid_words
 from harness.show.verdicts import WORDS
 
 _SENTINELS = 12
@@ -99,7 +100,7 @@ def _told(latencies: Sequence[Verdict], changed: Sequence[Verdict]) -> str:
 def _doubts(judgement: Judgement) -> list[str]:
     if judgement.differing:
         return [f"The machines are unlike, so that no latency is compared: {'; '.join(judgement.differing)}."]
-    return [_APART, *([judgement.invalid] if judgement.invalid else []), *_missing(judgement)]
+    return [_APART, *([invalid_words(judgement)] if judgement.moved else []), *_missing(judgement)]
 
 
 def _missing(judgement: Judgement) -> list[str]:

@@ -127,8 +127,8 @@ def _filters(entries: Sequence[_Entry]) -> tuple[list[str], str]:
             values.setdefault(name, {})
     for name, seen in values.items():
         seen.update(dict.fromkeys(entry.point.get(name, "") for entry in entries))
-    shared = [f"{_LABELS.get(name, name)} {next(iter(seen))}" for name, seen in values.items() if len(seen) == 1]
-    shared = [text for text in shared if not text.startswith(("run ", "suite "))]
+    alike = {name: next(iter(seen)) for name, seen in values.items() if len(seen) == 1 and name not in ("run", "suite")}
+    shared = [f"{_LABELS.get(name, name)} {value}" for name, value in alike.items()]
     varying = [name for name, seen in values.items() if 1 < len(seen) <= _CHOICES]
     return varying, f"All with {', '.join(shared)}." if shared else ""
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.analysis.looks import LOOKED_AT
+import msgspec
+
 from harness.analysis.results import varying
-from harness.analysis.t_test import LogRatio
-from harness.judge.judge import Judgement, Policy, judge_runs
+from harness.judge.judge import Judgement, judge_runs
+from harness.judge.policy import Policy
 from harness.judge.rules import Rules
 from harness.judge.verdict import EVERYTHING, Verdict
 from harness.model import Case, StoredRun
@@ -18,6 +19,7 @@ from harness.model.units import amount, figure
 from harness.show.plots.forest import Change, signed
 from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
+from harness.show.verdict_words import LEGEND, grounds, invalid_words, reason
 from harness.show.verdicts import WORDS, rules_line
 from harness.show.verdicts import headline as counted
 
@@ -77,7 +79,7 @@ def gates_of(runs: Sequence[StoredRun], rules: Rules) -> list[GatePart]:
 
 
 def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
-    base, head = sorted(sides, key=lambda stored: stored.run.id.endswith("-head"))
+    base, head = sorted(sides, key=lambda stored: stored.run.side)
     judged = [name for name, metric in METRICS.items() if not metric.informative]
     judgement = judge_runs(base, head, judged, rules)
     names = CaseNames(judgement)
@@ -87,8 +89,8 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     rest = [one for one in ranked if one.word == "ok" and one.metric == "latency"]
     latencies = [one for one in ranked if one.metric == "latency" and one.case != EVERYTHING]
     drawn = [one for one in reds if one.word == "regressed" and one.metric in _DRAWN] + latencies
-    words = [counted(judgement, POLICY), rules_line(judgement, POLICY)]
-    words += [judgement.invalid] if judgement.invalid and all(one.word != "incomparable" for one in reds) else []
+    words = [counted(judgement, POLICY), rules_line(judgement, POLICY), LEGEND]
+    words += [invalid_words(judgement)] if judgement.moved and all(one.word != "incomparable" for one in reds) else []
     sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
     return GatePart(
         name=head.run.pair,
@@ -99,7 +101,12 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
         sentinels=sentinels[:_SENTINELS],
         mean=_mean_change(judgement.geometric_mean),
         sheet=_sheet("gate", "Verdicts", [rows], names),
-        rest=_sheet("gate-rest", "What is ok, and the same code on both sides", [rest, judgement.sentinels], names),
+        rest=_sheet(
+            "gate-rest",
+            "Latencies that are ok, and code that is the same on both sides",
+            [rest, judgement.sentinels],
+            names,
+        ),
         is_drawn=bool(sentinels) or any(change_of("", one) for one in latencies),
     )
 
@@ -167,11 +174,9 @@ def change_of(name: str, verdict: Verdict) -> Change | None:
 
 
 def _mean_change(verdict: Verdict | None) -> Change | None:
-    shift = LogRatio.paired(list(verdict.log_ratios.values())) if verdict else None
-    if verdict is None or shift is None:
+    if verdict is None or verdict.change is None:
         return None
-    half = shift.half_width(LOOKED_AT)
-    ratio, lo, hi = (math.exp(shift.mean + part) for part in (0.0, -half, half))
+    ratio, lo, hi = (1 + share for share in msgspec.structs.astuple(verdict.change))
     return Change(EVERYTHING.suite, verdict.word, ratio, lo, hi, verdict.margin)
 
 
@@ -203,7 +208,7 @@ def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
             verdict.case.implementation,
             EVERYTHING.suite if everybody else names.point(verdict.case),
             verdict.metric,
-            verdict.reason.partition("; ")[2] if verdict.looks else verdict.reason,
+            grounds(verdict) if verdict.change else reason(verdict),
             *(percent(100 * (value - 1)) for value in ratios),
             *values,
             *("" if math.isnan(part) else figure(100 * part, 3) for part in (verdict.margin, verdict.detectable)),

@@ -28,7 +28,7 @@ from harness.show.report.sections import PageFigure, parts
 from harness.show.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.show.report.terms import explained, explanations
 from harness.show.report.verdict_sentence import Headline
-from harness.show.run_header import describe_run
+from harness.show.run_header import describe_rules, describe_run
 
 SENTENCES, MOST_SENTENCES = 6, 48
 """Layers of a suite whose answer is in sight, and those that have one at all; the table of decisions has every one."""
@@ -156,7 +156,7 @@ def _run_part(view: View, rows: int, usage: Usage) -> RunPart:
         identity=describe_run(run),
         order=run.order,
         command=shlex.join(run.argv),
-        rules=run.rules,
+        rules=describe_rules(view.stored),
         chips=machine_summary.chips(view),
         warnings=machine_summary.doubts(view),
         suites=_suite_parts(view, rows, usage),
@@ -182,7 +182,7 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
                     failures=failures(everyone),
                     sentences=said[:SENTENCES],
                     more=said[SENTENCES:MOST_SENTENCES],
-                    headlines=[] if said else headlines(cards, view.baselines[0]),
+                    headlines=[] if said else headlines(cards, next(iter(view.baselines), "")),
                     cards=[] if sheet else cards,
                     answers=sheet,
                     results=results,

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from harness.judge.judge import Judgement, Policy, exit_code
+from harness.judge.judge import Judgement
+from harness.judge.policy import Policy, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model.metrics import METRICS
 from harness.model.units import distinct_amounts, figure
+from harness.show.verdict_words import change_words, grounds, reason
 
 Mood: TypeAlias = Literal["bad", "good", "doubt"]
 SIGNS: dict[Mood, str] = {"bad": "✗", "good": "✓", "doubt": "?"}
@@ -85,15 +87,22 @@ def _short(words: str) -> str:
 def sentence(verdict: Verdict) -> str:
     """A row in one sentence: `fastbit needs 33 % more peak memory (12 to 16 KiB)`."""
     who = "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
-    if verdict.word in ("inconclusive", "incomparable"):
-        return f"{'base and head' if verdict.word == 'incomparable' else who}: {verdict.reason}"
+    if verdict.word == "incomparable":
+        return reason(verdict)
+    if verdict.word == "inconclusive":
+        change = change_words(verdict)
+        return f"{who} changed by {change}: {grounds(verdict)}" if change else f"{who}: {grounds(verdict)}"
     return f"{who} {_predicate(verdict)}"
 
 
 def _predicate(verdict: Verdict) -> str:
     ratio, metric = verdict.comparison, METRICS[verdict.metric]
-    if ratio is None or verdict.word == "not_measured":
-        return _reason(verdict)
+    if verdict.note and verdict.note.code == "wrong_answer":
+        return f"gives a wrong answer: {verdict.note.detail}"
+    if verdict.word == "not_measured":
+        return f"was not measured: {reason(verdict)}"
+    if ratio is None:
+        return f"changed by {reason(verdict)}"
     before, after = ratio.baseline.centre, ratio.candidate.centre
     if metric.name == "latency" and ratio.ratio > 0:
         factor = max(ratio.ratio, 1 / ratio.ratio)
@@ -109,14 +118,6 @@ def _predicate(verdict: Verdict) -> str:
         much = f"{figure(ratio.ratio, 2)}× the" if _FACTOR <= ratio.ratio < math.inf else much
         return f"{verb} {much} {noun}{_from_to(verdict)}"
     return f"has another {metric.name.replace('_', ' ')}{_from_to(verdict)}"
-
-
-def _reason(verdict: Verdict) -> str:
-    if verdict.case == EVERYTHING:
-        return f"are {verdict.reason.partition(';')[0]}"
-    if verdict.reason.startswith("wrong answer"):
-        return f"gives a {verdict.reason}"
-    return f"{'was not measured' if verdict.word == 'not_measured' else 'is worse'}: {verdict.reason}"
 
 
 def _percent(ratio: float) -> str:

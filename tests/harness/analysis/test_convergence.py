@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from harness.analysis.convergence import Convergence, baseline_of, convergence, half_width, in_words, undecided
+from harness.analysis.convergence import Convergence, baseline_of, convergence, half_width, undecided
 from harness.analysis.looks import looks
 from harness.analysis.results import Result, results
 from harness.model import Aim
@@ -86,14 +86,6 @@ def test_the_precision_is_the_half_width_of_the_interval_shown() -> None:
     one = convergence([base, other])[other.case]
     assert isinstance(one, Convergence)
     assert one.precision == pytest.approx(half_width(other, base))
-
-
-def test_the_rule_is_declared_in_words() -> None:
-    words = in_words("quick", AIM)
-    assert "4, 6, 9 rounds" in words
-    assert "2 %" in words
-    assert in_words("error", Aim(rounds=1)) == "error: 1 round"
-    assert in_words("scaling", Aim(rounds=3)) == "scaling: 3 rounds"
 
 
 def test_a_single_look_at_the_end_widens_no_interval() -> None:

@@ -7,10 +7,11 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.model import Aim, Case, Environment, Measurement, Record, Request, Revision, Run, Value
+from harness.model import ROLE, Aim, Case, Environment, Measurement, Record, Request, Revision, Run, Value
 from harness.model.codec import encode
 from harness.model.metrics import in_round
 
+BASELINES = ("linear-fp32", "linear-bf16")
 IMPLEMENTATIONS = ("linear-fp32", "linear-bf16", "eager", "compiled", "int8")
 SHAPES = ((2560, 2560), (6912, 2560))
 """(n, k)"""
@@ -101,12 +102,17 @@ def make_record(
             Measurement(metric, tuple(map(float, v)), 10 if metric == "latency" else 1)
             for metric, v in measured.items()
         ),
-        facts=dict(facts or {}),
+        facts=role_of(case) | dict(facts or {}),
         noise={"page_faults": (2.0, 0.0)},
         duration=1.0,
         timed=0.6,
         warnings=tuple(warnings),
     )
+
+
+def role_of(case: Case | None) -> dict[str, Value]:
+    """The fact that marks a baseline."""
+    return {ROLE: "baseline"} if case and case.implementation in BASELINES else {}
 
 
 def make_records(

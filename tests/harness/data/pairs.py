@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.voided import RULE
+from harness.analysis.convergence import declared
 from harness.judge.rules import Rules
 from harness.model import Record
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
@@ -32,7 +32,7 @@ def write_gate(
             for turn, ratio in enumerate(values)
         ]
         run = msgspec.structs.replace(
-            make_run(run_id=f"made-up-{side}"), pair="made-up", rules=(*Rules().in_words(), RULE)
+            make_run(run_id=f"made-up-{side}"), pair="made-up", side=side, rules=declared(Rules())
         )
         write_run(directory / side, run, records)
     return directory

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.gate.live import LiveGate, plan_case_pairs
-from harness.gate.pair_controller import PairedController, Side
+from harness.gate.pair_controller import PairedController
 from harness.judge.judge import Judgement
 from harness.judge.rules import Rules
-from harness.model import Budget, Case, Record, Request
+from harness.model import Budget, Case, Record, Request, Side
 from harness.model.messages import Accuracy, Answer, Description, Memory, ObserveMachine, Prepare, Question, Time
 from harness.model.metrics import METRICS
 from harness.model.suite import Axis, Registry, Suite
@@ -26,9 +26,7 @@ SUITE = Suite(
     resolve=dict,
     facts=lambda _: {},
 )
-WATCHED = replace(
-    SUITE, name="watch", axes=(), metrics=("latency",), facts=lambda _: {"sentinel": 1}, implementations=("stock",)
-)
+WATCHED = replace(SUITE, name="watch", axes=(), metrics=("latency",), implementations=("stock",))
 REGISTRY = Registry("fake", {"s": SUITE, "watch": WATCHED}, "", sentinels=("watch",))
 EXACT = {"weight_bytes": 640.0, "error_sqnr": 8.0, "peak_forward_bytes": 50.0}
 MEASURED_BY: Mapping[type[Question], str] = {

@@ -1,4 +1,4 @@
-"""`python -m tests.harness.fakes.killable swift|real LOG ARGUMENT...`: the command line, over the package `steadfast`.
+"""`python -m tests.harness.fakes.killable swift|real LOG ARGUMENT...`: the command line, over any package of suites.
 
 Every record is named in LOG as soon as the store has said that it is kept, so that a test can tell which ones may not
 be lost, whenever this process is killed.
@@ -11,7 +11,6 @@ from functools import partial
 from unittest.mock import patch
 
 from harness import cli, store
-from harness.commands import run
 from harness.model import Record
 from harness.runner import pool
 from harness.runner.process import WorkerProcess
@@ -30,7 +29,6 @@ def acknowledge(path: str) -> None:
 
 def main() -> int:
     worker, log, *arguments = sys.argv[1:]
-    patch.object(run, "DEFAULT_MODULE", "tests.harness.fakes.steadfast").start()
     if worker == "swift":
         patch.object(pool, "WorkerProcess", partial(WorkerProcess, program="tests.harness.fakes.swift_worker")).start()
     acknowledge(log)

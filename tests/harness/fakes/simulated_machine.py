@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
+from harness.analysis.pairs import LogsByRound, mean_by_round
 from harness.judge.rules import Rules
-from harness.judge.sequential import CONFIRMING, CaseHistory, SideRounds, decide, improved, mean_of
+from harness.judge.sequential import CONFIRMING, CaseHistory, Evidence, Sequential, improved
 
 BLOCKS = 16
 """Of a case pair: a second in all, less what the canary takes."""
@@ -227,14 +228,16 @@ class Suites:
             states[suite, :-1] = [course.state for course in courses.values()]
             faster[suite] = {int(name) for name in improved(courses, self.rules)}
         for suite in suites[suspect[suites, 1]]:
-            rounds = {"": mean_of(_by_round(taken[suite], look).values())}
+            rounds = {"": mean_by_round(_by_round(taken[suite], look).values())}
             states[suite, -1] = self._decided(rounds, self.rules.geometric_mean, look)[""].state
 
-    def _decided(self, rounds: Mapping[str, SideRounds], margin: float, look: int) -> dict[str, CaseHistory]:
-        return decide(rounds, dict.fromkeys(rounds, math.log1p(margin)), self.rules, look, is_over=False)
+    def _decided(self, rounds: Mapping[str, LogsByRound], margin: float, look: int) -> dict[str, CaseHistory]:
+        limit = math.log1p(margin)
+        evidence = {name: Evidence(limit, logs, None) for name, logs in rounds.items()}
+        return Sequential.so_far(self.rules, look).courses(evidence)
 
 
-def _by_round(taken: np.ndarray, look: int) -> dict[str, SideRounds]:
+def _by_round(taken: np.ndarray, look: int) -> dict[str, LogsByRound]:
     """By case: the rounds until the look that it has."""
     return {
         str(case): {number: log for number, log in enumerate(logs) if not math.isnan(log)}

@@ -7,6 +7,8 @@ from harness.model.suite import Axis, Catalogue, Suite
 from harness.model.workload import Check, Prepared, Workload
 
 NAMES = ("one", "two", "elsewhere", "three")
+WORDS = ("steadfast", "--suites", "tests.harness.fakes.steadfast")
+"""What the command line is told to measure it."""
 
 
 class Steadfast(Workload):

@@ -13,11 +13,12 @@ from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
 from harness.gate.live import BrokenHeadError, plan_case_pairs
-from harness.gate.pair_controller import SIDES, CasePair, Side
-from harness.judge.judge import Judgement, exit_code, judge
+from harness.gate.pair_controller import SIDES, CasePair
+from harness.judge.judge import Judgement, judge
+from harness.judge.policy import exit_code
 from harness.judge.rules import Rules
-from harness.judge.sequential import CONFIRMING
-from harness.model import Outcome, Record, Request
+from harness.judge.sequential import CONFIRMING, Sequential
+from harness.model import Outcome, Record, Request, Side
 from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
 from harness.runner.process import WorkerLostError
 from tests.harness.fakes.gate_scene import EXACT, JUDGED, REGISTRY, GateScene, Misbehaviour, changed, description
@@ -323,7 +324,8 @@ def rows(judgement: Judgement) -> dict[tuple[str, str], str]:
 def read_back(records: Mapping[Side, Sequence[Record]], rules: Rules) -> Judgement:
     """As from a gate's two runs on the disk."""
     pairs = match(results(records["base"]), results(records["head"]), JUDGED, paired=True)
-    return judge(pairs, (), rules, max(record.round for side in SIDES for record in records[side]) + 1)
+    reached = max(record.round for side in SIDES for record in records[side]) + 1
+    return judge(pairs, (), Sequential.ended(rules, reached))
 
 
 def test_the_order_of_records_changes_nothing() -> None:

@@ -256,20 +256,20 @@ def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) ->
 @pytest.mark.parametrize(
     ("base", "head", "of", "code", "told"),
     [
-        ({}, {"b.py": ""}, "copied:build", 2, "took the contestant's module copied from "),
+        ({}, {"b.py": ""}, "copied:build", 2, "imported the contestant's module copied from "),
         (
             {"own/layer.py": "try:\n    from own import ignored\nexcept ImportError: pass\n" + SAME},
             {"b.py": ""},
             "own.layer:build",
             2,
-            "asked for own/ignored.py, which git ignores, so that neither checkout has it: make it in both by --build",
+            "needs own/ignored.py, which git ignores, so neither checkout has it: make it in both by --build COMMAND",
         ),
         (
             {"own/layer.py": "import os\nFAST = os.path.exists(__file__[:-8] + 'ignored.bin')\n" + SAME},
             {"b.py": ""},
             "own.layer:build",
             2,
-            "asked for own/ignored.bin, which git ignores",
+            "needs own/ignored.bin, which git ignores",
         ),
         (
             {"python/lib.py": "x = 1\n", "own/layer.py": "import lib\n" + SAME},
@@ -278,8 +278,8 @@ def test_relative_paths_begin_in_the_checkout(sides: tuple[Path, Path, Path]) ->
             2,
             "lib.py",
         ),
-        ({}, {"b.py": ""}, "native", 5, "was measured, only what is installed"),
-        ({}, {"b.py": ""}, "absent.layer:build", 5, "absent.layer:build could not be loaded on either side"),
+        ({}, {"b.py": ""}, "native", 5, "both sides ran installed code alone, and nothing of "),
+        ({}, {"b.py": ""}, "absent.layer:build", 5, "neither side could load absent.layer:build"),
     ],
 )
 def test_a_gate_of_anything_but_its_checkouts_is_not_green(

@@ -12,11 +12,14 @@ from harness import cli
 from harness.analysis.pairs import MetricPair, match
 from harness.analysis.results import results
 from harness.errors import UsageError
-from harness.judge.judge import Judgement, detectable, exit_code, judge
+from harness.judge.judge import Judgement, judge
+from harness.judge.policy import detectable, exit_code
 from harness.judge.rules import Rules
-from harness.judge.verdict import Verdict, Word
+from harness.judge.sequential import SingleLook
+from harness.judge.verdict import Note, RelativeChange, Verdict, Word
 from harness.model import Environment, Record
 from harness.model.metrics import METRICS
+from harness.show.verdict_words import invalid_words, reason
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_environment, make_record, make_records, make_run, write_run
 
@@ -36,7 +39,7 @@ RULES = Rules(margin=0.05)
 
 
 def verdict_on(pair: MetricPair, differing: Sequence[str] = (), rules: Rules = RULES) -> Verdict:
-    (verdict,) = judge([pair], differing, rules).judged
+    (verdict,) = judge([pair], differing, SingleLook(rules)).judged
     return verdict
 
 
@@ -110,26 +113,26 @@ WRONG_LATER = [*MEASURED, make_record(WRONG[0].case, 1, {"agreement_sqnr": 3.0},
 
 
 @pytest.mark.parametrize(
-    ("base", "head", "expected", "reason"),
+    ("base", "head", "expected", "words"),
     [
-        (MEASURED, [], "not_measured", "the candidate has no such case"),
-        (MEASURED, [make_record()], "not_measured", "the candidate did not measure this metric"),
-        (MEASURED, SKIPPED, "not_measured", "skipped in round 1 of the candidate: no such instruction"),
-        (MEASURED, FAILED, "not_measured", "failed in round 1 of the candidate: RuntimeError: no"),
-        (MEASURED, CRASHED_LATER, "not_measured", "crashed in round 2 of the candidate: signal 11"),
-        (MEASURED, TIMED_OUT, "not_measured", "timed out in round 1 of the candidate: longer than 120 s"),
-        (MEASURED, WRONG, "regressed", "wrong answer: 3 dB from the contract"),
-        (MEASURED, WRONG_LATER, "regressed", "wrong answer: 3 dB"),
+        (MEASURED, [], "not_measured", "head has no such case"),
+        (MEASURED, [make_record()], "not_measured", "head did not measure this metric"),
+        (MEASURED, SKIPPED, "not_measured", "head skipped it in round 1: no such instruction"),
+        (MEASURED, FAILED, "not_measured", "head failed in round 1: RuntimeError: no"),
+        (MEASURED, CRASHED_LATER, "not_measured", "head crashed in round 2: signal 11"),
+        (MEASURED, TIMED_OUT, "not_measured", "head timed out in round 1: longer than 120 s"),
+        (MEASURED, WRONG, "regressed", "head gives a wrong answer: 3 dB from the contract"),
+        (MEASURED, WRONG_LATER, "regressed", "head gives a wrong answer: 3 dB"),
         (CRASHED_LATER, CRASHED_LATER, "ok", "640 B"),
         (CRASHED_LATER, MEASURED, "ok", "640 B"),
-        ([], MEASURED, "new", "the baseline has no such case"),
-        (SKIPPED, MEASURED, "new", "skipped in round 1 of the baseline: no such instruction"),
-        ([make_record()], MEASURED, "new", "the baseline did not measure this metric"),
+        ([], MEASURED, "new", "base has no such case"),
+        (SKIPPED, MEASURED, "new", "base skipped it in round 1: no such instruction"),
+        ([make_record()], MEASURED, "new", "base did not measure this metric"),
     ],
 )
-def test_what_is_missing_never_passes(base: list[Record], head: list[Record], expected: Word, reason: str) -> None:
+def test_what_is_missing_never_passes(base: list[Record], head: list[Record], expected: Word, words: str) -> None:
     verdict = verdict_on(pair_of(base, head))
-    assert (verdict.word, verdict.reason) == (expected, reason)
+    assert (verdict.word, reason(verdict)) == (expected, words)
 
 
 def test_what_neither_side_measured_is_no_row() -> None:
@@ -140,19 +143,24 @@ def test_unlike_machines_are_incomparable_and_exact_metrics_are_not() -> None:
     latency = pair_of(rounds("latency", STEADY), rounds("latency", STEADY))
     verdict = verdict_on(latency, ("cpu_model: A vs B",))
     assert verdict.word == "incomparable"
-    assert "cpu_model: A vs B" in verdict.reason
+    assert verdict.note == Note("unlike_machines", detail="cpu_model: A vs B")
+    assert verdict.change is None
+    assert reason(verdict).endswith("unlike machines (cpu_model: A vs B); measure both on one machine")
     assert verdict_on(pair_of(MEASURED, MEASURED), ("cpu_model: A vs B",)).word == "ok"
 
 
 def test_an_inconclusive_row_says_what_to_do() -> None:
     noisy = verdict_on(pair_of(rounds("latency", NOISY), rounds("latency", [1.04 * v for v in NOISY])))
-    assert "the margin is 5 %, and that is within what is known" in noisy.reason
-    assert "quieten the machine" in noisy.reason
+    assert (noisy.note, noisy.cure) == (Note("undecided"), "quieter_machine")
+    assert "the margin is 5 %, and the rounds do not tell whether this is beyond it" in reason(noisy)
+    assert "quieten the machine" in reason(noisy)
     near = verdict_on(pair_of(rounds("latency", STEADY), rounds("latency", [1.03 * v for v in STEADY])))
-    assert f"about {near.needed} rounds would settle it" in near.reason
+    assert near.cure == "more_rounds"
+    assert f"about {near.needed} rounds would settle it" in reason(near)
     assert near.detectable > 0.05
     alone = verdict_on(pair_of(rounds("latency", [1.0]), rounds("latency", [1.0])))
-    assert "use --rounds 3 or more" in alone.reason
+    assert (alone.note, alone.cure) == (Note("one_round"), "rounds_option")
+    assert "use --rounds 3 or more" in reason(alone)
 
 
 @given(
@@ -172,9 +180,9 @@ def test_a_regression_of_one_side_is_never_one_of_the_other(
 
 
 def judged(*words: Word, sentinel: Word = "ok") -> Judgement:
-    verdicts = [Verdict(make_case(), "latency", word, "because") for word in words]
-    watched = Verdict(make_case("linear-fp32"), "latency", sentinel, "8.0 % slower [7.1, 8.9]; and so on")
-    return Judgement((), verdicts, (), RULES, sentinels=(watched,))
+    verdicts = [Verdict(make_case(), "latency", word) for word in words]
+    watched = Verdict(make_case("linear-fp32"), "latency", sentinel, RelativeChange(0.08, 0.071, 0.089))
+    return Judgement((), verdicts, (), SingleLook(RULES), sentinels=(watched,))
 
 
 @pytest.mark.parametrize(
@@ -200,8 +208,11 @@ def test_a_sentinel_that_moved_leaves_only_what_is_exact() -> None:
     assert exit_code(judged("ok", sentinel="regressed"), "pr") == 4
     assert exit_code(judged("ok", "not_measured", sentinel="regressed"), "pr") == 4
     assert exit_code(judged("ok", "regressed", sentinel="regressed"), "pr") == 1
-    assert "linear-fp32, whose code is the same on both sides, is 8.0 % slower" in judged(sentinel="regressed").invalid
-    assert not judged("ok", sentinel="inconclusive").invalid
+    words = invalid_words(judged(sentinel="regressed"))
+    assert (
+        "linear-fp32, whose code is the same on both sides, changed by +8.0 % [+7.1, +8.9]; end what else runs" in words
+    )
+    assert not judged("ok", sentinel="inconclusive").moved
 
 
 @given(st.lists(st.sampled_from(["new", "inconclusive", "incomparable", "not_measured"])))
@@ -211,7 +222,7 @@ def test_nothing_judged_well_is_never_0(words: list[Word]) -> None:
 
 def test_the_detectable_slowdown_is_that_of_the_noisiest_latency() -> None:
     pairs = [pair_of(rounds("latency", values), rounds("latency", values)) for values in (STEADY, NOISY)]
-    judgements = [judge([pair], (), RULES) for pair in pairs]
+    judgements = [judge([pair], (), SingleLook(RULES)) for pair in pairs]
     assert 0.05 < detectable(judgements[0]) < detectable(judgements[1])
     assert math.isnan(detectable(judged()))
 
@@ -315,7 +326,32 @@ def test_information_that_only_one_side_has_changes_no_verdict() -> None:
     newer = [make_record(values={"weight_bytes": 640.0, "code_bytes": 600.0, "error_histogram": [1 / 32] * 32})]
     for base, head in ((older, newer), (newer, older)):
         pairs = match(results(base), results(head), METRICS)
-        judgement = judge(pairs, (), RULES)
+        judgement = judge(pairs, (), SingleLook(RULES))
         assert [(verdict.metric, verdict.word) for verdict in judgement.judged] == [("weight_bytes", "ok")]
         assert exit_code(judgement, "release") == 0
         assert "error_histogram" not in [pair.metric.name for pair in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "expected"),
+    [
+        ("linear-mine", ("contestant", "contestant"), 1),
+        ("linear-fp32", ("baseline", "baseline"), 4),
+        ("stock", ("sentinel", "sentinel"), 4),
+        ("linear-fp32", ("contestant", "baseline"), 1),
+    ],
+    ids=["its name makes no sentinel", "a baseline", "a sentinel", "a side cannot declare itself one"],
+)
+def test_a_slowdown_is_red_unless_both_sides_say_that_the_code_cannot_differ(
+    name: str, roles: tuple[str, str], expected: int, tmp_path: Path
+) -> None:
+    for side, role, seconds in zip(("base", "head"), roles, (1e-3, 1.5e-3), strict=True):
+        records = [
+            msgspec.structs.replace(made, facts={"role": told} if told != "contestant" else {})
+            for turn, noise in enumerate(STEADY)
+            for who, told, time in ((name, role, seconds), ("eager", "contestant", 1e-3))
+            for made in [make_record(make_case(who), turn, {"latency": time * noise})]
+        ]
+        write_run(tmp_path / side, make_run(run_id=side), records)
+    given = ("gate", str(tmp_path / "base"), str(tmp_path / "head"), "--policy", "pr", "--metric", "latency")
+    assert cli.main(given) == expected

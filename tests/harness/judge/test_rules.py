@@ -10,7 +10,9 @@ from harness.analysis.looks import LOOKS
 from harness.errors import UsageError
 from harness.judge.judge import Judgement, judge
 from harness.judge.rules import Allowance, Rules, read
+from harness.judge.sequential import SingleLook
 from harness.model.metrics import METRICS
+from harness.show.verdict_words import reason
 from tests.harness.data.factories import make_case, make_record
 from tests.harness.judge.test_judge import pair_of
 
@@ -156,7 +158,7 @@ def judged(metric: str, base: float | list[float], head: float | list[float], ru
         [make_record(round=number, values={metric: value}) for number, value in enumerate(values)]
         for values in (one if isinstance(one, list) else [one] for one in (base, head))
     ]
-    return judge([pair_of(*sides)], (), rules)
+    return judge([pair_of(*sides)], (), SingleLook(rules))
 
 
 def word(judgement: Judgement) -> str:
@@ -180,7 +182,8 @@ def test_an_allowance_saves_a_case_from_red_and_its_reason_is_shown() -> None:
     assert word(judged("latency", base, head, Rules())) == "regressed"
     allowed = judged("latency", base, head, Rules(allowances=(Allowance("eager", 0.2, "waits for #12"),)))
     assert word(allowed) == "ok"
-    assert "waits for #12" in allowed.judged[0].reason
+    assert allowed.judged[0].allowance == "waits for #12"
+    assert reason(allowed.judged[0]).endswith("; the margin is 20 %, an allowance: waits for #12")
 
 
 def test_the_rules_are_declared_in_words_allowances_and_reasons_included() -> None:

@@ -4,7 +4,7 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.analysis.looks import looks
+from harness.analysis.pairs import LogsByRound, mean_by_round
 from harness.analysis.t_test import POWER, LogRatio
 from harness.judge.rules import Rules
 from harness.judge.sequential import (
     CONFIRMING,
     ONCE,
     CaseHistory,
-    SideRounds,
-    decide,
+    Evidence,
+    Sequential,
+    SingleLook,
     improved,
-    judged_once,
     looks_until,
-    mean_of,
 )
 
 RULES = Rules()
@@ -33,7 +33,7 @@ LAST = RULES.looks[-1] + CONFIRMING
 logs = st.floats(-0.3, 0.3).map(lambda log: round(log, 4))
 
 
-def rounds(mean: float, noise: float = 0.01, count: int = LAST, seed: int = 0) -> SideRounds:
+def rounds(mean: float, noise: float = 0.01, count: int = LAST, seed: int = 0) -> LogsByRound:
     """Of exactly that mean over every pair of rounds; each with noise of a fixed size."""
     rng = random.Random(seed)
     signs = [sign for _ in range(count // 2 + 1) for sign in rng.sample((1, -1), 2)]
@@ -41,9 +41,16 @@ def rounds(mean: float, noise: float = 0.01, count: int = LAST, seed: int = 0) -
 
 
 def courses(
-    taken: Mapping[str, SideRounds], reached: int = LAST, rules: Rules = RULES, is_over: bool = True
+    taken: Mapping[str, LogsByRound],
+    reached: int = LAST,
+    rules: Rules = RULES,
+    design: Callable[[Rules, int], Sequential] = Sequential.ended,
 ) -> dict[str, CaseHistory]:
-    return decide(taken, dict.fromkeys(taken, MARGIN), rules, reached, is_over)
+    return design(rules, reached).courses({name: Evidence(MARGIN, logs, None) for name, logs in taken.items()})
+
+
+def looked_at_once(shifts: Mapping[str, LogRatio], limit: float) -> dict[str, CaseHistory]:
+    return SingleLook(RULES).courses({name: Evidence(limit, {}, shift) for name, shift in shifts.items()})
 
 
 def states(course: CaseHistory) -> list[str]:
@@ -118,16 +125,16 @@ def test_the_looks_are_those_planned_one_that_confirms_and_one_where_the_time_en
 @given(st.integers(0, LAST))
 def test_the_error_budget_is_enough_for_every_look_that_decides(reached: int) -> None:
     assert sum(look <= RULES.looks[-1] for look in looks_until(RULES, reached)) <= len(RULES.looks)
-    for is_over in (True, False):
-        course = courses({"a": dict.fromkeys(range(LAST), MARGIN)}, reached, is_over=is_over)["a"]
+    for design in (Sequential.ended, Sequential.so_far):
+        course = courses({"a": dict.fromkeys(range(LAST), MARGIN)}, reached, design=design)["a"]
         spent = sum(look.below_level for look in course.looks if look.rounds <= RULES.looks[-1])
         assert spent <= RULES.false_ok * 1.000001
-        assert not is_over or not course.looks or spent == pytest.approx(RULES.false_ok)
+        assert design == Sequential.so_far or not course.looks or spent == pytest.approx(RULES.false_ok)
 
 
 def test_what_looks_that_do_not_come_would_have_used_is_the_last_ones() -> None:
     uncertain = {number: 0.012 + 0.02 * (-1) ** number for number in range(LAST)}
-    assert courses({"a": uncertain}, 10, is_over=False)["a"].state == "open"
+    assert courses({"a": uncertain}, 10, design=Sequential.so_far)["a"].state == "open"
     assert courses({"a": uncertain}, 10)["a"].state == "ok"
 
 
@@ -202,8 +209,8 @@ spread = st.dictionaries(
 
 
 @given(families | spread, st.sampled_from(looks_until(RULES, LAST)))
-def test_what_is_settled_stays_settled(taken: dict[str, SideRounds], reached: int) -> None:
-    early, late = courses(taken, reached, is_over=False), courses(taken)
+def test_what_is_settled_stays_settled(taken: dict[str, LogsByRound], reached: int) -> None:
+    early, late = courses(taken, reached, design=Sequential.so_far), courses(taken)
     for name, course in early.items():
         assert late[name].looks[: len(course.looks)] == course.looks
         if course.is_settled:
@@ -212,7 +219,7 @@ def test_what_is_settled_stays_settled(taken: dict[str, SideRounds], reached: in
 
 @given(families | spread, st.randoms(use_true_random=False))
 def test_neither_the_order_of_cases_nor_that_of_rounds_matters(
-    taken: dict[str, SideRounds], rng: random.Random
+    taken: dict[str, LogsByRound], rng: random.Random
 ) -> None:
     mixed = {
         name: dict(rng.sample(list(taken[name].items()), len(taken[name])))
@@ -226,7 +233,7 @@ def test_neither_the_order_of_cases_nor_that_of_rounds_matters(
 
 @given(families | spread, st.floats(-0.05, 0.12), st.floats(0.001, 0.05))
 def test_one_case_more_that_is_fine_accuses_nobody_who_was_not_accused(
-    taken: dict[str, SideRounds], mean: float, noise: float
+    taken: dict[str, LogsByRound], mean: float, noise: float
 ) -> None:
     before, after = courses(taken), courses({**taken, "fine": rounds(-0.5)})
     for name, course in before.items():
@@ -247,7 +254,7 @@ def holm(chances: Sequence[float], level: float) -> set[int]:
 def test_holm_is_the_closed_test(chances: list[float]) -> None:
     quantile = statistics.NormalDist().inv_cdf
     shifts = {str(number): LogRatio(quantile(1 - chance), 1.0, 1e12, 9) for number, chance in enumerate(chances)}
-    courses = judged_once(shifts, dict.fromkeys(shifts, 0.0))
+    courses = looked_at_once(shifts, 0.0)
     assert {int(name) for name, course in courses.items() if course.state == "regressed"} == holm(chances, ONCE)
     ends = [look.above_level for course in courses.values() for look in course.looks]
     assert all(ONCE / len(chances) <= level <= ONCE for level in ends)
@@ -273,14 +280,12 @@ def test_rounds_that_are_looked_at_once_are_judged_by_the_interval_that_is_shown
     level = statistics.NormalDist().inv_cdf(1 - ONCE)
     for distance, state in ((1.01 * level, "regressed"), (0.0, "open"), (-1.01 * level, "ok")):
         shift = LogRatio(MARGIN + 0.01 * distance, 0.01, 1e9, 4)
-        assert judged_once({"a": shift}, {"a": MARGIN})["a"].state == state
-    twice = judged_once(
-        dict.fromkeys("ab", LogRatio(MARGIN + 0.0101 * level, 0.01, 1e9, 4)), dict.fromkeys("ab", MARGIN)
-    )
+        assert looked_at_once({"a": shift}, MARGIN)["a"].state == state
+    twice = looked_at_once(dict.fromkeys("ab", LogRatio(MARGIN + 0.0101 * level, 0.01, 1e9, 4)), MARGIN)
     assert {course.state for course in twice.values()} == {"open"}, "Holm's first level is half of it"
 
 
 def test_the_geometric_mean_is_of_the_rounds_that_all_have() -> None:
-    assert mean_of([]) == {}
-    assert mean_of([{0: 0.1, 2: 0.3}, {2: 0.1, 1: 0.5}]) == {2: pytest.approx(0.2)}
-    assert mean_of([{0: 0.1}, {}]) == {}
+    assert mean_by_round([]) == {}
+    assert mean_by_round([{0: 0.1, 2: 0.3}, {2: 0.1, 1: 0.5}]) == {2: pytest.approx(0.2)}
+    assert mean_by_round([{0: 0.1}, {}]) == {}

@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from harness import cli
 from harness.analysis.results import results
-from harness.commands import run
 from harness.model import Case
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Time
 from harness.model.suite import Registry
@@ -22,8 +20,7 @@ SUITE = "tests.harness.fakes.summing"
 
 def test_a_workload_that_only_calls_and_checks_is_measured_and_a_wrong_one_is_found(tmp_path: Path) -> None:
     """Through `bitbench run` and a real worker."""
-    with patch.object(run, "DEFAULT_MODULE", SUITE):
-        assert cli.main(["run", "summing", "--out", str(tmp_path / "run")]) == 1
+    assert cli.main(["run", "summing", "--suites", SUITE, "--out", str(tmp_path / "run")]) == 1
     found = {result.case.implementation: result for result in results(load(tmp_path / "run").records).values()}
     right, wrong = found["sum"], found["off-by-one"]
     assert (right.wrong, right.end) == (False, None)

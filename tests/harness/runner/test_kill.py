@@ -18,7 +18,7 @@ import pytest
 from harness import store
 from harness.errors import StoreError
 from harness.store import FILE_NAME
-from tests.harness.fakes.steadfast import NAMES
+from tests.harness.fakes.steadfast import NAMES, WORDS
 
 ROOT = Path(__file__).parents[3]
 VICTIMS = ("controller", "worker", "both")
@@ -50,7 +50,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 @cache
 def undisturbed(worker: str, parent: Path) -> Undisturbed:
     directory = parent / worker
-    process = start(worker, parent / "log", "steadfast", "--out", str(directory))
+    process = start(worker, parent / "log", *WORDS, "--out", str(directory))
     begun = wait_for(directory / FILE_NAME, process)
     finish(process)
     assert process.returncode == 0
@@ -97,7 +97,7 @@ def assert_nothing_is_lost(worker: str, instant: int, tmp_path: Path, parent: Pa
     victim = VICTIMS[instant % 3]
     whole = undisturbed(worker, parent)
     directory, log = tmp_path / "run", tmp_path / "log"
-    process = start(worker, log, "steadfast", "--out", str(directory))
+    process = start(worker, log, *WORDS, "--out", str(directory))
     strike(process, directory, victim, whole.seconds, rng)
     said = finish(process)
     kept = acknowledged(log)

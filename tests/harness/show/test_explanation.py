@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harness import cli
+from harness.model import Rules
 from tests.harness.data import golden
 from tests.harness.data.factories import make_records, make_run, write_run
 from tests.harness.data.pairs import steady, write_gate
@@ -54,10 +55,10 @@ def test_the_geometric_mean_by_either_name(gate: str, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("same", ("ok: ", "a slowdown beyond its margin of 3 % is ruled out", "After 4 rounds it was found ok")),
-        ("fast", ("improved: 20.0 % less time",)),
+        ("same", ("ok: ", "a slowdown beyond its margin of 3 % is ruled out", "The look after 4 rounds found it ok")),
+        ("fast", ("improved: -20.0 % [",)),
         ("noisy", ("inconclusive: ", "after 9 of 20 rounds: the time was over", "rounds would settle it")),
-        ("lucky", ("After 4 rounds it was accused", "not confirmed, and the accusation was dropped")),
+        ("lucky", ("The look after 4 rounds accused it", "do not confirm it, and the accusation was dropped")),
         ("linear-fp32", ("its code is the same on both sides, and it has not moved", "1/2 of that for the lowest p")),
     ],
 )
@@ -162,3 +163,15 @@ def test_another_margin_than_was_declared_is_said(
     assert "Margin: 20 %, an allowance: it buys accuracy" in explained(
         capsys, "slow", "--gate", gate, "--rules", str(rules)
     )
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["stored as numbers", "stored as sentences by schema 3"])
+def test_rules_that_are_worded_otherwise_today_are_the_same_rules(
+    older: bool, gate: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rules, "in_words", lambda self: (f"not slower than {self.margin}",))
+    place = "results/examples/gate-packed" if older else gate
+    assert "other rules" not in explained(capsys, "mean", "--gate", place)
+    words = explained(capsys, "mean", "--gate", place, "--margin", "7%")
+    assert ("other rules" in words, "slower than 3 %" in words) == (True, older)
+    assert ("not slower than 0.03" in words) != older

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness import cli
 from harness.analysis.intervals import Comparison, Summary, summarise
-from harness.analysis.words import change, slower, speedup, with_spread
+from harness.analysis.words import change, percent_change, speedup, with_spread
 from harness.model import SCHEMA_VERSION, Aim, Case, Measurement
 from harness.model.metrics import METRICS
 from harness.model.units import amount, distinct_amounts, figure
@@ -277,9 +277,10 @@ def ratio(centre: float, lo: float, hi: float) -> Comparison:
 
 def test_ratios_in_words() -> None:
     latency = METRICS["latency"]
-    assert slower(ratio(1.12, 1.098, 1.141)) == "12.0 % slower [9.8, 14.1]"
-    assert slower(ratio(0.92, 0.901, 0.939)) == "8.0 % less time [6.1, 9.9]"
-    assert slower(ratio(1.12, math.nan, math.nan)) == "12.0 % slower"
+    assert percent_change(0.12, 0.098, 0.141) == "+12.0 % [+9.8, +14.1]"
+    assert percent_change(-0.08, -0.099, -0.061) == "-8.0 % [-9.9, -6.1]"
+    assert percent_change(0.12) == "+12.0 %"
+    assert percent_change(-0.0001, -0.04, 0.04) == "+0.0 % [-4.0, +4.0]"
     assert speedup(ratio(0.4, 0.39, 0.41)) == "2.50x ±2.5%"
     assert speedup(ratio(2.5, 2.4, 2.6)) == "0.40x ±4.0%"
     assert speedup(ratio(0.4, 0.39, 0.79)) == "2.50x ±98%"

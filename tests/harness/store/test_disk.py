@@ -13,6 +13,7 @@ import pytest
 from harness import store
 from harness.errors import StoreError
 from tests.harness.data.factories import make_record, make_run
+from tests.harness.fakes.steadfast import WORDS
 from tests.harness.runner.test_kill import ROOT, acknowledged, turns
 
 ALL = 28
@@ -55,7 +56,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_ends_the_run_in_one_line_and_it_can_be_gone_on_with(small_disk: Path, tmp_path: Path) -> None:
     out, log = small_disk / "run", tmp_path / "log"
-    process = bitbench(log, "steadfast", "--out", str(out))
+    process = bitbench(log, *WORDS, "--out", str(out))
     line = last_words(process)
     assert process.returncode == 2
     assert "No space left on device; free some space" in line
@@ -71,7 +72,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_it_can_be_gone_on_with(small_d
 
 def test_a_limit_on_the_size_of_files_is_as_a_full_disk(tmp_path: Path) -> None:
     out, log = tmp_path / "run", tmp_path / "log"
-    process = bitbench(log, "steadfast", "--out", str(out), "--memory-limit", "4GiB", largest=6000)
+    process = bitbench(log, *WORDS, "--out", str(out), "--memory-limit", "4GiB", largest=6000)
     line = last_words(process)
     assert process.returncode == 2
     assert "File too large; raise the limit on the size of files (ulimit -f)" in line
@@ -84,7 +85,7 @@ def test_a_limit_on_the_size_of_files_is_as_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_disk_too_full_for_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
-    process = bitbench(tmp_path / "log", "steadfast", "--out", str(tmp_path / "run"), largest=100)
+    process = bitbench(tmp_path / "log", *WORDS, "--out", str(tmp_path / "run"), largest=100)
     assert "cannot write" in last_words(process)
     assert process.returncode == 2
     assert list((tmp_path / "run").iterdir()) == []
@@ -118,7 +119,7 @@ def test_a_directory_that_may_not_be_written_is_said(tmp_path: Path) -> None:
 
 def test_of_runs_into_one_directory_at_once_one_writes_and_the_others_say_so(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    started = [bitbench(tmp_path / "log", "steadfast", "--out", str(out)) for _ in range(3)]
+    started = [bitbench(tmp_path / "log", *WORDS, "--out", str(out)) for _ in range(3)]
     lines = {process: last_words(process) for process in started}
     refused = [line for process, line in lines.items() if process.returncode == 2]
     assert sorted(process.returncode for process in started) == [0, 2, 2]
@@ -128,7 +129,7 @@ def test_of_runs_into_one_directory_at_once_one_writes_and_the_others_say_so(tmp
 
 
 def test_runs_that_name_no_directory_get_one_each(tmp_path: Path) -> None:
-    started = [bitbench(tmp_path / "log", "steadfast", cwd=tmp_path) for _ in range(3)]
+    started = [bitbench(tmp_path / "log", *WORDS, cwd=tmp_path) for _ in range(3)]
     assert [process.wait(120) for process in started] == [0, 0, 0]
     runs = [path for path in (tmp_path / "results" / "runs").iterdir() if path.is_dir()]
     assert [len(turns(run)) for run in runs] == [ALL] * 3

@@ -5,12 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from harness.model import SCHEMA_VERSION, Record
+from harness.model import SCHEMA_VERSION, Record, RunRules
 from harness.model.codec import LineError, decode, encode
-from harness.store.schema import MIGRATIONS, parse
-from tests.harness.data.factories import make_record, make_run
+from harness.model.record import late
+from harness.store.schema import MIGRATIONS, Content, parse
+from tests.harness.data.factories import make_case, make_record, make_run
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_runs"
 RECORD = encode(make_record(values={"latency": 1.0}))
@@ -35,7 +37,40 @@ def as_written_now(line: dict[str, Any], version: int) -> dict[str, Any]:
     said = {**line, "schema": SCHEMA_VERSION} if "schema" in line else line
     if version == 1 and "noise" in said:
         said = {**said, "noise": {name: [value] for name, value in said["noise"].items()}}
+    if version < 5 and "rules" in said:
+        said = {**said, "rules": {"words": said["rules"]}}
+    if version < 5 and "case" in said and said["case"]["implementation"].startswith("linear-"):
+        said = {**said, "facts": {**said["facts"], "role": "baseline"}}
     return said
+
+
+def lifted(*records: bytes, head: str = "run", pair: str = "") -> Content:
+    """What schema 4 wrote, as it reads now."""
+    lines = [line.replace(b'"late":false,', b"").replace(b',"late":false', b"") for line in records]
+    run = encode(msgspec.structs.replace(make_run(run_id=head), pair=pair, schema=4))
+    old = json.loads(run)
+    old = {name: value for name, value in old.items() if name != "side"} | {"rules": ["red: slower than 3 %"]}
+    return parse(b"\n".join([json.dumps(old).encode(), *lines, b""]), Path("run.jsonl"))
+
+
+def test_what_was_told_by_names_and_sentences_is_a_fact_when_it_is_read() -> None:
+    """Roles by names, late records by their reason, sides by the end of an id: no later reader looks at those."""
+    names = ("linear-fp16", "linear-mine", "nn.Linear", "eager")
+    plain = [msgspec.structs.replace(make_record(make_case(name), values={"latency": 1.0}), facts={}) for name in names]
+    plain[2] = msgspec.structs.replace(plain[2], facts={"sentinel": 1, "operations": 2})
+    out_of_time = late(make_case("int8"), 5.0, {})
+    skipped = make_record(make_case("bf16"), reason="it has no time")
+    content = lifted(*map(encode, (*plain, out_of_time, skipped)))
+    assert [record.role for record in content.records] == [
+        *("baseline", "contestant", "sentinel", "contestant", "contestant", "contestant"),
+    ]
+    assert content.records[2].facts == {"operations": 2, "role": "sentinel"}
+    assert [record.late for record in content.records] == [*[False] * 4, True, False]
+    assert content.run.rules == RunRules(words=("red: slower than 3 %",))
+    sides = [
+        lifted(head=f"g{end}", pair=pair).run.side for end, pair in (("-base", "g"), ("-head", "g"), ("-head", ""))
+    ]
+    assert sides == ["base", "head", ""]
 
 
 def assert_says_the_same(said: Any, read: Any) -> None:

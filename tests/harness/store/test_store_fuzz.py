@@ -194,6 +194,8 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def assert_same(said: Any, read: Any, version: int, name: str = "") -> None:
     if version == 1 and name == "noise":
         said = {key: [value] for key, value in said.items()}
+    if version < 5 and name == "rules":
+        said = {"words": said}
     if isinstance(said, dict):
         for key in said:
             if key != "schema":

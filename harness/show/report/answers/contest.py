@@ -7,9 +7,8 @@ from typing import TypeAlias
 from harness.analysis.intervals import Comparison, within_tolerance
 from harness.analysis.pairs import in_one_run
 from harness.analysis.prediction import PREDICTION_TOLERANCE, is_off, off_prediction
-from harness.analysis.ranking import fastest, full_precision
+from harness.analysis.ranking import fastest
 from harness.analysis.results import Result
-from harness.analysis.view import BASELINES
 from harness.analysis.words import is_known
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import figure
@@ -27,7 +26,7 @@ Ratios: TypeAlias = Mapping[tuple[str, str], Comparison]
 
 
 def answers(
-    rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = BASELINES
+    rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = ()
 ) -> tuple[ContestAnswer, ContestAnswer, ContestAnswer]:
     """The three answers from the measured results of one contest; speed over `baselines`, the first before others."""
     return _fastest(rivals, ratios, baselines), _smallest(rivals), _most_accurate(rivals)
@@ -49,9 +48,9 @@ def prediction(result: Result) -> list[str]:
 
 
 def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
-    """Those that have a number; the plain linear layers stand outside unless they are alone."""
+    """Those that have a number; baselines stand outside unless they are alone."""
     having = [result for result in rivals if not math.isnan(centre(result, metric))]
-    return [result for result in having if not full_precision(_name(result))] or having
+    return [result for result in having if not result.is_baseline] or having
 
 
 def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> ContestAnswer:
@@ -69,6 +68,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         for name, ratio in close.items()
         if is_known(ratio.ratio, ratio.hi)
     ]
+    first = next(iter(baselines), "")
     factors = [
         f"{_times(1 / ratio.ratio, 1 / ratio.hi, 1 / ratio.lo)} as fast as {base}" for base, ratio in gains.items()
     ]
@@ -82,7 +82,7 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         undecided=bool(close),
         amount=lead + _latency(best),
         reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
-        rank=1 / gains[baselines[0]].ratio if baselines[0] in gains else math.nan,
+        rank=1 / gains[first].ratio if first in gains else math.nan,
     )
 
 
@@ -137,7 +137,7 @@ def _closest(rivals: Sequence[Result], metric: Metric, sentence: str) -> list[st
 
 def _errorless(rivals: Sequence[Result]) -> list[str]:
     """What it costs to have no quantisation error at all."""
-    plain = [result for result in rivals if full_precision(_name(result)) and not math.isnan(centre(result, LATENCY))]
+    plain = [result for result in rivals if result.is_baseline and not math.isnan(centre(result, LATENCY))]
     if not plain:
         return []
     best = min(plain, key=lambda result: centre(result, LATENCY))

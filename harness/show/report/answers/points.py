@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 
 from harness.analysis.intervals import Comparison
 from harness.analysis.pairs import in_one_run
-from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result
 from harness.analysis.view import View
 from harness.analysis.words import is_known
@@ -63,12 +62,12 @@ class Point:
 def point(members: Sequence[Result], fastest: ContestAnswer, varied: Sequence[str], view: View) -> Point | None:
     """Of the measured members of a contest; None unless something that quantises was timed beside a baseline."""
     timed = [result for result in members if _latency(result) > 0]
-    others = [result for result in timed if not full_precision(result.case.implementation)]
+    others = [result for result in timed if not result.is_baseline]
     if not others:
         return None
     ahead = [result for result in others if result.case.implementation in fastest.winners]
     best = min(ahead or others, key=_latency)
-    plain = [one for one in timed if full_precision(one.case.implementation) and in_one_run(one, best).ratio > 0]
+    plain = [one for one in timed if one.is_baseline and in_one_run(one, best).ratio > 0]
     names = {result.case.implementation: result for result in plain}
     base = next((names[name] for name in view.baselines if name in names), None)
     if base is None:

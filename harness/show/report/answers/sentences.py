@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeAlias
 from harness.analysis.intervals import Comparison
 from harness.analysis.naming import titles
 from harness.analysis.prediction import PREDICTION_TOLERANCE, off_prediction
-from harness.analysis.ranking import full_precision
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.analysis.words import NOT_KNOWN, is_known
@@ -227,7 +226,7 @@ def _usual(best: Result, rest: Sequence[Result]) -> list[str]:
     off = off_prediction(best)
     if math.isnan(off):
         same = [one for one in rest if one.case.params == best.case.params and one is not best]
-        others = [centre(one, SQNR) for one in same if not full_precision(one.case.implementation)]
+        others = [centre(one, SQNR) for one in same if not one.is_baseline]
         known = [value for value in others if math.isfinite(value)]
         off = sqnr - statistics.median(known) if known and math.isfinite(sqnr) else math.nan
     if bits is None or math.isnan(off):

@@ -12,8 +12,9 @@ from markdown_it import MarkdownIt
 from harness import cli
 from harness.analysis.intervals import Comparison, Summary
 from harness.errors import StoreError
-from harness.judge.judge import Policy, judge_runs
-from harness.judge.verdict import Verdict, Word
+from harness.judge.judge import judge_runs
+from harness.judge.policy import Policy
+from harness.judge.verdict import Word
 from harness.model import Case, StoredRun
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
@@ -21,6 +22,7 @@ from harness.show.ci import FILES, github, write
 from harness.show.ci.junit import document
 from harness.show.ci.pull_request import MARKER, escaped, page
 from harness.show.ci.verdict_file import VerdictFile, encoded, failed, read, told
+from harness.show.verdict_words import ToldVerdict
 from harness.store import load
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_record, make_records, make_run, write_run
@@ -29,6 +31,7 @@ HOSTILE = (
     "x` | @everyone <img src=x onerror=alert(1)></details> [a](https://evil.example) ![](//e) [b]: //e #12 GH-12"
     " **b** __i__ $x$ ~~s~~ \\| www.evil.example <!-- --> &lt; \r\n| a | b |\n# h\n\x00\x1b[31m\u202e::error::%0A"
 )
+RESULTS = Path(__file__).parents[4] / "results"
 SETTINGS = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")
 
 
@@ -51,19 +54,22 @@ def stored_runs() -> tuple[StoredRun, StoredRun]:
 def verdict_of_runs(policy: Policy = "release") -> VerdictFile:
     base, head = stored_runs()
     judged = frozenset(metric.name for metric in METRICS.values() if not metric.informative)
-    return told(base, head, judge_runs(base, head, judged), policy, ("of what ran 2 files differ: a.py, b.py",))
+    notes = ("2 of the 9 files that either side loaded differ: a.py, b.py",)
+    return told(base, head, judge_runs(base, head, judged), policy, notes)
 
 
-def made(*verdicts: Verdict, policy: Policy = "release", **fields: object) -> VerdictFile:
+def made(*verdicts: ToldVerdict, policy: Policy = "release", **fields: object) -> VerdictFile:
     counts = Counter(one.word for one in verdicts)
     plain = {"exit_code": 1, "answer": "regressed", "headline": "regressed (exit code 1)", "counts": dict(counts)}
     return VerdictFile(**{**plain, "policy": policy, "verdicts": verdicts, **fields})  # type: ignore[arg-type]  # brevity
 
 
-def verdict(word: Word = "regressed", ratio: float = 1.12, **params: object) -> Verdict:
+def verdict(word: Word = "regressed", ratio: float = 1.12, **params: object) -> ToldVerdict:
     summary = Summary("latency", 1.0, 0.9, 1.1, 0.95, 4)
     ratios = Comparison("latency", summary, summary, ratio, ratio - 0.02, ratio + 0.02, True)
-    return Verdict(Case.of("gate", "eager", params), "latency", word, f"{ratio:g} because", ratios)
+    return ToldVerdict(
+        Case.of("gate", "eager", params), "latency", word, comparison=ratios, reason=f"{ratio:g} because"
+    )
 
 
 def many(number: int, word: Word = "regressed") -> VerdictFile:
@@ -73,7 +79,8 @@ def many(number: int, word: Word = "regressed") -> VerdictFile:
 def hostile() -> VerdictFile:
     words: tuple[Word, ...] = ("regressed", "inconclusive", "incomparable", "not_measured", "new", "ok")
     rows = [
-        Verdict(Case(HOSTILE, HOSTILE, {HOSTILE: HOSTILE, "m": n}), HOSTILE, w, HOSTILE) for n, w in enumerate(words)
+        ToldVerdict(Case(HOSTILE, HOSTILE, {HOSTILE: HOSTILE, "m": n}), HOSTILE, w, reason=HOSTILE)
+        for n, w in enumerate(words)
     ]
     notes = {"notes": (HOSTILE,), "warnings": (HOSTILE,), "invalid": HOSTILE, "rules_in_words": (HOSTILE,)}
     return made(*rows, headline=HOSTILE, tolerated=HOSTILE, sentinels=tuple(rows[:1]), **notes)
@@ -81,7 +88,7 @@ def hostile() -> VerdictFile:
 
 def test_what_a_pull_request_and_a_test_report_say() -> None:
     found = verdict_of_runs()
-    assert "29.7 % slower [26.0, 33.4]" in page(found)
+    assert "+29.7 % [+26.0, +33.4]" in page(found)
     golden.check("verdict.md", page(found))
     golden.check("junit.xml", document(found).decode())
 
@@ -92,6 +99,27 @@ def test_verdict_json_reads_back_exactly(tmp_path: Path) -> None:
         path.write_bytes(encoded(found))
         assert encode(read(path)) == encode(found)
     assert read(path).verdicts == found.verdicts or any(v.margin != v.margin for v in found.verdicts)
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.rglob("verdict.json")), ids=lambda path: path.parent.name)
+def test_verdict_files_from_before_verdicts_had_fields_are_read_and_shown(path: Path) -> None:
+    older = read(path)
+    assert older.verdicts
+    assert all(one.reason for one in older.judged)
+    graves = [one for one in older.judged if one.word == "regressed"]
+    assert all(escaped(one.reason) in page(older) for one in graves)
+
+
+def test_a_verdict_has_fields_for_programs_and_one_sentence_for_people() -> None:
+    rows = msgspec.json.decode(encoded(verdict_of_runs()))["verdicts"]
+    slow = next(row for row in rows if row["word"] == "regressed")
+    assert slow["change"]["centre"] == pytest.approx(slow["comparison"]["ratio"] - 1)
+    assert slow["change"]["lo"] < slow["change"]["centre"] < slow["change"]["hi"]
+    assert (slow["note"]["code"], slow["cure"]) == ("beyond_margin", None)
+    assert slow["reason"] == "+29.7 % [+26.0, +33.4]; the margin is 3 %"
+    missing = next(row for row in rows if row["word"] == "not_measured")
+    assert (missing["note"]["code"], missing["note"]["side"], missing["change"]) == ("no_case", "head", None)
+    assert missing["reason"] == "head has no such case"
 
 
 def test_a_gate_of_turns_reads_back_with_its_looks_and_rounds(tmp_path: Path) -> None:
@@ -142,7 +170,7 @@ def test_a_page_fits_into_any_room(room: int) -> None:
 @pytest.mark.parametrize("sign", ["@", "|", "\N{GRINNING FACE}", "\n"])
 def test_a_page_is_always_written(sign: str) -> None:
     long = sign * 100_000
-    row = Verdict(Case(long, long, {"m": 1}), long, "regressed", long)
+    row = ToldVerdict(Case(long, long, {"m": 1}), long, "regressed", reason=long)
     text = page(made(*[row] * 20, headline=long, invalid=long, tolerated=long, notes=(long,) * 50))
     assert text.startswith(MARKER)
     assert len(text.encode()) < 60_000
@@ -161,7 +189,7 @@ def test_names_break_nothing_and_mention_nobody() -> None:
 
 
 def test_plain_words_stay_as_they_are() -> None:
-    for words in ("12 % slower [9.8, 14.1]; the margin is 3 %", "weight_bytes, resident_bytes", "scheme=w1.58a8"):
+    for words in ("+12.0 % [+9.8, +14.1]; the margin is 3 %", "weight_bytes, resident_bytes", "scheme=w1.58a8"):
         assert escaped(words) == words
 
 
@@ -268,6 +296,12 @@ def test_an_error_leaves_itself_where_no_verdict_is(
     assert ElementTree.fromstring((out / "junit.xml").read_bytes()).get("errors") == "1"
     assert gate(*two_runs, "--out", out) == 1
     assert read(out / "verdict.json").answer == "regressed", "an error is no verdict, and one takes its place"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--axis", "m"), ("--metric", "speed"), ("--budget", "soon")])
+def test_an_option_that_is_wrong_leaves_its_error_too(option: str, value: str, tmp_path: Path) -> None:
+    assert gate("quick", "--base", "HEAD", option, value, "--out", tmp_path) == 2
+    assert repr(value) in (tmp_path / "verdict.md").read_text()
 
 
 @pytest.mark.parametrize("content", ["", "of another version"])

@@ -61,7 +61,7 @@ def test_a_gate_is_judged_by_the_rules_and_reported_the_same_again(tmp_path):
 def test_a_gate_on_a_machine_that_moved_says_so(tmp_path):
     text = Page(gate_report(tmp_path, {"a": [1.0] * 9, "b": steady(1.0, 9)}, sentinel=steady(1.2, 9))).text
     assert text.startswith("? Gate without a verdict: the machine moved while it was measured")
-    assert "linear-fp32, whose code is the same on both sides, is 20.0 % slower" in text
+    assert "latency of linear-fp32, whose code is the same on both sides, changed by +20.0 % [" in text
 
 
 def test_a_gate_of_many_cases_draws_the_gravest(tmp_path):
@@ -140,14 +140,14 @@ def test_what_failed_is_told_once_for_all_its_metrics_and_a_title_stays_short(tm
         assert len(part.headline.words) <= 120
     assert sentences[True] == [f"a gives a wrong answer: {reason}"]
     (missing,) = sentences[False]
-    assert missing.startswith("a was not measured: failed in round 1 of the candidate: RuntimeError")
+    assert missing.startswith("a was not measured: head failed in round 1: RuntimeError")
 
 
 def test_a_gate_that_is_not_decided_says_so_and_why(tmp_path):
     unsure = [1.0 + (0.2 if turn % 2 else -0.1) for turn in range(9)]
     text = Page(gate_report(tmp_path, {"a": unsure, "b": steady(1.0, 9)})).text
     assert text.startswith("? Gate undecided: 2 of 7 rows are inconclusive")
-    assert re.search(r"\? inconclusive a: 2.3 % slower \[.*see bitbench env --check , or allow it more", text)
+    assert re.search(r"\? inconclusive a changed by \+2.3 % \[.*see bitbench env --check , or allow it more", text)
 
 
 def test_what_is_wrong_comes_first_in_figure_and_table_and_the_rest_is_folded(tmp_path):

@@ -8,21 +8,22 @@ import msgspec
 import pytest
 
 from harness import store
-from harness.analysis.convergence import advice, convergence
+from harness.analysis.convergence import advice, convergence, declared
 from harness.analysis.looks import LOOKED_AT
 from harness.analysis.results import results
 from harness.analysis.view import View
 from harness.errors import StoreError, UsageError
 from harness.model import Aim, Request, Revision
 from harness.model.codec import encode
-from harness.model.extension import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.record import late
+from harness.model.stored_run import MARK, MAY_CHANGE, Extension, extended_aims, request_to_go_on_by, rounds_made
 from harness.show.results import page
 from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
+from tests.harness.fakes.steadfast import WORDS
 from tests.harness.runner.test_kill import finish, start, turns, wait_for
 
-BEGUN = make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)})
+BEGUN = msgspec.structs.replace(make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)}), rules=declared())
 OTHERS: dict[str, object] = {
     "implementations": ("eager",),
     "axes": {"m": (1, 8)},
@@ -34,6 +35,7 @@ OTHERS: dict[str, object] = {
     "case_limit": 7.0,
     "memory_limit": 2.0**30,
     "seed": 5,
+    "package": "mine.suites",
 }
 
 
@@ -42,7 +44,6 @@ def make_extension(**changes: object) -> Extension:
         "extended": "2026-01-03T00:00:00Z",
         "request": Request(suites=("quick",), precision=0.02),
         "aims": {"quick": Aim("linear-bf16", 0.02, 20, extended=True)},
-        "rules": ("quick: until 2 %",),
         "rounds": {},
         "revision": BEGUN.revision,
         **changes,
@@ -107,9 +108,10 @@ def test_the_file_says_in_order_what_was_declared_and_the_run_reads_as_after_the
     assert (tmp_path / store.FILE_NAME).read_bytes().startswith(before)
     assert (after.records, after.extensions, after.warnings) == (tuple(records), (extension,), ())
     assert (after.run.aims, after.run.request) == (extension.aims, extension.request)
-    assert after.run.rules == (*BEGUN.rules, "from 2026-01-03T00:00:00Z on: quick: until 2 %")
+    assert (after.run.rules, after.begun) == (BEGUN.rules, BEGUN)
     assert extension.rounds == {records[0].case.contest: 4}
-    assert "extended 2026-01-03T00:00:00Z: quick: until 2 %" in render(page(View.of(after)), "text")
+    words = "extended 2026-01-03T00:00:00Z: quick: a contestant is done at the look (after 4, 6, 9, 14, 20 rounds)"
+    assert words in " ".join(render(page(View.of(after)), "text").split())
 
 
 def test_an_extension_that_is_cut_off_anywhere_was_never_made(tmp_path: Path) -> None:
@@ -128,12 +130,10 @@ def test_an_extension_that_is_cut_off_anywhere_was_never_made(tmp_path: Path) ->
 
 def test_rounds_of_other_code_are_told(tmp_path: Path) -> None:
     path = write_run(tmp_path, BEGUN, []) / store.FILE_NAME
-    other = make_extension(rules=(), revision=Revision("1234567890", True))
+    other = make_extension(revision=Revision("1234567890", True))
     path.write_bytes(path.read_bytes() + encode(other) + b"\n")
     (warning,) = store.load(tmp_path).warnings
-    assert warning.endswith(
-        "begun at abcdef0 and gone on with at 1234567 with changes: its rounds are not all of one code"
-    )
+    assert warning == "begun at abcdef0 and gone on with at 1234567 with changes: its rounds are not all of one code"
 
 
 def test_rounds_that_were_added_in_sight_of_results_count_as_looks() -> None:
@@ -174,7 +174,7 @@ def test_the_advice_is_the_command_that_goes_on_from_here() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parent = tmp_path_factory.mktemp("extended")
-    process = start("swift", parent / "log", "steadfast", "--out", str(parent / "run"))
+    process = start("swift", parent / "log", *WORDS, "--out", str(parent / "run"))
     finish(process)
     assert process.returncode == 0
     return parent / "run"

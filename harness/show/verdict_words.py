@@ -1,0 +1,139 @@
+"""A verdict in words, made where it is shown: the change, what led to it, and what settles it.
+
+One sign convention everywhere: a change is head against base in percent, and negative is less.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from harness.analysis.words import change, percent_change
+from harness.judge.judge import Judgement, sentinel_note
+from harness.judge.verdict import Cure, Note, Verdict, Word
+from harness.model.metrics import METRICS
+from harness.model.units import amount, distinct_amounts
+
+LEGEND = "changes are head against base, in percent: negative is faster or smaller; [low, high] is the interval"
+"""Said once on every page that shows changes."""
+
+_CURES: Mapping[Cure, str] = {
+    "more_rounds": "about {needed} rounds would settle it, if its noise stays",
+    "quieter_machine": "more rounds will not settle it: quieten the machine, see `bitbench env --check`, or allow it"
+    " more",
+    "rounds_option": "use --rounds 3 or more",
+    "budget_option": "give it more time with --budget",
+    "measure_again": "measure it again",
+    "one_machine": "measure both on one machine",
+    "gate_again": "end what else runs, see `bitbench env --check`, and gate again",
+}
+
+
+class ToldVerdict(Verdict, frozen=True, kw_only=True):
+    """A verdict as files and `--format json` have it: the data, and the same in one sentence."""
+
+    reason: str
+    """Change, note and cure, joined by semicolons."""
+
+
+def told_verdict(verdict: Verdict) -> ToldVerdict:
+    """The verdict with its reason."""
+    fields = {name: getattr(verdict, name) for name in Verdict.__struct_fields__}
+    return ToldVerdict(**fields, reason=reason(verdict))
+
+
+def reason(verdict: Verdict) -> str:
+    """All that is to be said besides the word: `+4.1 % [+2.7, +5.4]; the margin is 3 %`."""
+    return "; ".join(filter(None, (values(verdict), grounds(verdict))))
+
+
+def grounds(verdict: Verdict) -> str:
+    """What is to be said besides word and change: what led to it, and what settles it."""
+    return "; ".join(filter(None, (note_words(verdict), cure_words(verdict))))
+
+
+def values(verdict: Verdict) -> str:
+    """The change with its interval; of an exact metric the values."""
+    both, metric = verdict.comparison, METRICS.get(verdict.metric)
+    if both is None or metric is None or metric.assume == "sampled":
+        return change_words(verdict)
+    if verdict.note:
+        return ""
+    before, after = both.baseline.centre, both.candidate.centre
+    if verdict.word == "ok":
+        return amount(after, metric.unit)
+    one, other = distinct_amounts(before, after, metric.unit)
+    return f"{one} became {other} ({change(both, metric)})"
+
+
+def change_words(verdict: Verdict) -> str:
+    """`-8.0 % [-9.9, -6.1]`; empty where no change is known."""
+    return percent_change(*msgspec.structs.astuple(verdict.change)) if verdict.change else ""
+
+
+def note_words(verdict: Verdict) -> str:
+    """What led to the word besides the change; an allowance is always said."""
+    margin = f"the margin is {percent(verdict.margin)}"
+    margin += f", an allowance: {verdict.allowance}" if verdict.allowance else ""
+    note = verdict.note
+    if note is None:
+        return margin if verdict.allowance else ""
+    match note.code:
+        case "beyond_margin":
+            return margin
+        case "confirmed":
+            return f"{margin}; fresh processes confirmed it"
+        case "unconfirmed":
+            return f"{margin}; accused after {note.rounds} rounds, and not confirmed yet"
+        case "undecided":
+            return f"{margin}, and the rounds do not tell whether this is beyond it"
+    return _missing(note)
+
+
+def _missing(note: Note) -> str:
+    """Why there is nothing to decide on."""
+    match note.code:
+        case "one_round":
+            return "one round gives no interval"
+        case "too_few_rounds":
+            return f"{note.rounds} of the {note.of} rounds that the first look takes"
+        case "no_case":
+            return f"{note.side} has no such case"
+        case "no_metric":
+            return f"{note.side} did not measure this metric"
+        case "ended":
+            how = {"skipped": "skipped it", "timed_out": "timed out"}.get(str(note.outcome), str(note.outcome))
+            return f"{note.side} {how} in round {note.rounds}: {note.detail}"
+        case "wrong_answer":
+            return f"{note.side} gives a wrong answer: {note.detail}"
+        case "not_a_number":
+            return note.detail or f"{note.side or 'the ratio'} is not a number"
+        case "unlike_machines":
+            return f"base and head were measured on unlike machines ({note.detail})"
+        case "sentinel_moved":
+            change = percent_change(*msgspec.structs.astuple(note.change)) if note.change else "an unknown share"
+            return (
+                f"the environment is invalid: the latency of {note.detail}, whose code is the same on both sides,"
+                f" changed by {change}"
+            )
+    raise ValueError(f"no words for {note.code}")
+
+
+def cure_words(verdict: Verdict) -> str:
+    """What settles the verdict; empty where it stands."""
+    return _CURES[verdict.cure].format(needed=verdict.needed) if verdict.cure else ""
+
+
+def invalid_words(judgement: Judgement) -> str:
+    """Why the environment gives no verdict on latencies, and what to do; empty where it does."""
+    moved = judgement.moved
+    return f"{_missing(sentinel_note(moved))}; {_CURES['gate_again']}" if moved else ""
+
+
+def spaced(word: Word) -> str:
+    """The word as people write it."""
+    return word.replace("_", " ")
+
+
+def percent(share: float) -> str:
+    """`3 %`."""
+    return f"{100 * share:.3g} %"
