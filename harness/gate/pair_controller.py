@@ -2,32 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable, Container, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 from harness.model import Budget, Case, Record, Side
-from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
-from harness.model.metrics import MEMORY_METRICS
+from harness.model.messages import Memory, Prepare
+from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
-from harness.runner.process import Worker, WorkerLostError
-from harness.runner.record_builder import CaseEndedError, RecordBuilder, RoundNoise
-from harness.runner.schedule import calibrate, take_turns
-
-
-class Paired(Worker, Protocol):
-    """A worker that can work beside another one, or be made to take nothing from it."""
-
-    def put(self, question: Question) -> None:
-        """Ask, and wait for nothing. Raises WorkerLostError when nobody is there."""
-
-    def reply(self, limit: float) -> Answer:
-        """The answer to what was put. Raises WorkerLostError when there is none within `limit` seconds."""
-
-    def rest(self) -> None:
-        """Until it is asked again."""
-
+from harness.runner.record_builder import RoundNoise
+from harness.runner.turns import time_in_turns
+from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
 SIDES: tuple[Side, ...] = ("base", "head")
 
@@ -49,7 +36,7 @@ class CasePair:
         return len(judged) == 2 and all(judged)
 
 
-Inquiry: TypeAlias = Callable[[int, CasePair, Side, Paired], object]
+Inquiry: TypeAlias = Callable[[int, CasePair, Side, Worker], object]
 """(number of the round, case pair, side, worker)"""
 
 
@@ -61,7 +48,7 @@ class PairedController:
 
     def __init__(
         self,
-        start: Callable[[Side], Paired],
+        start: Callable[[Side], Worker],
         budget: Budget,
         case_limit: float,
         seed: int,
@@ -69,14 +56,14 @@ class PairedController:
         after_duel: Inquiry | None = None,
     ) -> None:
         """`after_duel` sees the workers that are left when a case pair is over, before its records are told."""
-        self.start = start
         self.after_duel = after_duel
         self.budget = budget
-        self.case_limit = case_limit
         self.seed = seed
         self.now = now
-        self.iterations: dict[Case, int] = {}
-        self._workers: dict[Side, Paired] = {}
+        self._loop_counts: dict[Case, int] = {}
+        self._links: dict[Side, WorkerLink] = {side: WorkerLink(partial(start, side), case_limit) for side in SIDES}
+        for side, link in self._links.items():
+            link.rivals = [other for name, other in self._links.items() if name != side]
 
     def round(self, number: int, case_pairs: Sequence[CasePair]) -> Generator[dict[Side, Record], None, None]:
         """The records of each case pair in round `number`, in random order. Without case pairs no worker is started."""
@@ -87,193 +74,67 @@ class PairedController:
         rng.shuffle(order)
         try:
             for side in rng.sample(SIDES, 2):
-                self._workers[side] = self.start(side)  # both at once: they import at the same time
+                self._links[side].open()  # both at once: they import at the same time
             for case_pair in order:
-                records = self._fight(case_pair, number, rng)
-                if self.after_duel is not None:
-                    for side in case_pair.contests.keys() & self._workers.keys():
-                        self.after_duel(number, case_pair, side, self._workers[side])
+                records = self._duel(case_pair, number, rng)
+                for side in case_pair.contests:
+                    worker = self._links[side].worker
+                    if self.after_duel is not None and worker is not None:
+                        self.after_duel(number, case_pair, side, worker)
                 yield records
         finally:
-            for side in SIDES:
-                self._dismiss(side)
+            for link in self._links.values():
+                link.dismiss()
 
-    def _fight(self, case_pair: CasePair, number: int, rng: random.Random) -> dict[Side, Record]:
-        """The case pair's records. A side that is alone, or is left alone by the other's end, is timed by itself."""
-        builders = {
-            side: RecordBuilder(contest, case_pair.case, number, self.now())
+    def _duel(self, case_pair: CasePair, number: int, rng: random.Random) -> dict[Side, Record]:
+        """The case pair's records."""
+        rounds = {
+            side: CaseRound(self._links[side], contest, case_pair.case, number, self._loop_counts, self.now)
             for side, contest in case_pair.contests.items()
         }
-        for side in builders:
-            self._release(side)
-        ended = self._prepare({side: builders[side] for side in rng.sample(tuple(builders), len(builders))})
-        witness = RoundNoise()
-        for builder in builders.values():
-            builder.values.pop("latency", None)  # so far a trial, which found the loop count
-        left = {side: builder for side, builder in builders.items() if side not in ended}
-        while left and all("latency" in builder.wanted for builder in left.values()):
-            try:
-                self._time(left, witness, rng)
-                break
-            except SideEndedError as end:  # the other one is timed alone: it shows that there is something to compare
-                ended[end.side] = left.pop(end.side).ended(end.end, self.now())
-                witness = RoundNoise()
-        made = {side: builder.measured(witness, self.now()) for side, builder in left.items()}
-        return {side: (ended | made)[side] for side in builders}
+        for side in rounds:
+            self._links[side].release()
+        self._prepare(rng.sample(tuple(rounds.values()), len(rounds)))
+        noise = self._time(rounds.values(), rng)
+        return {side: one.record(noise) for side, one in rounds.items()}
 
-    def _release(self, side: Side) -> None:
-        """Let the worker forget the case pair before. One that cannot even do that is replaced."""
-        if side not in self._workers:
-            return
-        try:
-            self._workers[side].ask(Release(), self.case_limit)
-        except WorkerLostError:
-            self._dismiss(side)
+    def _prepare(self, rounds: Collection[CaseRound]) -> None:
+        """As `CaseRound.prepare`, stage by stage. A side that comes to its end is left out from then on."""
+        _at_once(rounds, CaseRound.building)
+        _one_by_one(rounds, lambda one: one.ask(one.checking()))
+        _at_once(rounds, CaseRound.counting)
+        _one_by_one(rounds, lambda one: one.calibrate(self.budget.sample))
 
-    def _prepare(self, builders: Mapping[Side, RecordBuilder]) -> dict[Side, Record]:
-        """Build, check against the contract, count bytes, in this order and before any timing; the sides that ended."""
-        ended: dict[Side, Record] = {}
-        self._at_once(builders, ended, _building)
-        self._one_by_one(builders, ended, self._check)
-        self._at_once(builders, ended, _bytes)
-        self._one_by_one(builders, ended, self._calibrate)
-        return ended
-
-    def _at_once(
-        self,
-        builders: Mapping[Side, RecordBuilder],
-        ended: dict[Side, Record],
-        question: Callable[[RecordBuilder], Prepare | Memory | None],
-    ) -> None:
-        """Put a question to every side that is left, and then take in the answers: nobody waits for the other."""
-        asked: list[Side] = []
-        for side, builder in _left(builders, ended):
-            put = question(builder)
-            if put is not None:
-                with self._ending(side, builder, ended):
-                    self._worker(side).put(put)
-                    asked.append(side)
-        for side in asked:
-            with self._ending(side, builders[side], ended):
-                builders[side].take_in(_usable(builders[side].case, self._workers[side].reply(self.case_limit)))
-
-    def _one_by_one(
-        self,
-        builders: Mapping[Side, RecordBuilder],
-        ended: dict[Side, Record],
-        step: Callable[[Side, RecordBuilder], None],
-    ) -> None:
-        """What computes on all cores: two at once would wait for each other's threads."""
-        for side, builder in _left(builders, ended):
-            with self._ending(side, builder, ended):
-                step(side, builder)
-
-    @contextmanager
-    def _ending(self, side: Side, builder: RecordBuilder, ended: dict[Side, Record]) -> Iterator[None]:
-        """Whatever ends the case inside becomes its record."""
-        try:
-            yield
-        except WorkerLostError as lost:
-            ended[side] = builder.ended(self._lost(side, builder.case, lost), self.now())
-        except CaseEndedError as end:
-            ended[side] = builder.ended(end, self.now())
-
-    def _check(self, side: Side, builder: RecordBuilder) -> None:
-        builder.take_in(self._exchange(side, builder.case, Accuracy(builder.case, tuple(sorted(builder.wanted)))))
-
-    def _calibrate(self, side: Side, builder: RecordBuilder) -> None:
-        """Choose the loop count once a case, for both sides and all rounds."""
-
-        def take(case: Case, iterations: int, samples: int) -> Sequence[float]:
-            return self._exchange(side, case, Time(case, iterations, samples)).values["latency"]
-
-        if "latency" not in builder.wanted:
-            return
-        if builder.case not in self.iterations:
-            self.iterations[builder.case] = calibrate(take, builder.case, self.budget.sample)
-        builder.iterations = self.iterations[builder.case]
-
-    def _time(self, builders: Mapping[Side, RecordBuilder], witness: RoundNoise, rng: random.Random) -> None:
-        """Blocks in ABBA or BAAB order, until the time of a case pair is spent."""
-        last: Side = next(iter(builders))
-
-        def take(side: Side, iterations: int, samples: int) -> Sequence[float]:
-            nonlocal last
-            last, builder = side, builders[side]
-            try:
-                answer = self._exchange(side, builder.case, Time(builder.case, iterations, samples))
-            except CaseEndedError as end:
-                raise SideEndedError(side, end) from end
-            builder.take_in(answer)
-            builder.timed += sum(answer.values["latency"]) * iterations
-            return answer.values["latency"]
-
-        def look() -> None:
-            try:  # of whom was visited last: at random, so that neither is the one that a canary has warmed up
-                witness.take_in(self._exchange(last, builders[last].case, ObserveMachine()).noise)
-            except CaseEndedError as end:
-                raise SideEndedError(last, end) from end
-
-        look()
-        timings = take_turns(
-            take,
-            {side: builder.iterations for side, builder in builders.items()},
-            seconds=self.budget.seconds,
-            sample=self.budget.sample,
-            rng=rng,
-            now=self.now,
-            after_block=look,
-        )
-        for side, timing in timings.items():
-            builders[side].values["latency"] = list(timing.values)
-            builders[side].blocks = timing.blocks
-
-    def _exchange(self, side: Side, case: Case, question: Accuracy | Time | ObserveMachine) -> Answer:
-        """The answer of a side while the other rests. Raises CaseEndedError when `case` cannot go on there."""
-        worker = self._worker(side)
-        for other in self._workers.keys() - {side}:
-            self._workers[other].rest()
-        try:
-            return _usable(case, worker.ask(question, self.case_limit))
-        except WorkerLostError as lost:
-            raise self._lost(side, case, lost) from lost
-
-    def _worker(self, side: Side) -> Paired:
-        if side not in self._workers:
-            self._workers[side] = self.start(side)
-        return self._workers[side]
-
-    def _lost(self, side: Side, case: Case, lost: WorkerLostError) -> CaseEndedError:
-        self._dismiss(side)
-        return CaseEndedError(case, lost.outcome, lost.reason)
-
-    def _dismiss(self, side: Side) -> None:
-        if side in self._workers:
-            self._workers.pop(side).close()
+    def _time(self, rounds: Collection[CaseRound], rng: random.Random) -> RoundNoise:
+        """Both sides in turns. One that is alone, or is left alone by the other's end, is timed by itself: it shows
+        that there is something to compare.
+        """
+        while (left := _left(rounds)) and all(one.is_timed for one in left):
+            with suppress(CaseEndedError):
+                return time_in_turns(left, self.budget, rng, self.now)
+        return RoundNoise()
 
 
-def _building(builder: RecordBuilder) -> Prepare:
-    return Prepare(builder.case, builder.contest.seed)
+def _at_once(rounds: Collection[CaseRound], request: Callable[[CaseRound], Prepare | Memory | None]) -> None:
+    """Put a request to every side that is left, and then take the replies: nobody waits for the other."""
+    asked: list[CaseRound] = []
+    for one in _left(rounds):
+        put = request(one)
+        if put is not None:
+            with suppress(CaseEndedError):
+                one.put(put)
+                asked.append(one)
+    for one in asked:
+        with suppress(CaseEndedError):
+            one.take_reply()
 
 
-def _bytes(builder: RecordBuilder) -> Memory | None:
-    return Memory(builder.case, builder.contest.seed) if builder.wanted & MEMORY_METRICS else None
+def _one_by_one(rounds: Collection[CaseRound], step: Callable[[CaseRound], object]) -> None:
+    """A step that computes on all cores: two at once would wait for each other's threads."""
+    for one in _left(rounds):
+        with suppress(CaseEndedError):
+            step(one)
 
 
-def _left(builders: Mapping[Side, RecordBuilder], ended: Container[Side]) -> list[tuple[Side, RecordBuilder]]:
-    return [(side, builder) for side, builder in builders.items() if side not in ended]
-
-
-def _usable(case: Case, answer: Answer) -> Answer:
-    if answer.outcome != "measured":
-        raise CaseEndedError(case, answer.outcome, answer.reason, answer)
-    return answer
-
-
-class SideEndedError(Exception):
-    """A case came to an end on one side while both were timed."""
-
-    def __init__(self, side: Side, end: CaseEndedError) -> None:
-        super().__init__(end.reason)
-        self.side = side
-        self.end = end
+def _left(rounds: Collection[CaseRound]) -> list[CaseRound]:
+    return [one for one in rounds if one.ended is None]

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from harness.errors import NothingMeasuredError, UsageError
 from harness.gate.checkouts import Checkout, Checkouts, locks_among
 from harness.gate.named_files import missing
-from harness.gate.pair_controller import SIDES, CasePair, Paired
+from harness.gate.pair_controller import SIDES, CasePair
 from harness.judge.judge import Judgement
 from harness.model import Side
 from harness.model.messages import Fingerprint, Prepare, TakeFingerprint
 from harness.runner.pool import WorkerPool
 from harness.runner.process import WorkerLostError, WorkerProcess
+from harness.runner.worker_link import Worker
 
 CURE = "uninstall that copy, or gate from the folder that holds the package"
 
@@ -43,7 +44,7 @@ class Provenance:
         }
         self._named = sorted({name for _, name in self._waiting if ":" in name})
 
-    def after_duel(self, _: int, case_pair: CasePair, side: Side, worker: Paired) -> None:
+    def after_duel(self, _: int, case_pair: CasePair, side: Side, worker: Worker) -> None:
         """Ask the worker, if it has built somebody new. Raises as `conclude`."""
         if (side, case_pair.case.implementation) in self._waiting and isinstance(worker, WorkerProcess):
             with suppress(WorkerLostError):  # its records are made: whoever was not seen is asked for at the end

@@ -4,21 +4,22 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from harness.analysis.convergence import undecided
 from harness.analysis.results import results
 from harness.estimators.looks import looks
-from harness.model import Case, Ceilings, Record, Request, messages
+from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
-from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
-from harness.model.metrics import MEMORY_METRICS
+from harness.model.messages import MeasureCeilings
 from harness.model.record import late
+from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
 from harness.runner.probe import Prober
-from harness.runner.process import Worker, WorkerLostError
-from harness.runner.record_builder import CaseEndedError, RecordBuilder, RoundNoise
-from harness.runner.schedule import calibrate, take_turns
+from harness.runner.record_builder import RoundNoise
+from harness.runner.turns import time_in_turns
+from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
 CONFIRMATIONS = 5
 """How often ceilings and the case are measured in turns before a call is too fast for the machine."""
@@ -55,13 +56,12 @@ class Controller:
         self.contests = contests
         self.ceilings = list(ceilings)
         self.request = request
-        self.start = start
         self.now = now
-        self.iterations: dict[Case, int] = {}
         self.made: dict[Case, list[Record]] = {}
         self._begun = begun or {}  # rounds that contests had had when the run was extended: nothing is added to them
         self._late: set[Case] = set()
-        self._worker: Worker | None = None
+        self._loop_counts: dict[Case, int] = {}
+        self._link = WorkerLink(start, request.case_limit)
         self._prober = Prober(start, request.case_limit)
 
     def continue_from(self, records: Sequence[Record]) -> None:
@@ -99,17 +99,17 @@ class Controller:
                         for record in batch:
                             self._note(record)
                         yield batch
-                self._dismiss()
+                self._link.dismiss()
                 self._prober.close()
         finally:
-            self._dismiss()
+            self._link.dismiss()
             self._prober.close()
 
     def _note(self, record: Record) -> None:
         self.made.setdefault(record.case, []).append(record)
         for measurement in record.measurements:
             if measurement.metric == "latency":
-                self.iterations[record.case] = measurement.iterations
+                self._loop_counts[record.case] = measurement.iterations
 
     def _order(self, number: int) -> list[Contest]:
         """As declared in the first round, so that a reader sees an orderly table grow; at random in later ones."""
@@ -148,151 +148,74 @@ class Controller:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
         waiting = self._waiting(contest, number)
         while waiting:
-            self._release()
-            builders = {case: RecordBuilder(contest, case, number, self.now()) for case in waiting}
-            for case in tuple(waiting):
-                try:
-                    self._prepare(builders[case])
-                    progress.prepared(case, {name: tuple(values) for name, values in builders[case].values.items()})
-                    self._prober.probe(builders[case])
-                except CaseEndedError as end:
-                    waiting.remove(case)
-                    yield [builders.pop(case).ended(end, self.now())]
-                    if self._worker is None:
-                        break  # what was prepared went with the worker
-            else:
-                try:
-                    witness = self._time(contest, number, builders)
-                except CaseEndedError as end:
-                    waiting.remove(end.case)
-                    yield [builders[end.case].ended(end, self.now())]
-                else:
-                    timed_by = self._worker
-                    yield [self._finished(builder, witness, timed_by) for builder in builders.values()]
-                    return
+            for batch in self._attempt(contest, waiting, number, progress):
+                told = {record.case for record in batch}
+                waiting = [case for case in waiting if case not in told]
+                yield batch
 
-    def _finished(self, builder: RecordBuilder, witness: RoundNoise, timed_by: Worker | None) -> Record:
+    def _attempt(
+        self, contest: Contest, cases: Sequence[Case], number: int, progress: Progress
+    ) -> Iterator[list[Record]]:
+        """The records of the cases that come to an end, and those of all others if they could be timed together."""
+        self._link.release()
+        ready: list[CaseRound] = []
+        for case in cases:
+            one = CaseRound(self._link, contest, case, number, self._loop_counts, self.now)
+            with suppress(CaseEndedError):
+                self._prepare(one, progress)
+                ready.append(one)
+            if one.ended:
+                yield [one.ended]
+            if self._link.worker is None:
+                return  # what was prepared went with the worker
+        noise = RoundNoise()
+        with suppress(CaseEndedError):
+            if ready and "latency" in contest.metrics:
+                rng = random.Random(f"{self.request.seed}/{number}/{contest.seed}")
+                noise = time_in_turns(ready, contest.suite.budget, rng, self.now)
+        timed_by = self._link.worker
+        ended = [one.ended for one in ready if one.ended]
+        yield ended or [self._finished(one, noise, timed_by) for one in ready]
+
+    def _prepare(self, one: CaseRound, progress: Progress) -> None:
+        """All that comes before timing. Raises CaseEndedError."""
+        with one.bearing():
+            self._prober.require_fit(one.builder)
+            one.prepare()
+            progress.prepared(one.case, one.known())
+            self._prober.probe(one.builder)
+
+    def _finished(self, one: CaseRound, noise: RoundNoise, timed_by: Worker | None) -> Record:
         """What was measured, unless the machine cannot be that fast."""
-        try:
-            self._require_possible(builder, timed_by)
-        except CaseEndedError as end:
-            return builder.ended(end, self.now())
-        return builder.measured(witness, self.now())
+        with suppress(CaseEndedError), one.bearing():
+            self._require_possible(one, timed_by)
+        return one.record(noise)
 
-    def _require_possible(self, builder: RecordBuilder, timed_by: Worker | None) -> None:
+    def _require_possible(self, one: CaseRound, timed_by: Worker | None) -> None:
         """Raise CaseEndedError for a latency below what the ceilings allow, if it is so whenever both are measured.
 
         Neighbours that were busy while the ceilings were measured, and quiet while the case was, make an honest call
         too fast. Measured in turns, both have the same neighbours. The ceilings may turn out to be higher; else, the
         case may take longer now, and what it took before keeps a warning.
         """
-        ceilings, taken = matching(builder.case, self.ceilings), tuple(builder.values.get("latency", ()))
-        if ceilings is None or not builder.too_fast(ceilings, taken):
+        ceilings, timing = matching(one.case, self.ceilings), one.builder.timing
+        if ceilings is None or timing is None or not one.builder.too_fast(ceilings, timing.values):
             return
-        if self._worker is not timed_by:  # which was lost in a turn of another case
-            self._exchange(builder.case, Prepare(builder.case, builder.contest.seed))
+        if self._link.worker is not timed_by:  # which was lost in a turn of another case
+            one.exchange(one.building())
         for _ in range(CONFIRMATIONS):
-            ceilings = self._higher(ceilings, builder)
-            told = builder.too_fast(ceilings, taken)
+            ceilings = self._higher(ceilings, one)
+            told = one.builder.too_fast(ceilings, timing.values)
             if not told:
                 return
-            if not builder.too_fast(ceilings, self._take(builder, builder.iterations, AGAIN)):
-                builder.warnings[NOT_CONFIRMED] = None
+            if not one.builder.too_fast(ceilings, one.take(one.iterations, AGAIN)):
+                one.builder.warnings[NOT_CONFIRMED] = None
                 return
-        raise CaseEndedError(builder.case, "failed", told)
+        raise CaseEndedError("failed", told)
 
-    def _higher(self, known: Ceilings, builder: RecordBuilder) -> Ceilings:
+    def _higher(self, known: Ceilings, one: CaseRound) -> Ceilings:
         """Ceilings that were measured again, where they are higher: a neighbour may have been busy the first time."""
-        answer = self._exchange(builder.case, messages.MeasureCeilings(known.device, known.threads))
+        answer = one.exchange(MeasureCeilings(known.device, known.threads))
         higher = merge(known, from_answer(known.device, answer.values))
-        self.ceilings = [higher if one is known else one for one in self.ceilings]
+        self.ceilings = [higher if here is known else here for here in self.ceilings]
         return higher
-
-    def _release(self) -> None:
-        """Let the worker forget the contest before. A worker that cannot even do that is replaced."""
-        if self._worker is None:
-            return
-        try:
-            self._worker.ask(Release(), self.request.case_limit)
-        except WorkerLostError:
-            self._dismiss()
-
-    def _prepare(self, builder: RecordBuilder) -> None:
-        """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
-        contest, case = builder.contest, builder.case
-        builder.started = self.now()
-        self._prober.require_fit(builder)
-        self._ask(builder, Prepare(case, contest.seed))
-        self._ask(builder, Accuracy(case, tuple(sorted(builder.wanted))))
-        if builder.wanted & MEMORY_METRICS:
-            self._ask(builder, Memory(case, contest.seed))
-        if "latency" in builder.wanted:
-            self._calibrate(builder)
-
-    def _calibrate(self, builder: RecordBuilder) -> None:
-        """Choose the loop count once a case, for all rounds. The last trial stands in for the latency until timing."""
-
-        def take(_: Case, iterations: int, samples: int) -> Sequence[float]:
-            builder.values["latency"] = list(self._take(builder, iterations, samples))
-            return builder.values["latency"]
-
-        if builder.case not in self.iterations:
-            self.iterations[builder.case] = calibrate(take, builder.case, builder.contest.suite.budget.sample)
-        builder.iterations = self.iterations[builder.case]
-
-    def _time(self, contest: Contest, number: int, builders: dict[Case, RecordBuilder]) -> RoundNoise:
-        witness = RoundNoise()
-        if "latency" not in contest.metrics or not builders:
-            return witness
-        last = next(iter(builders))
-
-        def take(case: Case, iterations: int, samples: int) -> Sequence[float]:
-            nonlocal last
-            last = case
-            return self._take(builders[case], iterations, samples)
-
-        def look() -> None:
-            witness.take_in(self._exchange(last, ObserveMachine()).noise)
-
-        look()
-        timings = take_turns(
-            take,
-            {case: builder.iterations for case, builder in builders.items()},
-            seconds=contest.suite.budget.seconds,
-            sample=contest.suite.budget.sample,
-            rng=random.Random(f"{self.request.seed}/{number}/{contest.seed}"),
-            now=self.now,
-            after_block=look,
-        )
-        for case, timing in timings.items():
-            builders[case].values["latency"] = list(timing.values)
-            builders[case].blocks = timing.blocks
-        return witness
-
-    def _take(self, builder: RecordBuilder, iterations: int, samples: int) -> Sequence[float]:
-        answer = self._exchange(builder.case, Time(builder.case, iterations, samples))
-        builder.take_in(answer)
-        values = answer.values["latency"]
-        builder.timed += sum(values) * iterations
-        return values
-
-    def _ask(self, builder: RecordBuilder, question: Question) -> None:
-        builder.take_in(self._exchange(builder.case, question))
-
-    def _exchange(self, case: Case, question: Question) -> Answer:
-        """The answer to a question. Raises CaseEndedError when `case`, which it is about, cannot go on."""
-        if self._worker is None:
-            self._worker = self.start()
-        try:
-            answer = self._worker.ask(question, self.request.case_limit)
-        except WorkerLostError as lost:
-            self._dismiss()
-            raise CaseEndedError(case, lost.outcome, lost.reason) from lost
-        if answer.outcome != "measured":
-            raise CaseEndedError(case, answer.outcome, answer.reason, answer)
-        return answer
-
-    def _dismiss(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -283,13 +283,3 @@ def describe_torch(module: str = "suites") -> dict[str, str | int | float]:
         return worker.describe().environment
     finally:
         worker.close()
-
-
-class Worker(Protocol):
-    """Something that answers questions: a process, or a fake."""
-
-    def ask(self, question: Question, limit: float) -> Answer:
-        """The answer. Raises WorkerLostError when there is none within `limit` seconds."""
-
-    def close(self) -> None:
-        """End it."""

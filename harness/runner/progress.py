@@ -23,7 +23,7 @@ PAUSE = 15.0
 
 
 class Watcher(Protocol):
-    """A `run.Progress` that also sees finished records, and is open while the run goes on."""
+    """A `controller.Progress` that also sees finished records, and is open while the run goes on."""
 
     def began(self, contest: Contest, number: int, left: int) -> None:
         """A contest begins in round `number`; `left` are still to come at most, this one included."""

@@ -11,18 +11,8 @@ from harness.analysis.voided import voided
 from harness.model import Case, Ceilings, Measurement, Outcome, Record
 from harness.model.messages import Answer
 from harness.runner.plan import Contest
-
-
-class CaseEndedError(Exception):
-    """A case came to an end other than being measured; the others of its contest go on without it."""
-
-    def __init__(self, case: Case, outcome: Outcome, reason: str, evidence: Answer | None = None) -> None:
-        super().__init__(reason)
-        self.case = case
-        self.outcome = outcome
-        self.reason = reason
-        self.evidence = evidence or Answer(outcome, reason)
-        """The answer that ended it; of a wrong answer it holds how far it was off."""
+from harness.runner.schedule import Timing
+from harness.runner.worker_link import CaseEndedError
 
 
 @dataclass
@@ -63,13 +53,14 @@ class RecordBuilder:
     round: int
     started: float
     values: dict[str, list[float]] = field(default_factory=dict)
-    iterations: int = 1
-    blocks: tuple[int, ...] = ()
+    """By metric; never of `latency`."""
+    timing: Timing | None = None
+    """The latency, once it is measured."""
     warnings: dict[str, None] = field(default_factory=dict)
     timed: float = 0.0
 
     def take_in(self, answer: Answer) -> None:
-        """Keep what an answer says, its latencies apart: they come in the order in which turns are taken."""
+        """Keep what an answer says but its latencies: those that count come as `timing`."""
         for metric, values in answer.values.items():
             if metric != "latency":
                 self.values.setdefault(metric, []).extend(values)
@@ -89,14 +80,12 @@ class RecordBuilder:
 
     def measured(self, witness: RoundNoise, now: float) -> Record:
         """The record of a case that came to its end."""
-        measurements = tuple(
-            Measurement(metric, tuple(values), self.iterations, self.blocks)
-            if metric == "latency"
-            else Measurement(metric, tuple(values))
-            for metric, values in sorted(self.values.items())
-            if metric in self.wanted
-        )
-        return self._record("measured", "", measurements, witness, now)
+        measurements = [Measurement(name, tuple(some)) for name, some in self.values.items() if name in self.wanted]
+        if self.timing is not None:
+            taken = self.timing
+            measurements.append(Measurement("latency", taken.values, taken.iterations, taken.blocks))
+        measurements.sort(key=lambda measurement: measurement.metric)
+        return self._record("measured", "", tuple(measurements), witness, now)
 
     def ended(self, end: CaseEndedError, now: float) -> Record:
         """A wrong answer keeps what shows that it is wrong; nothing else of the case is kept, and no latency ever."""

@@ -90,13 +90,13 @@ def take_turns(
     sample: float,
     rng: random.Random,
     now: Callable[[], float] = time.perf_counter,
-    after_block: Callable[[], object] = lambda: None,
+    after_block: Callable[[Member], object] = lambda _: None,
 ) -> dict[Member, Timing]:
     """Time all members interleaved until `seconds` are spent, at least one block.
 
     A block visits the members in a random order and then in the reverse of it, so that a drift of the machine within
     the block falls on all alike. Members whose samples are long sit out blocks at regular intervals, so that one slow
-    member does not use up the time of the others.
+    member does not use up the time of the others. `after_block` is told the member that was visited last.
     """
     taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in iterations}
     strides: dict[Member, int] = {}
@@ -106,7 +106,8 @@ def take_turns(
         rng.shuffle(order)
         for member in [*order, *reversed(order)]:
             taken[member] += [(value, block) for value in take(member, iterations[member], SAMPLES_A_VISIT)]
-        after_block()
+            last = member
+        after_block(last)
         if block == 0:
             strides = {member: _stride(pairs, iterations[member], sample) for member, pairs in taken.items()}
         if now() - start >= seconds:

@@ -123,6 +123,33 @@ def test_a_slow_member_sits_out_blocks_but_is_always_measured() -> None:
     assert set(values["slow"]) == {40.0}
 
 
+def test_after_every_block_it_is_told_who_was_visited_last_though_that_was_in_an_earlier_one() -> None:
+    fake, visited = FakeTime(), []
+    told: list[tuple[str, str]] = []
+
+    def take(member: str, iterations: int, samples: int) -> list[float]:
+        visited.append(member)
+        fake.spend(40.0 * samples)
+        return [40.0] * samples
+
+    def after_block(last: str) -> None:
+        fake.spend(1.0)
+        told.append((last, visited[-1]))
+
+    take_turns(
+        take,
+        {"a": 1, "b": 1},
+        seconds=3000.0,
+        sample=1.0,
+        rng=random.Random(2),
+        now=fake.now,
+        after_block=after_block,
+    )
+    assert {last for last, _ in told} == {"a", "b"}
+    assert all(last == visit for last, visit in told)
+    assert len(told) > len(visited) / 4, "there were blocks without a visit"
+
+
 def test_a_linear_drift_cancels_between_members() -> None:
     fake = FakeTime()
 

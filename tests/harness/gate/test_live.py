@@ -4,8 +4,7 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import pytest
@@ -13,174 +12,16 @@ import pytest
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate.live import BrokenHeadError, LiveGate, plan_case_pairs
-from harness.gate.pair_controller import SIDES, CasePair, PairedController
+from harness.gate.live import BrokenHeadError, plan_case_pairs
+from harness.gate.pair_controller import SIDES, CasePair
 from harness.judge.judge import Judgement, judge
 from harness.judge.policy import exit_code
 from harness.judge.sequential import CONFIRMING, Sequential
-from harness.model import Budget, Case, Outcome, Record, Request
-from harness.model.messages import (
-    Accuracy,
-    Answer,
-    Description,
-    Memory,
-    ObserveMachine,
-    Prepare,
-    Question,
-    Release,
-    Time,
-)
-from harness.model.metrics import METRICS
+from harness.model import Outcome, Record, Request, Side
+from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Release, Time
 from harness.model.rules import Rules
-from harness.model.run import Side
-from harness.model.suite import Axis, Registry, Suite
 from harness.runner.process import WorkerLostError
-from tests.harness.runner.test_controller import FakeClock
-
-JUDGED = frozenset(name for name, metric in METRICS.items() if not metric.informative)
-SUITE = Suite(
-    name="s",
-    summary="",
-    axes=(Axis("m", (1, 2), int),),
-    metrics=("latency", "weight_bytes", "error_sqnr", "peak_forward_bytes"),
-    budget=Budget(rounds=4, seconds=0.3),
-    workload="",
-    resolve=dict,
-    facts=lambda _: {},
-)
-WATCHED = replace(SUITE, name="watch", axes=(), metrics=("latency",), implementations=("stock",))
-REGISTRY = Registry("fake", {"s": SUITE, "watch": WATCHED}, "", sentinels=("watch",))
-EXACT = {"weight_bytes": 640.0, "error_sqnr": 8.0, "peak_forward_bytes": 50.0}
-
-Latency = Callable[[Side, Case, int], float]
-"""(side, case, round) -> seconds a call"""
-Misbehaviour = Callable[[Side, Question, int], Answer | None]
-
-
-def quiet(side: Side, case: Case, number: int) -> float:
-    return 0.001 * random.Random(f"{side}/{case.name}/{number}").lognormvariate(0, 0.002)
-
-
-def changed(**factors: float | Sequence[float]) -> Latency:
-    """By implementation: how much slower head is; a sequence says it by round, the last one for all after it."""
-
-    def latency(side: Side, case: Case, number: int) -> float:
-        factor = factors.get(case.implementation, 1.0)
-        by_round = factor if isinstance(factor, Sequence) else [factor]
-        return quiet(side, case, number) * (by_round[min(number, len(by_round) - 1)] if side == "head" else 1.0)
-
-    return latency
-
-
-class FakeWorker:
-    """Answers everything with made-up numbers; a call takes what the scene says."""
-
-    def __init__(self, scene: "Scene", side: Side) -> None:
-        self.scene, self.side, self.round = scene, side, scene.round
-        self.prepared: set[Case] = set()
-        self.resting = self.closed = False
-        self.asked: Question | None = None
-
-    def rest(self) -> None:
-        self.resting = True
-
-    def put(self, question: Question) -> None:
-        assert not self.closed
-        assert self.asked is None, "one question at a time"
-        self.resting, self.asked = False, question
-        self.scene.at_once.append({worker.side for worker in self.scene.workers if worker.asked})
-
-    def reply(self, limit: float) -> Answer:
-        question, self.asked = self.asked, None
-        assert question is not None
-        if isinstance(question, Accuracy | Time | ObserveMachine):
-            others = [worker for worker in self.scene.workers if worker is not self and not worker.closed]
-            assert all(worker.resting and not worker.asked for worker in others), "somebody else may compute"
-        self.scene.log.append((self.side, question))
-        if (answer := self.scene.misbehave(self.side, question, self.round)) is not None:
-            return answer
-        match question:
-            case Prepare(case, _):
-                self.prepared.add(case)
-                return Answer(values=self.scene.exact(self.side, case, "weight_bytes"))
-            case Release():
-                self.prepared.clear()
-                return Answer()
-            case Accuracy(case, _):
-                return Answer(values=self.scene.exact(self.side, case, "error_sqnr"))
-            case Memory(case, _):
-                return Answer(values=self.scene.exact(self.side, case, "peak_forward_bytes"))
-            case Time(case, iterations, samples):
-                assert case in self.prepared, "timed before it was prepared in this worker"
-                seconds = self.scene.latency(self.side, case, self.round)
-                self.scene.clock.time += seconds * iterations * samples
-                return Answer(values={"latency": (seconds,) * samples})
-            case ObserveMachine():
-                return Answer(noise={"canary": 0.0005})
-        raise AssertionError(question)
-
-    def ask(self, question: Question, limit: float) -> Answer:
-        self.put(question)
-        return self.reply(limit)
-
-    def close(self) -> None:
-        self.closed, self.asked = True, None
-
-
-def description(*implementations: str) -> Description:
-    return Description({}, dict.fromkeys(implementations, ""), {}, {"cpu": ""})
-
-
-class Scene:
-    """A gate of implementations `base` and `head`, with two cases each, and of one sentinel."""
-
-    def __init__(
-        self,
-        latency: Latency = quiet,
-        misbehave: Misbehaviour = lambda side, question, number: None,
-        *,
-        base: str = "ab",
-        head: str = "ab",
-        values: Mapping[str, Mapping[str, float | None]] | None = None,
-        rules: Rules | None = None,
-        budget: float = 0.0,
-        metrics: frozenset[str] = JUDGED,
-        request: Request | None = None,
-        earlier: Mapping[Side, Sequence[Record]] | None = None,
-    ) -> None:
-        self.clock, self.round = FakeClock(), -1
-        self.log: list[tuple[Side, Question]] = []
-        self.at_once: list[set[Side]] = []
-        self.workers: list[FakeWorker] = []
-        self.latency, self.misbehave, self.values = latency, misbehave, values or {}
-        self.rules = rules or Rules()
-        self.kept: list[Mapping[Side, Record]] = []
-        self.looks: list[tuple[int, int]] = []
-        asked = request or Request(suites=("s",), metrics=tuple(metrics))
-        self.case_pairs = plan_case_pairs(REGISTRY, asked, {"base": description(*base), "head": description(*head)})
-        self.controller = PairedController(self.start, Budget(rounds=0, seconds=0.3), 1.0, 0, self.clock)
-        deadline = budget or math.inf
-        self.gate = LiveGate(self.case_pairs, self.controller, self.rules, metrics, deadline, self.clock, earlier or {})
-
-    def start(self, side: Side) -> FakeWorker:
-        self.round += all(worker.closed for worker in self.workers)
-        self.workers.append(FakeWorker(self, side))
-        return self.workers[-1]
-
-    def exact(self, side: Side, case: Case, metric: str) -> dict[str, tuple[float, ...]]:
-        """What head has changed is named by implementation."""
-        own = self.values.get(case.implementation, {}) if side == "head" else {}
-        value = {**EXACT, **own}[metric]
-        return {} if value is None else {metric: (value,)}
-
-    def measured(self, number: int, done: int, of: int, records: Mapping[Side, Record]) -> None:
-        """Nothing."""
-
-    def looked(self, rounds: int, judgement: Judgement, going_on: int) -> None:
-        self.looks.append((rounds, going_on))
-
-    def run(self) -> Judgement:
-        return self.gate.run(self, self.kept.append)
+from tests.harness.fakes.gate_scene import EXACT, JUDGED, REGISTRY, GateScene, Misbehaviour, changed, description
 
 
 def words(judgement: Judgement) -> dict[tuple[str, str], set[str]]:
@@ -190,7 +31,7 @@ def words(judgement: Judgement) -> dict[tuple[str, str], set[str]]:
     return found
 
 
-def rounds_of(scene: Scene, implementation: str) -> int:
+def rounds_of(scene: GateScene, implementation: str) -> int:
     return max(one["base"].round for one in scene.kept if one["base"].case.implementation == implementation) + 1
 
 
@@ -211,7 +52,7 @@ def ends_with(outcome: Outcome, kind: type[Question], side: Side, from_round: in
 
 
 def test_same_code_is_ok_at_the_first_look() -> None:
-    scene = Scene()
+    scene = GateScene()
     judgement = scene.run()
     assert exit_code(judgement, "release") == 0
     assert scene.looks == [(4, 0)]
@@ -219,9 +60,9 @@ def test_same_code_is_ok_at_the_first_look() -> None:
 
 
 def test_every_round_is_a_fresh_pair_and_every_duel_one_pair_of_records_a_round() -> None:
-    scene = Scene()
+    scene = GateScene()
     scene.run()
-    assert Counter(worker.side for worker in scene.workers) == {"base": 4, "head": 4}
+    assert Counter(scene.sides.values()) == {"base": 4, "head": 4}
     assert all(worker.closed for worker in scene.workers)
     pairs = Counter((one["base"].case, one["base"].round) for one in scene.kept)
     assert pairs == {(case_pair.case, number): 1 for case_pair in scene.case_pairs for number in range(4)}
@@ -230,7 +71,7 @@ def test_every_round_is_a_fresh_pair_and_every_duel_one_pair_of_records_a_round(
 
 
 def test_visits_go_abba_or_baab_over_both_sides_with_one_loop_count() -> None:
-    scene = Scene()
+    scene = GateScene()
     scene.run()
     visits = [(side, q) for side, q in scene.log if isinstance(q, Time) and q.samples > 1]
     blocks = [visits[start : start + 4] for start in range(0, len(visits), 4)]
@@ -245,20 +86,35 @@ def test_visits_go_abba_or_baab_over_both_sides_with_one_loop_count() -> None:
 
 
 def test_both_sides_build_at_the_same_time() -> None:
-    scene = Scene()
+    scene = GateScene()
     scene.run()
     building = [question for _, question in scene.log if isinstance(question, Prepare | Memory)]
     assert sum(sides == set(SIDES) for sides in scene.at_once) == len(building) / 2
 
 
 def test_exact_metrics_are_measured_in_the_first_round_and_every_answer_is_judged_in_each() -> None:
-    scene = Scene()
+    scene = GateScene()
     scene.run()
     for one in scene.kept:
         for record in one.values():
             exact = {m.metric for m in record.measurements} - {"latency"}
             assert exact == (set(EXACT) if record.round == 0 and record.case.suite == "s" else set())
     assert sum(isinstance(question, Accuracy) for _, question in scene.log) == 2 * len(scene.kept)
+
+
+def test_a_doubt_that_comes_while_the_loop_count_is_sought_is_kept_and_that_time_counts() -> None:
+    def sleeps(side: Side, question: Question, number: int) -> Answer | None:
+        seeks = isinstance(question, Time) and question.samples == 1
+        return Answer(values={"latency": (0.125,)}, warnings=("the machine was suspended",)) if seeks else None
+
+    scene = GateScene(misbehave=sleeps)
+    scene.run()
+    records = [record for one in scene.kept for record in one.values()]
+    sought = [record for record in records if record.warnings]
+    assert len(sought) == len(scene.case_pairs), "once a case pair, on the side that comes first"
+    for record in sought:
+        (timing,) = (m for m in record.measurements if m.metric == "latency")
+        assert record.timed == pytest.approx(2 * 0.125 + sum(timing.values) * timing.iterations)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -268,7 +124,7 @@ def test_what_befalls_a_case_on_one_side_costs_that_case_alone(
     side: Side, outcome: Outcome, kind: type[Question]
 ) -> None:
     other: Side = "head" if side == "base" else "base"
-    scene = Scene(misbehave=ends_with(outcome, kind, side))
+    scene = GateScene(misbehave=ends_with(outcome, kind, side))
     judgement = scene.run()
     for one in scene.kept:
         spoilt = one["base"].case.implementation == "b"
@@ -296,7 +152,7 @@ def test_a_wrong_answer_of_head_is_red(from_round: int) -> None:
             return Answer("failed", "wrong answer", {"agreement_sqnr": (3.0,)})
         return None
 
-    judgement = Scene(misbehave=wrong).run()
+    judgement = GateScene(misbehave=wrong).run()
     assert words(judgement)["b", "weight_bytes"] == {"regressed"}
     assert words(judgement)["a", "latency"] == {"ok"}
     assert exit_code(judgement, "pr") == 1
@@ -311,7 +167,7 @@ def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> N
             raise WorkerLostError("crashed", "because")
         return None
 
-    scene = Scene(misbehave=dies)
+    scene = GateScene(misbehave=dies)
     scene.run()
     lost = [record for one in scene.kept for record in one.values() if record.outcome != "measured"]
     assert len(lost) == (kind is ObserveMachine), "who was just visited, if anybody was"
@@ -323,13 +179,13 @@ def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> N
 def test_a_gate_that_was_killed_goes_on_where_it_was(kept: int, half: bool) -> None:
     """Five case pairs a round: so many whole pairs were on the disk, and perhaps one side's record of the next."""
     uncertain = changed(b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30])
-    killed = Scene(uncertain)
+    killed = GateScene(uncertain)
     undisturbed = killed.run()
     pairs = killed.kept[:kept]
     earlier: dict[Side, list[Record]] = {side: [pair[side] for pair in pairs if side in pair] for side in SIDES}
     if half:
         earlier["base"].append(killed.kept[kept]["base"])
-    scene = Scene(uncertain, earlier=earlier)
+    scene = GateScene(uncertain, earlier=earlier)
     scene.round = killed.kept[kept]["base"].round - 1
     judgement = scene.run()
     made = [(one["base"].case, one["base"].round) for one in scene.kept]
@@ -340,15 +196,15 @@ def test_a_gate_that_was_killed_goes_on_where_it_was(kept: int, half: bool) -> N
 
 
 def test_a_gate_that_was_over_hires_nobody_to_say_so_again() -> None:
-    over = Scene()
+    over = GateScene()
     over.run()
-    scene = Scene(earlier={side: [pair[side] for pair in over.kept] for side in SIDES})
+    scene = GateScene(earlier={side: [pair[side] for pair in over.kept] for side in SIDES})
     assert words(scene.run()) == words(over.gate.judge())
     assert not scene.workers
 
 
 def test_cases_of_one_side_are_reported() -> None:
-    scene = Scene(base="ab", head="bc")
+    scene = GateScene(base="ab", head="bc")
     judgement = scene.run()
     found = words(judgement)
     assert found["a", "weight_bytes"] == {"not_measured"}
@@ -356,7 +212,7 @@ def test_cases_of_one_side_are_reported() -> None:
     assert found["b", "latency"] == {"ok"}
     assert exit_code(judgement, "pr") == 5
     assert all(one.keys() == {"base"} for one in scene.kept if next(iter(one.values())).case.implementation == "a")
-    assert exit_code(Scene(base="b", head="bc").run(), "release") == 0
+    assert exit_code(GateScene(base="b", head="bc").run(), "release") == 0
 
 
 def test_an_implementation_that_only_one_side_has_may_be_asked_for_and_one_that_nobody_has_may_not() -> None:
@@ -374,7 +230,7 @@ def test_an_implementation_that_only_one_side_has_may_be_asked_for_and_one_that_
 
 def test_only_the_undecided_go_on_and_sentinels_ride_along() -> None:
     uncertain = [1.0, 1.06, 0.99, 1.05]
-    scene = Scene(changed(b=[*uncertain, *[1.0] * 30]), rules=Rules(geometric_mean=0.2))
+    scene = GateScene(changed(b=[*uncertain, *[1.0] * 30]), rules=Rules(geometric_mean=0.2))
     judgement = scene.run()
     assert scene.looks[0] == (4, 2 + 1)
     assert (rounds_of(scene, "a"), rounds_of(scene, "b")) == (4, rounds_of(scene, "stock"))
@@ -383,13 +239,13 @@ def test_only_the_undecided_go_on_and_sentinels_ride_along() -> None:
 
 
 def test_everybody_goes_on_while_the_geometric_mean_is_open() -> None:
-    scene = Scene(changed(a=1.01, b=1.01), rules=Rules(margin=0.2))
+    scene = GateScene(changed(a=1.01, b=1.01), rules=Rules(margin=0.2))
     scene.run()
     assert scene.looks == [(look, 5 if look < 20 else 0) for look in scene.rules.looks]
 
 
 def test_a_slow_case_is_red_when_fresh_rounds_confirm_it() -> None:
-    scene = Scene(changed(b=1.1), rules=Rules(geometric_mean=0.2))
+    scene = GateScene(changed(b=1.1), rules=Rules(geometric_mean=0.2))
     judgement = scene.run()
     assert words(judgement)["b", "latency"] == {"regressed"}
     assert words(judgement)["a", "latency"] == {"ok"}
@@ -400,19 +256,19 @@ def test_a_slow_case_is_red_when_fresh_rounds_confirm_it() -> None:
 
 
 def test_what_only_the_first_rounds_show_is_not_red() -> None:
-    judgement = Scene(changed(b=[1.1] * 4 + [1.0]), rules=Rules(geometric_mean=0.2)).run()
+    judgement = GateScene(changed(b=[1.1] * 4 + [1.0]), rules=Rules(geometric_mean=0.2)).run()
     assert "regressed" not in words(judgement)["b", "latency"]
 
 
 def test_the_last_rounds_only_confirm() -> None:
-    scene = Scene(changed(b=[1.0, 1.06] * 9 + [1.1] * 9), rules=Rules(geometric_mean=0.2))
+    scene = GateScene(changed(b=[1.0, 1.06] * 9 + [1.1] * 9), rules=Rules(geometric_mean=0.2))
     scene.run()
     assert scene.looks[-1][0] <= 20 + CONFIRMING
     assert all(going_on == 0 for rounds, going_on in scene.looks if rounds == 20 + CONFIRMING)
 
 
 def test_an_accused_sentinel_goes_on_until_fresh_rounds_confirm_it_though_every_case_is_decided() -> None:
-    scene = Scene(changed(stock=1.2))
+    scene = GateScene(changed(stock=1.2))
     judgement = scene.run()
     assert scene.looks == [(4, 1), (6, 1), (9, 0)]
     assert (rounds_of(scene, "a"), rounds_of(scene, "stock")) == (4, 9)
@@ -421,7 +277,7 @@ def test_an_accused_sentinel_goes_on_until_fresh_rounds_confirm_it_though_every_
 
 @pytest.mark.parametrize("factor", [1.2, 0.8])
 def test_a_sentinel_that_moves_ends_the_gate_without_a_verdict_on_latency(factor: float) -> None:
-    scene = Scene(changed(stock=factor, a=[1.0, 1.06], b=[1.0, 1.06]))
+    scene = GateScene(changed(stock=factor, a=[1.0, 1.06], b=[1.0, 1.06]))
     judgement = scene.run()
     assert exit_code(judgement, "release") == 4
     assert scene.looks[-1] == (9, 0)
@@ -431,7 +287,7 @@ def test_a_sentinel_that_moves_ends_the_gate_without_a_verdict_on_latency(factor
 
 
 def test_one_byte_more_is_red_even_where_a_sentinel_moved() -> None:
-    judgement = Scene(changed(stock=1.2), values={"a": {"weight_bytes": 641.0}}).run()
+    judgement = GateScene(changed(stock=1.2), values={"a": {"weight_bytes": 641.0}}).run()
     assert exit_code(judgement, "pr") == 1
 
 
@@ -447,14 +303,14 @@ def test_one_byte_more_is_red_even_where_a_sentinel_moved() -> None:
     ],
 )
 def test_exact_metrics_need_no_statistics(metric: str, value: float | None, word: str, code: int) -> None:
-    judgement = Scene(values={"b": {metric: value}}).run()
+    judgement = GateScene(values={"b": {metric: value}}).run()
     assert words(judgement)["b", metric] == {word}
     assert words(judgement)["a", metric] == {"ok"}
     assert exit_code(judgement, "pr") == code
 
 
 def test_a_renamed_case_is_not_measured_and_new() -> None:
-    judgement = Scene(base="ab", head="ac").run()
+    judgement = GateScene(base="ab", head="ac").run()
     assert words(judgement)["b", "latency"] == {"not_measured"}
     assert words(judgement)["c", "latency"] == {"new"}
     assert exit_code(judgement, "release") == 5
@@ -473,7 +329,7 @@ def read_back(records: Mapping[Side, Sequence[Record]], rules: Rules) -> Judgeme
 
 
 def test_the_order_of_records_changes_nothing() -> None:
-    scene = Scene(changed(a=1.1, b=[1.0, 1.06]), values={"b": {"weight_bytes": 641.0}})
+    scene = GateScene(changed(a=1.1, b=[1.0, 1.06]), values={"b": {"weight_bytes": 641.0}})
     live = rows(scene.run())
     rng = random.Random(0)
     shuffled = {side: rng.sample(records, len(records)) for side, records in scene.gate.records.items()}
@@ -482,7 +338,7 @@ def test_the_order_of_records_changes_nothing() -> None:
 
 @pytest.mark.parametrize("seconds", [4, 6.1, 7.5, 10.4, 14])
 def test_a_gate_that_runs_out_of_time_is_read_back_as_it_ended(seconds: float) -> None:
-    scene = Scene(changed(a=1.1, b=[1.0, 1.06]), budget=seconds)
+    scene = GateScene(changed(a=1.1, b=[1.0, 1.06]), budget=seconds)
     live = scene.run()
     assert scene.clock() < seconds + 1
     assert rows(read_back(scene.gate.records, scene.rules)) == rows(live)
@@ -490,7 +346,7 @@ def test_a_gate_that_runs_out_of_time_is_read_back_as_it_ended(seconds: float) -
 
 
 def test_time_that_is_over_before_the_first_look_is_no_pass() -> None:
-    scene = Scene(budget=3.0)
+    scene = GateScene(budget=3.0)
     judgement = scene.run()
     assert 0 < scene.gate.reached < 4
     assert words(judgement)["a", "latency"] == {"not_measured"}
@@ -499,7 +355,7 @@ def test_time_that_is_over_before_the_first_look_is_no_pass() -> None:
 
 
 def test_time_that_went_before_the_first_duel_counts() -> None:
-    scene = Scene(budget=3.0)
+    scene = GateScene(budget=3.0)
     scene.clock.time = 3.0
     with pytest.raises(NothingMeasuredError, match=r"after 0 of 5 cases.*raise --budget"):
         scene.run()
@@ -508,14 +364,14 @@ def test_time_that_went_before_the_first_duel_counts() -> None:
 
 @pytest.mark.parametrize("metrics", [JUDGED, frozenset({"latency"})])
 def test_time_that_is_over_before_every_case_was_measured_is_no_pass_either(metrics: frozenset[str]) -> None:
-    scene = Scene(budget=0.4, metrics=metrics)
+    scene = GateScene(budget=0.4, metrics=metrics)
     with pytest.raises(NothingMeasuredError, match=r"after \d of 5 cases.*raise --budget"):
         scene.run()
     assert all(worker.closed for worker in scene.workers)
 
 
 def test_where_the_time_is_over_between_two_looks_there_is_one_more() -> None:
-    scene = Scene(changed(a=1.03, b=1.03), rules=Rules(looks=(4, 20), geometric_mean=0.5), budget=12.0)
+    scene = GateScene(changed(a=1.03, b=1.03), rules=Rules(looks=(4, 20), geometric_mean=0.5), budget=12.0)
     verdicts = {one.case.implementation: one for one in scene.run().verdicts if one and one.metric == "latency"}
     assert 4 < scene.gate.reached < 20
     assert [look.rounds for look in verdicts["a"].looks] == [4, scene.gate.reached]
@@ -529,7 +385,7 @@ def test_no_round_begins_whose_workers_would_start_when_the_time_is_over(budget:
         scene.clock.time += 0.0 if number in started else 2.0
         started.add(number)
 
-    scene = Scene(changed(a=1.03, b=1.03), starts, rules=Rules(looks=(3, 20), geometric_mean=0.5), budget=budget)
+    scene = GateScene(changed(a=1.03, b=1.03), starts, rules=Rules(looks=(3, 20), geometric_mean=0.5), budget=budget)
     scene.run()
     assert scene.gate.reached >= 3
     assert scene.clock() <= budget
@@ -539,7 +395,7 @@ def test_no_round_begins_whose_workers_would_start_when_the_time_is_over(budget:
 def test_cases_that_are_open_come_before_the_geometric_mean_where_the_time_is_short(
     budget: float, going_on: int
 ) -> None:
-    scene = Scene(changed(a=1.005, b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30]), budget=budget)
+    scene = GateScene(changed(a=1.005, b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30]), budget=budget)
     scene.run()
     assert scene.looks[0] == (4, going_on)
     assert rounds_of(scene, "b") > 4
@@ -547,7 +403,7 @@ def test_cases_that_are_open_come_before_the_geometric_mean_where_the_time_is_sh
 
 
 def test_everybody_goes_on_as_long_as_an_accused_geometric_mean_can_still_be_confirmed() -> None:
-    scene = Scene(changed(a=1.02, b=[1.04, 1.06]), rules=Rules(margin=0.05, looks=(4, 20)), budget=14.0)
+    scene = GateScene(changed(a=1.02, b=[1.04, 1.06]), rules=Rules(margin=0.05, looks=(4, 20)), budget=14.0)
     judgement = scene.run()
     assert scene.looks[0] == (4, 5)
     assert judgement.geometric_mean is not None
@@ -562,7 +418,7 @@ def test_everybody_goes_on_as_long_as_an_accused_geometric_mean_can_still_be_con
 def test_a_side_of_which_nothing_can_be_measured_ends_the_gate_after_one_round(
     side: Side, error: type[BitbenchError], told: str
 ) -> None:
-    scene = Scene(misbehave=ends_with("crashed", Prepare, side, 0, "a", "b"))
+    scene = GateScene(misbehave=ends_with("crashed", Prepare, side, 0, "a", "b"))
     with pytest.raises(error, match=told) as raised:
         scene.run()
     assert raised.value.exit_code == {"head": 1, "base": 2}[side]
@@ -572,14 +428,14 @@ def test_a_side_of_which_nothing_can_be_measured_ends_the_gate_after_one_round(
 
 def test_without_a_case_there_is_no_gate() -> None:
     with pytest.raises(NothingMeasuredError) as raised:
-        Scene(request=Request(suites=("s",), keyword="m=7"))
+        GateScene(request=Request(suites=("s",), keyword="m=7"))
     assert raised.value.exit_code == 5
     with pytest.raises(NothingMeasuredError):
-        Scene(metrics=frozenset({"agreement_sqnr"}))
+        GateScene(metrics=frozenset({"agreement_sqnr"}))
 
 
 def test_without_latency_one_round_is_all() -> None:
-    scene = Scene(metrics=frozenset(EXACT))
+    scene = GateScene(metrics=frozenset(EXACT))
     judgement = scene.run()
     assert exit_code(judgement, "release") == 0
     assert [question for _, question in scene.log if isinstance(question, Time)] == [] or {
@@ -589,20 +445,20 @@ def test_without_latency_one_round_is_all() -> None:
 
 
 def test_when_nothing_is_left_to_time_sentinels_do_not_go_on_alone() -> None:
-    scene = Scene(misbehave=ends_with("crashed", Time, "head", 1, "a", "b"))
+    scene = GateScene(misbehave=ends_with("crashed", Time, "head", 1, "a", "b"))
     live = rows(scene.run())
     assert max(record.round for one in scene.kept for record in one.values()) == 1
     assert rows(read_back(scene.gate.records, scene.rules)) == live
 
 
 def test_an_exact_metric_of_a_head_that_crashes_later_does_not_pass() -> None:
-    judgement = Scene(misbehave=ends_with("crashed", Time, "head", 2)).run()
+    judgement = GateScene(misbehave=ends_with("crashed", Time, "head", 2)).run()
     assert words(judgement)["b", "weight_bytes"] == {"not_measured"}
     assert exit_code(judgement, "pr") == 5
 
 
 def test_rounds_can_be_limited() -> None:
-    scene = Scene(changed(a=[1.0, 1.1], b=[1.0, 1.1]), rules=Rules(looks=(4,)))
+    scene = GateScene(changed(a=[1.0, 1.1], b=[1.0, 1.1]), rules=Rules(looks=(4,)))
     scene.run()
     assert scene.looks == [(4, 5), (9, 0)], "accused at the last look, and confirmed by five rounds more"
     assert scene.gate.rules == msgspec.structs.replace(Rules(), looks=(4,))

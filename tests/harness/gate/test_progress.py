@@ -5,11 +5,11 @@ import re
 
 from harness.gate.progress import EVERY, Narrator
 from harness.model.rules import Rules
-from tests.harness.gate.test_live import Scene, changed
+from tests.harness.fakes.gate_scene import GateScene, changed
 
 
 def test_it_says_every_twenty_seconds_what_it_has_so_far_and_what_each_look_finds() -> None:
-    scene = Scene(changed(a=1.1), rules=Rules(looks=(80, 90)))
+    scene = GateScene(changed(a=1.1), rules=Rules(looks=(80, 90)))
     said: list[tuple[float, str]] = []
     narrator = Narrator(lambda line: said.append((scene.clock(), line)), scene.clock)
     scene.gate.run(narrator, scene.kept.append)

@@ -14,8 +14,8 @@ from harness.machine import git
 from harness.machine.revision import revision
 from harness.model.messages import Fingerprint, Sources, TakeFingerprint
 from harness.runner.process import WorkerProcess
-from tests.harness.gate.test_checkouts import commit, worktrees
-from tests.harness.gate.test_checkouts import git as run
+from tests.harness.fakes.repositories import commit, worktrees
+from tests.harness.fakes.repositories import git as run
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from harness.analysis.results import valid
-from harness.model import Aim, Budget, Case, Measurement, Outcome, Record, Request
+from harness.model import Aim, Case, Measurement, Outcome, Record, Request
 from harness.model.ceilings import from_answer
 from harness.model.messages import (
     Accuracy,
@@ -22,123 +21,9 @@ from harness.model.messages import (
     Release,
     Time,
 )
-from harness.model.metrics import METRICS
-from harness.model.suite import Suite
 from harness.runner.controller import CONFIRMATIONS, NOT_CONFIRMED, Controller
-from harness.runner.plan import Contest
 from harness.runner.process import WorkerLostError
-
-SUITE = Suite(
-    name="s",
-    summary="",
-    axes=(),
-    metrics=("latency", "weight_bytes", "agreement_sqnr", "first_call", "peak_forward_bytes"),
-    budget=Budget(rounds=3, seconds=0.5, sample=0.005),
-    workload="",
-    resolve=dict,
-    facts=dict,
-)
-Misbehaviour = Callable[[Question], Answer | None]
-Latency = Callable[[Case, int], float]
-"""(case, number of the worker) -> seconds per call"""
-
-
-FIXED = Aim(rounds=SUITE.budget.rounds)
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-class FakeWorker:
-    """Answers everything with made-up numbers; a call takes what `latency` says."""
-
-    def __init__(self, scene: "Scene", number: int) -> None:
-        self.clock = scene.clock
-        self.log = scene.log
-        self.misbehave = scene.misbehave
-        self.latency = scene.latency
-        self.number = number
-        self.prepared: set[Case] = set()
-        self.asked: list[Question] = []
-        self.closed = False
-
-    def ask(self, question: Question, limit: float) -> Answer:
-        assert not self.closed
-        self.log.append(question)
-        self.asked.append(question)
-        if (answer := self.misbehave(question)) is not None:
-            return answer
-        match question:
-            case Prepare(case, _):
-                self.prepared.add(case)
-                return Answer(values={"prepare": (0.1,), "first_call": (0.2,), "weight_bytes": (1e6,)})
-            case Release():
-                self.prepared.clear()
-                return Answer()
-            case Accuracy():
-                return Answer(values={"agreement_sqnr": (140.0,)})
-            case Memory():
-                return Answer(values={"peak_forward_bytes": (50.0,)})
-            case Time(case, iterations, samples):
-                assert case in self.prepared, "timed before it was prepared in this worker"
-                seconds = self.latency(case, self.number)
-                self.clock.time += seconds * iterations * samples
-                return Answer(values={"latency": (seconds,) * samples})
-            case ObserveMachine():
-                return Answer(noise={"canary": 0.0005, "page_faults": 1.0, "suspended": 0.0})
-            case Probe():
-                return Answer()
-        raise AssertionError(question)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Silent:
-    def began(self, contest: Contest, number: int, left: int) -> None:
-        """Nothing."""
-
-    def prepared(self, case: Case, values: dict[str, tuple[float, ...]]) -> None:
-        """Nothing."""
-
-
-class Scene:
-    """A controller of one or two contests over fake workers."""
-
-    def __init__(
-        self,
-        misbehave: Misbehaviour = lambda _: None,
-        *,
-        budget: float = 0.0,
-        contests: int = 1,
-        aim: Aim = FIXED,
-        latency: Latency = lambda case, number: 0.001,
-    ) -> None:
-        self.clock = FakeClock()
-        self.log: list[Question] = []
-        self.workers: list[FakeWorker] = []
-        self.contests = [self.contest(m, aim) for m in range(1, contests + 1)]
-        self.misbehave = misbehave
-        self.latency = latency
-        self.controller = Controller(self.contests, Request(suites=("s",), budget=budget), self.start, self.clock)
-
-    @staticmethod
-    def contest(m: int, aim: Aim = FIXED) -> Contest:
-        cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
-        metrics = {name: METRICS[name] for name in SUITE.metric_names}
-        return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, metrics, aim, seed=1)
-
-    def start(self) -> FakeWorker:
-        self.workers.append(FakeWorker(self, len(self.workers)))
-        return self.workers[-1]
-
-    def records(self) -> list[Record]:
-        return list(self.controller.records(Silent()))
+from tests.harness.fakes.run_scene import SUITE, Latency, Misbehaviour, RunScene, Silent, contest_of
 
 
 def named(records: list[Record], implementation: str) -> list[Record]:
@@ -146,7 +31,7 @@ def named(records: list[Record], implementation: str) -> list[Record]:
 
 
 def test_every_round_is_a_fresh_worker_and_every_case_one_record_a_round() -> None:
-    scene = Scene(contests=2)
+    scene = RunScene(contests=2)
     records = scene.records()
     assert Counter((r.case, r.round) for r in records) == Counter(
         {(case, n): 1 for contest in scene.contests for case in contest.cases for n in range(3)}
@@ -156,7 +41,7 @@ def test_every_round_is_a_fresh_worker_and_every_case_one_record_a_round() -> No
 
 
 def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every_round() -> None:
-    first, *later = named(Scene().records(), "a")
+    first, *later = named(RunScene().records(), "a")
     assert {m.metric for m in first.measurements} == set(SUITE.metric_names)
     assert all({m.metric for m in record.measurements} == {"latency"} for record in later)
     assert first.values("latency") == (0.001,) * len(first.values("latency"))
@@ -168,7 +53,7 @@ def test_exact_metrics_and_the_first_call_are_measured_once_and_latency_in_every
 
 
 def test_each_case_is_prepared_and_judged_before_any_is_timed_and_judged_again_in_every_round() -> None:
-    scene = Scene()
+    scene = RunScene()
     scene.records()
     judged: set[Case] = set()
     for question in scene.log:
@@ -183,9 +68,25 @@ def test_each_case_is_prepared_and_judged_before_any_is_timed_and_judged_again_i
 
 
 def test_the_loop_count_is_calibrated_once_and_kept_for_all_rounds() -> None:
-    scene = Scene()
+    scene = RunScene()
     counts = {m.iterations for r in scene.records() for m in r.measurements if m.metric == "latency"}
     assert len(counts) == 1
+
+
+def test_a_watcher_is_told_an_estimate_when_the_loop_count_is_found_and_no_record_holds_it() -> None:
+    estimates: list[tuple[int, float]] = []
+
+    class Watcher(Silent):
+        def prepared(self, case: Case, values: dict[str, tuple[float, ...]]) -> None:
+            estimates.extend((len(scene.workers), value) for value in values.get("latency", ()))
+
+    def latency(case: Case, number: int) -> float:
+        return 0.001 if ObserveMachine() in scene.log else 0.003
+
+    scene = RunScene(latency=latency)
+    records = list(scene.controller.records(Watcher()))
+    assert estimates == [(1, 0.003)] * 3, "once a case, in the first round"
+    assert {value for record in records for value in record.values("latency")} == {0.001}
 
 
 def ends_with(outcome: Outcome, kind: type[Question]) -> Misbehaviour:
@@ -206,7 +107,7 @@ def ends_with(outcome: Outcome, kind: type[Question]) -> Misbehaviour:
 def test_whatever_befalls_one_contestant_costs_one_row_and_no_other() -> None:
     for outcome in ("skipped", "failed", "crashed", "timed_out"):
         for kind in (Prepare, Accuracy, Memory, Time):
-            records = Scene(ends_with(outcome, kind)).records()
+            records = RunScene(ends_with(outcome, kind)).records()
             (ended,) = named(records, "b")
             assert (ended.outcome, ended.reason) == (outcome, "because")
             assert not ended.values("latency")
@@ -223,7 +124,7 @@ def test_a_wrong_answer_keeps_its_disagreement_and_gets_no_latency(first_wrong_r
             return Answer("failed", "wrong answer", {"agreement_sqnr": (3.0,)})
         return None
 
-    scene = Scene(wrong)
+    scene = RunScene(wrong)
     *_, record = named(scene.records(), "b")
     assert record.round == first_wrong_round
     assert record.measurements == (Measurement("agreement_sqnr", (3.0,)),)
@@ -235,7 +136,7 @@ def test_a_worker_that_dies_between_two_contests_is_replaced_and_costs_nobody() 
             raise WorkerLostError("crashed", "because")
         return None
 
-    scene = Scene(dies, contests=2)
+    scene = RunScene(dies, contests=2)
     records = scene.records()
     assert {record.outcome for record in records} == {"measured"}
     assert len(records) == 2 * 3 * 3
@@ -243,26 +144,26 @@ def test_a_worker_that_dies_between_two_contests_is_replaced_and_costs_nobody() 
 
 
 def test_resuming_measures_only_what_is_missing() -> None:
-    everything = Scene().records()
+    everything = RunScene().records()
     for cut in range(len(everything)):
-        scene = Scene()
+        scene = RunScene()
         scene.controller.continue_from(everything[:cut])
         made = scene.records()
         assert [(r.case, r.round) for r in made] == [(r.case, r.round) for r in everything[cut:]]
 
 
 def test_a_case_that_ended_is_not_tried_again_after_resuming() -> None:
-    first = Scene(ends_with("crashed", Time))
+    first = RunScene(ends_with("crashed", Time))
     records = first.records()[:1]
     assert records[0].outcome == "crashed"
-    scene = Scene()
+    scene = RunScene()
     scene.controller.continue_from(records)
     assert not named(scene.records(), "b")
 
 
 def test_when_the_budget_is_spent_what_was_never_measured_says_so() -> None:
-    records = Scene(budget=0.1, contests=2).records()
-    first, second = (Scene.contest(m).cases for m in (1, 2))
+    records = RunScene(budget=0.1, contests=2).records()
+    first, second = (contest_of(m).cases for m in (1, 2))
     assert {r.outcome for r in records if r.case in first} == {"measured"}
     assert [(r.outcome, r.round) for r in records if r.case in second] == [("skipped", 0)] * 3
     assert "raise --budget" in records[-1].reason
@@ -283,7 +184,7 @@ def rounds_of(records: list[Record], implementation: str) -> list[int]:
 
 
 def test_a_contestant_is_done_at_the_first_look_at_which_it_is_known_precisely_enough() -> None:
-    scene = Scene(aim=Aim("a", 0.02, 9), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.2}))
+    scene = RunScene(aim=Aim("a", 0.02, 9), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.2}))
     records = scene.records()
     assert rounds_of(records, "b") == [0, 1, 2, 3]
     assert rounds_of(records, "c") == rounds_of(records, "a") == list(range(9)), "undecided, so its baseline goes on"
@@ -291,7 +192,7 @@ def test_a_contestant_is_done_at_the_first_look_at_which_it_is_known_precisely_e
 
 
 def test_a_contest_that_is_precise_enough_costs_no_more_workers() -> None:
-    scene = Scene(aim=Aim("a", 0.02, 20), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}), contests=2)
+    scene = RunScene(aim=Aim("a", 0.02, 20), latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}), contests=2)
     records = scene.records()
     assert {record.round for record in records} == {0, 1, 2, 3}
     assert len(scene.workers) == 4
@@ -299,10 +200,12 @@ def test_a_contest_that_is_precise_enough_costs_no_more_workers() -> None:
 
 def test_resuming_takes_the_same_looks() -> None:
     aim, latency = Aim("a", 0.02, 9), noisy({"a": 0.0, "b": 0.01, "c": 0.2})
-    everything = Scene(aim=aim, latency=latency).records()
+    everything = RunScene(aim=aim, latency=latency).records()
     assert len(rounds_of(everything, "b")) < len(rounds_of(everything, "c"))
     for cut in range(0, len(everything), 4):
-        scene = Scene(aim=aim, latency=lambda case, number, first=everything[cut].round: latency(case, number + first))
+        scene = RunScene(
+            aim=aim, latency=lambda case, number, first=everything[cut].round: latency(case, number + first)
+        )
         scene.controller.continue_from(everything[:cut])
         assert [(r.case, r.round) for r in scene.records()] == [(r.case, r.round) for r in everything[cut:]]
 
@@ -313,7 +216,7 @@ def test_blocks_beside_a_disturbed_canary_are_voided_for_all_and_kept() -> None:
     def disturbed(question: Question) -> Answer | None:
         return Answer(noise={"canary": next(looks)}) if isinstance(question, ObserveMachine) else None
 
-    first, *_ = by_round = Scene(disturbed).records()
+    first, *_ = by_round = RunScene(disturbed).records()
     assert {record.voided for record in by_round if record.round == 0} == {(1, 2)}
     assert {record.voided for record in by_round if record.round > 0} == {()}
     (timing,) = (m for m in first.measurements if m.metric == "latency")
@@ -321,7 +224,7 @@ def test_blocks_beside_a_disturbed_canary_are_voided_for_all_and_kept() -> None:
     assert not {1, 2} & set(valid(first, "latency").blocks)
 
 
-def probing(scene: Scene) -> Scene:
+def probing(scene: RunScene) -> RunScene:
     scene.controller.contests = [
         replace(contest, suite=replace(SUITE, probed_by=("scheme",))) for contest in scene.contests
     ]
@@ -329,7 +232,7 @@ def probing(scene: Scene) -> Scene:
 
 
 def test_contestants_are_probed_once_before_they_are_timed_and_in_a_worker_of_its_own() -> None:
-    scene = probing(Scene(contests=2))
+    scene = probing(RunScene(contests=2))
     scene.records()
     probes = [q for q in scene.log if isinstance(q, Probe)]
     assert [probe.case.implementation for probe in probes] == ["a", "b", "c"]
@@ -344,7 +247,7 @@ def test_contestants_are_probed_once_before_they_are_timed_and_in_a_worker_of_it
 
 @pytest.mark.parametrize("outcome", ["failed", "crashed", "timed_out"])
 def test_a_contestant_that_fails_its_probe_is_never_timed(outcome: Outcome) -> None:
-    scene = probing(Scene(ends_with(outcome, Probe), contests=2))
+    scene = probing(RunScene(ends_with(outcome, Probe), contests=2))
     records = scene.records()
     assert [(r.outcome, r.reason, r.measurements) for r in named(records, "b")] == [(outcome, "because", ())] * 2
     assert [r.outcome for r in named(records, "a")] == ["measured"] * 6
@@ -354,11 +257,11 @@ def test_what_a_probe_doubts_is_said_in_the_row() -> None:
     def doubts(question: Question) -> Answer | None:
         return Answer(warnings=("refuses K=97; pad it",)) if isinstance(question, Probe) else None
 
-    assert {r.warnings for r in probing(Scene(doubts)).records()} == {("refuses K=97; pad it",)}
+    assert {r.warnings for r in probing(RunScene(doubts)).records()} == {("refuses K=97; pad it",)}
 
 
 def test_what_a_probe_skips_is_asked_again_when_it_is_prepared() -> None:
-    scene = probing(Scene(ends_with("skipped", Probe)))
+    scene = probing(RunScene(ends_with("skipped", Probe)))
     assert [r.outcome for r in named(scene.records(), "b")] == ["measured"] * 3
 
 
@@ -372,13 +275,14 @@ def test_a_worker_that_dies_between_visits_costs_the_contestant_that_was_last_vi
             raise WorkerLostError("crashed", "because")
         return None
 
-    records = Scene(dies).records()
+    records = RunScene(dies).records()
     assert [r.outcome for r in named(records, "b")] == ["crashed"]
     assert [r.outcome for r in named(records, "a")] == ["measured"] * 3
 
 
 SLOW = {"threads": 2.0, "cache_bytes": 1e6, "cache_bandwidth": 1e8, "memory_bandwidth": 5e7, "float32": 1e9}
 """A machine on which reading a megabyte takes 10 ms at least, and the fake worker says 1 ms."""
+CEILINGS = from_answer("cpu", {name: (value,) for name, value in SLOW.items()})
 
 
 @pytest.mark.parametrize("looks", [1, 4, 5, 6])
@@ -394,8 +298,7 @@ def test_what_is_faster_than_the_machine_is_measured_against_fresh_ceilings_befo
         factor = {"cache_bandwidth": seen, "memory_bandwidth": seen}
         return Answer(values={name: (value * factor.get(name, 1.0),) for name, value in SLOW.items()})
 
-    scene = Scene(measures_again)
-    scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
+    scene = RunScene(measures_again, ceilings=[CEILINGS])
     records = scene.records()
     assert asked[0] == MeasureCeilings("cpu", 2)
     if looks <= CONFIRMATIONS:
@@ -419,9 +322,11 @@ def test_what_is_faster_than_the_machine_fails_only_if_it_is_so_in_every_turn_wi
             return Answer(values={name: (value,) for name, value in SLOW.items()})
         return None
 
-    scene = Scene(misbehave, latency=lambda case, number: 0.02 if len(asked) >= turns else 0.001)
+    def latency(case: Case, number: int) -> float:
+        return 0.02 if len(asked) >= turns else 0.001
+
+    scene = RunScene(misbehave, latency=latency, ceilings=[CEILINGS])
     scene.contests[0] = replace(scene.contests[0], cases=scene.contests[0].cases[:1], aim=Aim(rounds=1))
-    scene.controller.ceilings = [from_answer("cpu", {name: (value,) for name, value in SLOW.items()})]
     (record,) = scene.records()
     assert len(asked) == min(turns, CONFIRMATIONS)
     if turns <= CONFIRMATIONS:
@@ -444,9 +349,8 @@ def test_a_worker_that_is_lost_in_such_a_turn_costs_the_one_case() -> None:
             raise WorkerLostError("crashed", "killed by signal 11")
         return None
 
-    scene = Scene(misbehave)
+    scene = RunScene(misbehave, ceilings=[CEILINGS])
     scene.contests[0] = replace(scene.contests[0], aim=Aim(rounds=1))
-    scene.controller.ceilings = [from_answer("cpu", slow)]
     first, *others = sorted(scene.records(), key=lambda record: record.case.implementation)
     assert (first.outcome, first.reason) == ("crashed", "killed by signal 11")
     assert all(record.reason.startswith("faster than the machine allows") for record in others)
@@ -454,8 +358,11 @@ def test_a_worker_that_is_lost_in_such_a_turn_costs_the_one_case() -> None:
 
 def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
     slow = {name: (value,) for name, value in SLOW.items()}
-    scene = Scene(lambda question: Answer(values=slow) if isinstance(question, MeasureCeilings) else None)
-    scene.controller.ceilings = [from_answer("cpu", slow)]
+
+    def slow_again(question: Question) -> Answer | None:
+        return Answer(values=slow) if isinstance(question, MeasureCeilings) else None
+
+    scene = RunScene(slow_again, ceilings=[CEILINGS])
     records = scene.records()
     assert {r.outcome for r in records} == {"failed"}
     assert all(r.reason.startswith("faster than the machine allows") for r in records)
@@ -465,9 +372,9 @@ def test_what_is_faster_than_the_machine_by_every_measurement_fails() -> None:
 def test_an_extended_contest_goes_on_in_new_rounds_in_which_every_rival_has_its_baseline() -> None:
     latency = noisy({"a": 0.0, "b": 0.01, "c": 0.2})
     declared, extended = Aim("a", 0.03, 6), Aim("a", 0.0005, 9, extended=True)
-    first = Scene(aim=declared, latency=latency).records()
+    first = RunScene(aim=declared, latency=latency).records()
     assert (rounds_of(first, "b"), rounds_of(first, "c")) == (list(range(4)), list(range(6)))
-    scene = Scene(aim=extended, latency=lambda case, number: latency(case, number + 6))
+    scene = RunScene(aim=extended, latency=lambda case, number: latency(case, number + 6))
     scene.controller = Controller(
         scene.contests, Request(suites=("s",)), scene.start, scene.clock, begun={scene.contests[0].cases[0].contest: 6}
     )
@@ -480,7 +387,7 @@ def test_an_extended_contest_goes_on_in_new_rounds_in_which_every_rival_has_its_
 
 def test_what_is_left_of_a_new_run_is_all_of_it_and_of_a_finished_one_nothing() -> None:
     aim = Aim("a", 0.02, 20)
-    scene = Scene(aim=aim, latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}))
+    scene = RunScene(aim=aim, latency=noisy({"a": 0.0, "b": 0.002, "c": 0.002}))
     (contest,) = scene.contests
     assert scene.controller.left(contest) == {key: list(contest.cases) for key in range(20)}, "no look has ended it yet"
     scene.records()
@@ -488,13 +395,13 @@ def test_what_is_left_of_a_new_run_is_all_of_it_and_of_a_finished_one_nothing() 
 
 
 def test_cases_that_there_was_no_time_for_are_measured_when_the_run_goes_on() -> None:
-    short = Scene(budget=0.1, contests=2).records()
-    scene = Scene(contests=2)
+    short = RunScene(budget=0.1, contests=2).records()
+    scene = RunScene(contests=2)
     scene.controller.continue_from(short)
     made = scene.records()
     assert {(r.case, r.round) for r in made if r.outcome == "measured"} >= {
         (case, number) for case in scene.contests[1].cases for number in range(3)
     }
-    short_again = Scene(budget=0.1, contests=2)
+    short_again = RunScene(budget=0.1, contests=2)
     short_again.controller.continue_from(short)
     assert not [record for record in short_again.records() if record.outcome != "measured"], "it was said before"

@@ -21,9 +21,10 @@ from harness.model.workload import Prepared
 from harness.runner import process
 from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
-from harness.runner.process import Worker, WorkerLostError, WorkerProcess
+from harness.runner.process import WorkerLostError, WorkerProcess
+from harness.runner.worker_link import Worker
 from harness.user_code.plain_text import of_error
-from tests.harness.runner.test_controller import Silent
+from tests.harness.fakes.run_scene import Silent
 
 MODULE = "tests.harness.fakes.misbehaviour"
 FORKED = "not to be trusted: it left a process behind"

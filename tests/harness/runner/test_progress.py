@@ -3,13 +3,13 @@
 from harness.model import Case, Record
 from harness.runner.plan import Contest
 from harness.runner.progress import PAUSE, Brief, Lines, in_notebook
-from tests.harness.runner.test_controller import Scene
+from tests.harness.fakes.run_scene import contest_of
 
 
 def test_plain_lines_name_contests_rows_and_the_time_left() -> None:
     said: list[str] = []
     seconds = iter(range(0, 1000, 10))
-    contest: Contest = Scene.contest(1)
+    contest: Contest = contest_of(1)
     case: Case = contest.cases[0]
     lines = Lines(said.append, lambda: float(next(seconds)))
     with lines:
@@ -33,7 +33,7 @@ def test_plain_lines_name_contests_rows_and_the_time_left() -> None:
 def test_a_notebook_gets_a_line_now_and_then_and_each_failure_once() -> None:
     said: list[str] = []
     time = [0.0]
-    contest: Contest = Scene.contest(1)
+    contest: Contest = contest_of(1)
     lost = Record(contest.cases[1], 0, "failed", "KeyError: 'oops'")
     with Brief(said.append, lambda: time[0]) as brief:
         for number in range(40):
