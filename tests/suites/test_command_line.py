@@ -13,8 +13,8 @@ import pytest
 from harness import store
 from harness.machine.environment import usable_cores
 from harness.model import Case, Record
+from tests.suites.tiny import TINY
 
-TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
 OWN = "tests.suites.contestants:"
 
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,44 +13,7 @@ from harness import cli
 from harness.errors import UsageError
 from harness.gate.checkouts import Checkouts, locks_among
 from harness.gate.progress import Narrator
-
-FORWARD = """
-import torch
-from torch import nn
-
-
-class Layer(nn.Module):
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x):
-        {work}
-        return self.layer(x)
-
-
-def build(layer):
-    return Layer(layer)
-"""
-
-
-def git(repository: Path, *words: str) -> str:
-    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    done = subprocess.run(("git", "-C", str(repository), *who, *words), check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit(repository: Path, files: Mapping[str, str | None]) -> str:
-    for name, text in files.items():
-        path = repository / name
-        if text is None:
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    git(repository, "add", "--all")
-    git(repository, "commit", "-m", "change")
-    return git(repository, "rev-parse", "HEAD")
+from tests.harness.fakes.repositories import FORWARD, SAME, commit, gate, git, worktrees
 
 
 @pytest.fixture
@@ -61,10 +23,6 @@ def repository(tmp_path: Path) -> Path:
     git(place, "init", "-b", "main")
     commit(place, {"a.py": "one\n", ".gitignore": "ignored\n"})
     return place
-
-
-def worktrees(repository: Path) -> int:
-    return len(git(repository, "worktree", "list").splitlines())
 
 
 def test_a_working_tree_is_taken_as_it_lies_there_and_left_alone(repository: Path) -> None:
@@ -142,17 +100,7 @@ def test_lock_files_are_known_by_name() -> None:
     )
 
 
-def gate(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, *words: str, out: str = "out", of: str = "own.layer:build"
-) -> int:
-    monkeypatch.chdir(repository)
-    (repository / ".git" / "info" / "exclude").write_text("out\ngate.toml\n")
-    (repository / "gate.toml").write_text("rounds = 4\n")
-    common = ("--impl", of, "--axis", "shape=64x64", "--axis", "m=1", "--threads", "1")
-    return cli.main(["gate", "--base", "HEAD~1", *common, *(("--out", out) if out else ()), *words])
-
-
-BROKEN, SAME = "raise RuntimeError('out of order')\n", FORWARD.format(work="pass")
+BROKEN = "raise RuntimeError('out of order')\n"
 
 
 @pytest.mark.parametrize(

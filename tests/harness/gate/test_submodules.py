@@ -16,7 +16,7 @@ from harness.gate.named_files import missing
 from harness.model.codec import encode
 from harness.model.messages import Fingerprint, Sources
 from harness.runner.process import BEGIN
-from tests.harness.gate.test_checkouts import SAME, commit, gate, git, worktrees
+from tests.harness.fakes.repositories import SAME, commit, gate, git, worktrees
 
 
 @pytest.fixture

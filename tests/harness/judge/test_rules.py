@@ -12,7 +12,7 @@ from harness.judge.judge import Judgement, judge
 from harness.judge.rules import Allowance, Rules, read
 from harness.model.metrics import METRICS
 from tests.harness.data.factories import make_case, make_record
-from tests.harness.judge.test_judge import pair_of
+from tests.harness.data.pairs import pair_of
 
 EVERYTHING = """
 margin = "5%"

@@ -20,7 +20,7 @@ from harness.model.record import late
 from harness.show.results import page
 from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
-from tests.harness.runner.test_kill import finish, start, turns, wait_for
+from tests.harness.fakes.killable_runs import finish, start, turns, wait_for
 
 BEGUN = make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)})
 OTHERS: dict[str, object] = {
