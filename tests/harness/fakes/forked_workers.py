@@ -4,7 +4,6 @@ They are processes of their own, with the pipes, signals, limits and exit codes 
 something of what a worker does; those that promise how it begins start a real one.
 """
 
-import atexit
 import json
 import os
 import select
@@ -21,16 +20,17 @@ READ_AT_THE_START = ("PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "LD
 
 
 class Parent:
-    """The process that has imported torch, and with it its children's only parent."""
+    """The process that has imported torch. It ends when this one does."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            self._process = subprocess.Popen(
+            subprocess.run(
                 [sys.executable, "-P", str(PROGRAM), str(theirs.fileno())],
                 env=environment,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
+                check=True,
             )
         self._channel = ours
         self._answers = ours.makefile("rb")
@@ -38,11 +38,6 @@ class Parent:
     def ask(self, request: Mapping[str, object], pipes: Sequence[int] = ()) -> int:
         socket.send_fds(self._channel, [json.dumps(request).encode()], pipes)
         return int(self._answers.readline())
-
-    def close(self) -> None:
-        self._answers.close()
-        self._channel.close()
-        self._process.wait()
 
 
 PARENTS: dict[tuple[tuple[str, str], ...], Parent] = {}
@@ -52,7 +47,6 @@ def parent_for(environment: Mapping[str, str]) -> Parent:
     read = tuple(sorted(pair for pair in environment.items() if pair[0].startswith(READ_AT_THE_START)))
     if read not in PARENTS:
         PARENTS[read] = Parent(environment)
-        atexit.register(PARENTS[read].close)
     return PARENTS[read]
 
 

