@@ -2,10 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 from harness.machine.git import bound
+from harness.runner import process
+from tests.harness.fakes.forked_workers import FORKING
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would be as wide as somebody's terminal
 
@@ -18,3 +24,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A deadline in milliseconds fails on a busy machine, and tells nothing of the code.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_workers() -> Iterator[None]:
+    """Workers that tests start in this process need not import torch, each for itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(process, "subprocess", FORKING)
+        yield
+
+
+@pytest.fixture
+def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers begin as they do for users: for tests that promise something of that."""
+    monkeypatch.setattr(process, "subprocess", subprocess)

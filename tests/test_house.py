@@ -200,6 +200,13 @@ def test_suites_measure_metrics_that_exist() -> None:
         assert importlib.util.find_spec(module), f"{suite.name}: no module for {suite.workload}"
 
 
+def test_no_test_imports_another() -> None:
+    """One could not be moved, or run, without the other; they share `tests/harness/fakes`, `data` and fixtures."""
+    tests = {module_name(path) for path in ALL_PYTHON if path.name.startswith("test_")}
+    both = {module_name(path): imported(path) & tests for path in (ROOT / "tests").rglob("*.py")}
+    assert {name: others for name, others in both.items() if others} == {}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_modules_have_one_idea_and_a_size_to_match(path: Path) -> None:
     name = str(path.relative_to(ROOT))

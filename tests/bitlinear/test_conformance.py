@@ -11,6 +11,7 @@ from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
 from bitlinear.contract import accumulators
 from bitlinear.quantize import activation_codes, normalise
+from tests.bitlinear.conforms import assert_conforms
 
 # Every shape and dtype costs `compiled` a second of compilation, so it walks a path through the grid: kinds of codes,
 # activation bits and groups once, both layers, few tokens and many.
@@ -54,19 +55,6 @@ def awkward_tokens(in_features):
     x[2, 3] = float("nan")
     x[3, 4] = float("inf")
     return x
-
-
-def assert_conforms(implementation, layer, op, x):
-    before = x.clone()
-    y = op(x)
-    where = f"{implementation.name} {layer} {tuple(x.shape)} {x.dtype}"
-    assert y.shape == (*x.shape[:-1], layer.out_features), where
-    assert y.dtype == x.dtype, where
-    assert torch.equal(x.isnan(), before.isnan()), where
-    assert torch.equal(x.nan_to_num(), before.nan_to_num()), where
-    tolerance = implementation.tolerance(layer.scheme, x.dtype, layer.in_features)
-    expected = implementation.expected(layer, x)
-    assert implementation.disagreement(layer, x, expected, y) <= tolerance.relative, f"{where}: {tolerance.reason}"
 
 
 @pytest.mark.parametrize(("scheme", "shape"), list(zip(COMPILED, itertools.cycle(LAYERS))))

@@ -1,32 +1,14 @@
 """Other people's libraries: where they agree with the contract, and where the contract differs on purpose."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 
-from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme, absmax_quantize
+from bitlinear import IMPLEMENTATIONS, Scheme, absmax_quantize
 from bitlinear.contract import accumulators, contract_forward
 from bitlinear.quantize import activation_codes, normalise, weight_codes
+from tests.bitlinear.data.recorded import golden, layer_of, relative_error
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 PEERS = ["bitlinear_pytorch050", "torchao018_bitnet_training", "litespark103_mT"]
-
-
-def golden(name):
-    with np.load(GOLDEN / f"{name}.npz") as arrays:
-        return {key: torch.from_numpy(np.array(arrays[key])) for key in arrays}
-
-
-def layer_of(weight, scheme):
-    layer = BitLinear(*weight.T.shape, scheme.groups, weight_bits=scheme.weight_bits, norm=scheme.norm)
-    layer.weight.data.copy_(weight)
-    return layer
-
-
-def relative_error(reference, y):
-    return ((reference - y).norm() / reference.norm()).item()
 
 
 @pytest.fixture(scope="module")

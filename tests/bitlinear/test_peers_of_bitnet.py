@@ -10,7 +10,7 @@ from bitlinear.peers import PEERS
 from bitlinear.peers.ggml import GGML
 from bitlinear.peers.interface import effective_weight
 from bitlinear.peers.zetascale import Zetascale
-from tests.bitlinear.test_golden import golden, layer_of, relative_error
+from tests.bitlinear.data.recorded import golden, layer_of, relative_error
 
 BY_NAME = {peer.name: peer for peer in PEERS}
 TERNARY = Scheme.parse("w1.58a8-nonorm")

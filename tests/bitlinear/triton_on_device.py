@@ -16,7 +16,7 @@ from bitlinear.engines.triton import linear
 from bitlinear.implementations.eager import Eager
 from bitlinear.implementations.triton import Triton, interpreted
 from bitlinear.quantize import activation_codes, normalise
-from tests.bitlinear.test_conformance import assert_conforms
+from tests.bitlinear.conforms import assert_conforms
 
 DEVICE = "cpu" if interpreted() else "cuda"
 SHAPES = [(10, 5), (100, 33), (17, 1), (1, 33), (640, 5)]

@@ -1,9 +1,6 @@
 """`bitbench check`: what is wrong with a contestant is found under the right name, on the smallest example."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from harness.model import Case
 from suites.catalogue.factory import from_factory
 from suites.special.conformance import SENTENCES
 from suites.workloads.own.conformance import Conformance
+from tests.harness.fakes.command_line import Done, bitbench
 from tests.suites import contestants, zoo
 
 ROOT = Path(__file__).parents[2]
@@ -100,12 +98,8 @@ def test_a_hidden_copy_is_found(name: str, kept: str) -> None:
     assert bool(kept) == bool(found.wrong)
 
 
-def check_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.cli", "check", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+def check_in(folder: Path, *words: str) -> Done:
+    return bitbench("check", *words, folder=folder, environment={"PYTHONPATH": str(ROOT), "COLUMNS": "200"})
 
 
 def test_one_that_has_all_properties_passes() -> None:

@@ -1,4 +1,4 @@
-"""`bitbench run` from the outside, with real workers: what is printed, what is kept, which exit code."""
+"""`bitbench run` with real workers: what is printed, what is kept, which exit code."""
 
 import json
 import os
@@ -13,12 +13,14 @@ import pytest
 from harness import store
 from harness.machine.environment import usable_cores
 from harness.model import Case, Record
+from tests.harness.fakes.command_line import bitbench
+from tests.suites.tiny import TINY
 
-TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1")
 OWN = "tests.suites.contestants:"
 
 
-def bitbench(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def started(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line as users have it, with workers of its own."""
     return subprocess.run(
         [sys.executable, "-m", "harness.cli", *map(str, words)],
         capture_output=True,
@@ -36,7 +38,7 @@ def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("runs") / "small"
     names = "linear-fp32,linear-bf16,int8"
-    return out, bitbench("run", "quick", *TINY, "--impl", names, "--rounds", "2", "--out", out)
+    return out, started("run", "quick", *TINY, "--impl", names, "--rounds", "2", "--out", out)
 
 
 def test_a_run_prints_its_table_and_last_its_directory(
@@ -88,7 +90,7 @@ def test_an_existing_run_is_not_overwritten_and_a_finished_one_has_nothing_to_re
 ) -> None:
     out, _ = small_run
     before = (out / store.FILE_NAME).read_bytes()
-    refused = bitbench("run", "quick", *TINY, "--out", out)
+    refused = started("run", "quick", *TINY, "--out", out)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     resumed = bitbench("run", "--resume", "--out", out)

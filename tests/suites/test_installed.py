@@ -12,8 +12,8 @@ from harness import store
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
 from harness.user_code.installed import IMPLEMENTATION_GROUP
+from tests.suites.tiny import TINY
 
-TINY = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "exact")
 OWN = "tests.suites.contestants"
 
 
@@ -69,7 +69,7 @@ def test_they_are_listed_with_package_and_version_and_clashes_are_told(site: Pat
 
 def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, tmp_path: Path) -> None:
     words = ("-k", "theirs or nothing or linear-fp32", "--out", tmp_path / "run")
-    done = python(site, "-m", "harness.cli", "run", "quick", *TINY, *words)
+    done = python(site, "-m", "harness.cli", "run", "quick", *TINY, "--rounds", "1", "--metric", "exact", *words)
     assert done.returncode == 0, done.stderr
     found = {r.case.implementation: (r.outcome, r.reason) for r in store.load(tmp_path / "run").records}
     assert found["linear-fp32"] == found["theirs"] == ("measured", "")

@@ -10,7 +10,7 @@ import pytest
 from harness import store
 from harness.model.messages import Find
 from harness.runner.process import WorkerProcess
-from tests.suites.test_command_line import TINY
+from tests.suites.tiny import TINY
 
 MINE = """
 import copy
@@ -65,6 +65,7 @@ def bitbench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_src_is_searched_in_any_folder_by_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All start their workers in this way; a gate does so in two checkouts."""
     folder = tmp_path / os.fsdecode(b"not utf-8: \xff")

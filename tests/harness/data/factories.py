@@ -6,6 +6,7 @@ Tests of the analysis half (store, stats, compare, gate, show, frames, plots, re
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.model import ROLE, Aim, Case, Environment, Measurement, Record, Request, Revision, Run, Value
 from harness.model.codec import encode
@@ -15,6 +16,8 @@ BASELINES = ("linear-fp32", "linear-bf16")
 IMPLEMENTATIONS = ("linear-fp32", "linear-bf16", "eager", "compiled", "int8")
 SHAPES = ((2560, 2560), (6912, 2560))
 """(n, k)"""
+ONE_SHAPE: dict[str, Any] = {"shapes": ((2560, 2560),), "tokens": (1,), "samples": 3}
+"""Arguments of `make_records` for a small run: a contest."""
 
 _POINT: dict[str, Value] = {
     "device": "cpu",

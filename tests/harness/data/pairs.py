@@ -6,7 +6,10 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.convergence import declared
+from harness.analysis.pairs import MetricPair, match
+from harness.analysis.results import results
 from harness.model import Record
+from harness.model.metrics import METRICS
 from harness.model.rules import Rules
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
 
@@ -36,6 +39,11 @@ def write_gate(
         )
         write_run(directory / side, run, records)
     return directory
+
+
+def pair_of(base: Sequence[Record], head: Sequence[Record]) -> MetricPair:
+    (pair,) = match(results(base), results(head), METRICS)
+    return pair
 
 
 def _record(name: str, turn: int, ratio: float, stored: float) -> Record:

@@ -1,4 +1,4 @@
-"""Repositories with a contestant in them, and a gate of their last two commits."""
+"""Git repositories that tests make, and a gate between two commits of one."""
 
 import subprocess
 from collections.abc import Mapping

@@ -22,17 +22,13 @@ from harness.model.rules import Rules
 from harness.show.verdict_words import invalid_words, reason
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_environment, make_record, make_records, make_run, write_run
+from tests.harness.data.pairs import pair_of
 
 Values = Mapping[str, float | Sequence[float]]
 
 
 def rounds(metric: str, values: Sequence[float]) -> list[Record]:
     return [make_record(round=n, values={metric: value}) for n, value in enumerate(values)]
-
-
-def pair_of(base: Sequence[Record], head: Sequence[Record]) -> MetricPair:
-    (pair,) = match(results(base), results(head), METRICS)
-    return pair
 
 
 RULES = Rules(margin=0.05)

@@ -15,7 +15,7 @@ from harness.model.metrics import METRICS
 from harness.model.rules import Allowance, Rules
 from harness.show.verdict_words import reason
 from tests.harness.data.factories import make_case, make_record
-from tests.harness.judge.test_judge import pair_of
+from tests.harness.data.pairs import pair_of
 
 EVERYTHING = """
 margin = "5%"

@@ -64,6 +64,7 @@ def test_a_revision_is_that_of_the_files_and_not_of_the_users_commit(repository:
         assert found.commit == run(repository, "rev-parse", "HEAD")
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_builds_and_workers_are_told_of_no_repository(
     repository: Path, in_a_hook: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,8 @@ from harness.model.stored_run import MARK, MAY_CHANGE, Extension, extended_aims,
 from harness.show.results import page
 from harness.show.table import render
 from tests.harness.data.factories import make_case, make_record, make_run, write_run
+from tests.harness.fakes.killable_runs import finish, start, turns, wait_for
 from tests.harness.fakes.steadfast import WORDS
-from tests.harness.runner.test_kill import finish, start, turns, wait_for
 
 BEGUN = msgspec.structs.replace(make_run(rounds=4, aims={"quick": Aim("linear-bf16", 0.05, 4)}), rules=declared())
 OTHERS: dict[str, object] = {

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -18,12 +17,10 @@ import pytest
 from harness import store
 from harness.errors import StoreError
 from harness.store import FILE_NAME
+from tests.harness.fakes.killable_runs import Turn, acknowledged, finish, start, turns, wait_for
 from tests.harness.fakes.steadfast import NAMES, WORDS
 
-ROOT = Path(__file__).parents[3]
 VICTIMS = ("controller", "worker", "both")
-Turn = tuple[str, int]
-"""A case and a round."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +32,6 @@ class Undisturbed:
     """From its first byte on the disk to its end."""
 
 
-def start(worker: str, log: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.harness.fakes.killable", worker, str(log), "run", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    said = process.communicate(timeout=120)[1]
-    assert "Traceback" not in said
-    assert "internal error" not in said
-    return said
-
-
 @cache
 def undisturbed(worker: str, parent: Path) -> Undisturbed:
     directory = parent / worker
@@ -56,21 +41,6 @@ def undisturbed(worker: str, parent: Path) -> Undisturbed:
     assert process.returncode == 0
     seconds = time.monotonic() - begun
     return Undisturbed(frozenset(turns(directory)), seconds)
-
-
-def turns(directory: Path) -> list[Turn]:
-    return [(record.case.name, record.round) for record in store.load(directory).records]
-
-
-def acknowledged(log: Path) -> list[Turn]:
-    lines = [line.split("\t") for line in log.read_text().splitlines()] if log.exists() else []
-    return [(name, int(number)) for name, number in lines]
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> float:
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.001)
-    return time.monotonic()
 
 
 def kill(process: subprocess.Popen[str], victim: str) -> None:

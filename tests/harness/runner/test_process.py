@@ -30,6 +30,11 @@ MODULE = "tests.harness.fakes.misbehaviour"
 FORKED = "not to be trusted: it left a process behind"
 
 
+@pytest.fixture(autouse=True)
+def _started(started_workers: None) -> None:
+    """Those of `records`, which is made before, are forked."""
+
+
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
     registry = Registry.load(MODULE)

@@ -13,7 +13,7 @@ from harness.show.report.tables import results_sheet
 from harness.show.results import Page, page
 from harness.show.table import bar, render, sayable
 from tests.harness.data.factories import make_case, make_record, make_records, make_run, write_run
-from tests.harness.show.test_results import printed
+from tests.harness.fakes.printed import printed
 
 
 def test_latencies_of_a_table_have_one_unit_and_their_points_below_each_other(

@@ -21,6 +21,7 @@ from harness.model.units import amount, distinct_amounts, figure, percent_change
 from harness.show.table import Column, Table, render
 from tests.harness.data import golden
 from tests.harness.data.factories import make_case, make_error_records, make_record, make_records, make_run, write_run
+from tests.harness.fakes.printed import printed
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +34,6 @@ def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick(tmp_path: Path) -> str:
     return str(write_run(tmp_path / "quick"))
-
-
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    assert cli.main(["show", *arguments]) == code
-    return capsys.readouterr().out
 
 
 def test_what_show_prints(quick: str, capsys: pytest.CaptureFixture[str]) -> None:

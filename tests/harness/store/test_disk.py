@@ -13,8 +13,8 @@ import pytest
 from harness import store
 from harness.errors import StoreError
 from tests.harness.data.factories import make_record, make_run
+from tests.harness.fakes.killable_runs import ROOT, acknowledged, turns
 from tests.harness.fakes.steadfast import WORDS
-from tests.harness.runner.test_kill import ROOT, acknowledged, turns
 
 ALL = 28
 """Records of an undisturbed run: three contestants twice and one that is skipped, at four sizes."""

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import msgspec
@@ -27,6 +26,7 @@ from harness.show.report.answers import contest, schemes
 from harness.show.report.terms import explained
 from harness.store import FILE_NAME, load
 from tests.harness.data.factories import (
+    ONE_SHAPE,
     make_case,
     make_environment,
     make_error_records,
@@ -35,8 +35,7 @@ from tests.harness.data.factories import (
     make_run,
     write_run,
 )
-
-ONE_SHAPE = {"shapes": ((2560, 2560),), "tokens": (1,), "samples": 3}
+from tests.harness.fakes.html_page import Page
 
 
 def view_of(records):
@@ -66,26 +65,6 @@ def timed(name, *seconds, **exact):
         make_record(make_case(name), turn, {"latency": value} | (exact if turn == 0 else {}))
         for turn, value in enumerate(seconds)
     ]
-
-
-class Page(HTMLParser):
-    """What a browser would see: elements with their attributes, and the text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.words = [], []
-        self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        if self.elements and self.elements[-1][0] not in ("style", "script"):
-            self.words.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")

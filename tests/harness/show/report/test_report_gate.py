@@ -10,9 +10,9 @@ from harness.model.rules import Rules
 from harness.show.plots.forest import forest
 from harness.show.report.gates import gates_of
 from harness.store.runs import load
-from tests.harness.data.factories import make_case, make_record, make_records, write_run
+from tests.harness.data.factories import ONE_SHAPE, make_case, make_record, make_records, write_run
 from tests.harness.data.pairs import steady, write_gate
-from tests.harness.show.report.test_report import ONE_SHAPE, Page
+from tests.harness.fakes.html_page import Page
 
 EVIL = "<script>alert(1)</script> $x^2$ & 'q'"
 
