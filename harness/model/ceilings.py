@@ -40,7 +40,7 @@ def matching(case: Case, everywhere: Sequence[Ceilings]) -> Ceilings | None:
 
 
 def from_answer(device: str, values: Mapping[str, tuple[float, ...]]) -> Ceilings:
-    """What a worker answers to `protocol.Ceilings`. Raises msgspec.ValidationError for anything else."""
+    """What a worker answers to `messages.MeasureCeilings`. Raises msgspec.ValidationError for anything else."""
     singles = {name: int(value) if value.is_integer() else value for name, (value,) in values.items()}
     return msgspec.convert({**singles, "device": device}, Ceilings)
 
