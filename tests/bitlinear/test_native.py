@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import zlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,8 @@ except BuildError as error:
 
 HERE = Path(__file__).parent
 EMULATED_AMX = ("-include", str(HERE / "emulated_amx.h"))
+EMULATED = ("amx.c",)
+"""The sources that use what it emulates."""
 
 
 def with_emulated_amx():
@@ -118,7 +122,7 @@ def test_codes_are_those_of_the_contract(weight_bits):
 
 
 @pytest.mark.parametrize("path", FAST)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(problem=problems)
 def test_every_path_returns_the_bits_of_plain_c(path, problem):
     op, x = NativeLinear.from_layer(layer_for(problem)), input_for(problem)
@@ -256,7 +260,15 @@ def test_what_cannot_be_loaded_is_said(tmp_path):
         Library(tmp_path / "native.so", "plain")
 
 
-def driver(folder, compiler, *flags):
+@cache
+def compiled(folder, compiler, name, *flags):
+    """The object file of one source, made once for all programs that are linked with it."""
+    target = folder / f"{Path(name).name}-{zlib.crc32(repr((compiler, flags)).encode())}.o"
+    subprocess.run([compiler, *flags, "-c", name, "-o", str(target)], check=True)
+    return str(target)
+
+
+def driver(folder, compiler, *flags, emulation=()):
     """The test program, linked with the sources of all paths of the compiler's machine."""
     machine = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=True).stdout
     sources = build.sources_for("aarch64" if machine.startswith("aarch64") else platform.machine())
@@ -265,14 +277,23 @@ def driver(folder, compiler, *flags):
         **{str(build.SOURCES / name): own for name, own in sources.items()},
         str(HERE / "native_driver.c"): (),
     }.items():
-        objects.append(str(folder / f"{Path(name).name}.o"))
-        subprocess.run([compiler, *build.FLAGS, *flags, *own, "-c", name, "-o", objects[-1]], check=True)
+        emulated = emulation if Path(name).name in EMULATED else ()
+        objects.append(compiled(folder.parent, compiler, name, *build.FLAGS, *flags, *own, *emulated))
     subprocess.run([compiler, *flags, *objects, "-lm", "-o", str(folder / "driver")], check=True)
     return str(folder / "driver")
 
 
 def assert_driver_agrees(command, path, where):
     """Awkward problems in one go, against what plain C computes here."""
+    written, expected = awkward()
+    done = subprocess.run([*command, path, where], input=written, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert done.stdout == expected
+
+
+@cache
+def awkward():
+    """The problems as the driver reads them, and the bytes of their outputs."""
     written, expected = [], []
     for seed, bits in enumerate(BITS * 2):
         for m, n, size, groups in (
@@ -295,9 +316,7 @@ def assert_driver_agrees(command, path, where):
             op, x = NativeLinear.from_layer(layer_for(problem)), input_for(problem)
             written.append(as_bytes(op, x))
             expected.append(forward("plain", op, x))
-    done = subprocess.run([*command, path, where], input=b"".join(written), capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    assert done.stdout == b"".join(y.view(torch.uint8).numpy().tobytes() for y in expected)
+    return b"".join(written), b"".join(y.view(torch.uint8).numpy().tobytes() for y in expected)
 
 
 def as_bytes(op, x):
@@ -323,12 +342,12 @@ def sanitized(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded_amx(tmp_path_factory):
-    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], *EMULATED_AMX)
+    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], emulation=EMULATED_AMX)
 
 
 @pytest.fixture(scope="module")
 def sanitized_amx(tmp_path_factory):
-    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], *EMULATED_AMX, *SANITIZERS)
+    return driver(tmp_path_factory.mktemp("amx"), build.compiler_command()[0], *SANITIZERS, emulation=EMULATED_AMX)
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +387,8 @@ def test_sanitizers_find_nothing_in_amx(sanitized_amx):
 
 
 @NEEDS_AVX512
-def test_amx_that_computes_something_else_is_not_taken(tmp_path):
-    wrong = driver(tmp_path, build.compiler_command()[0], *EMULATED_AMX, "-DEMULATED_SIGN=(uint8_t)")
+def test_amx_that_computes_something_else_is_not_taken(tmp_path_factory):
+    compiler, wrong = build.compiler_command()[0], (*EMULATED_AMX, "-DEMULATED_SIGN=(uint8_t)")
+    wrong = driver(tmp_path_factory.mktemp("wrong"), compiler, emulation=wrong)
     done = subprocess.run([wrong, "amx", "heap"], input=b"", capture_output=True)
     assert b"no such path" in done.stderr

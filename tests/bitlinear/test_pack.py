@@ -1,5 +1,7 @@
 """Packings are bijections of any size, documented to the bit."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -27,11 +29,17 @@ packings = pytest.mark.parametrize("name", ALL)
 
 
 def codes_of(packing: Packing) -> st.SearchStrategy[torch.Tensor]:
-    """Any legal codes of any shape, empty ones included."""
-    digits = arrays(
-        np.int16, array_shapes(max_dims=3, min_side=0, max_side=21), elements=st.integers(0, digits_of(packing) - 1)
+    """Any legal codes of any shape, empty ones included. A whole array is drawn as one text of bytes."""
+
+    def filled(shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+        size = math.prod(shape)
+        drawn = st.binary(min_size=size, max_size=size)
+        return drawn.map(lambda text: np.frombuffer(text, np.uint8).astype(np.int16).reshape(shape))
+
+    digits = array_shapes(max_dims=3, min_side=0, max_side=21).flatmap(filled)
+    return digits.map(
+        lambda d: torch.from_numpy(d % digits_of(packing) * packing.step - packing.largest).to(torch.int8)
     )
-    return digits.map(lambda d: torch.from_numpy(d * packing.step - packing.largest).to(torch.int8))
 
 
 def digits_of(packing: Packing) -> int:

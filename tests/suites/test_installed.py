@@ -1,9 +1,6 @@
 """Implementations that installed packages declare: by name in every suite, and broken ones at the cost of their row."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,32 +8,10 @@ import pytest
 from harness import store
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
-from harness.user_code.installed import IMPLEMENTATION_GROUP
 from tests.suites.tiny import TINY
+from tests.suites.users_code import declare, python
 
 OWN = "tests.suites.contestants"
-
-
-def declare(
-    folder: Path, package: str, version: str, points: dict[str, str], group: str = IMPLEMENTATION_GROUP
-) -> None:
-    """What an installer leaves of a package that declares these entry points."""
-    info = folder / f"{package}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
-    lines = [f"{name} = {reference}" for name, reference in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
-
-
-def python(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(site)},
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """Contestants in a folder of the user's: how it is searched, and packages in it that are called as the program's."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from harness import store
 from harness.model.messages import Find
 from harness.runner.process import WorkerProcess
 from tests.suites.tiny import TINY
+from tests.suites.users_code import bitbench, write
 
 MINE = """
 import copy
@@ -45,24 +44,6 @@ class Kernel(nn.Module):
     def forward(self, x):
         return same(self.inner(x))
 """
-
-
-def write(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-
-
-def bitbench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "harness.cli", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
 
 
 @pytest.mark.usefixtures("started_workers")

@@ -12,8 +12,7 @@ from harness.errors import UsageError
 from harness.model.suite import Registry
 from harness.runner.packages import registry_for
 from harness.user_code.installed import SUITE_GROUP
-from tests.suites.test_installed import declare, python
-from tests.suites.test_own_folder import bitbench, write
+from tests.suites.users_code import bitbench, declare, python, write
 
 (PAGE,) = (Path(__file__).parents[2] / "docs").rglob("own-suite.md")
 FILE = re.compile(r"^```python\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)

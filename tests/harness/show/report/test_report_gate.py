@@ -14,6 +14,8 @@ from tests.harness.data.factories import ONE_SHAPE, make_case, make_record, make
 from tests.harness.data.pairs import steady, write_gate
 from tests.harness.fakes.html_page import Page
 
+pytestmark = pytest.mark.usefixtures("few_figures")
+
 EVIL = "<script>alert(1)</script> $x^2$ & 'q'"
 
 
