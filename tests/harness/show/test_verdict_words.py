@@ -3,9 +3,11 @@
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from harness.estimators.intervals import Comparison, Summary
 from harness.judge.verdict import EVERYTHING, Cure, Note, NoteCode, RelativeChange, Verdict
+from harness.model.metrics import METRICS
 from harness.show.report.verdict_sentence import sentence
 from harness.show.verdict_words import cure_words, note_words, reason
 from tests.harness.data.factories import make_case
@@ -40,13 +42,14 @@ def test_less_is_negative_whatever_the_interval_holds(centre: float, lo: float, 
     unsure = Verdict(
         EVERYTHING, "latency", "inconclusive", RelativeChange(centre, lo, hi), Note("undecided"), margin=0.1
     )
-    assert sentence(unsure).startswith(f"all cases together changed by {words}: the margin is 10 %")
+    assert sentence(unsure, METRICS["latency"]).startswith(f"all cases together changed by {words}: the margin is 10 %")
 
 
 def test_an_exact_metric_says_both_values_and_only_if_they_differ() -> None:
     sides = [Summary("weight_bytes", value, value, value, 0.95, 1) for value in (640.0, 600.0)]
     smaller = Comparison("weight_bytes", *sides, 0.9375, 0.9375, 0.9375, False)
-    verdict = Verdict(make_case(), "weight_bytes", "improved", RelativeChange.of(smaller), comparison=smaller)
+    exact = Verdict(make_case(), "weight_bytes", "improved", unit="B", is_exact=True)
+    verdict = replace(exact, change=RelativeChange.of(smaller), comparison=smaller)
     assert reason(verdict) == "640 B became 600 B (-6.2 %)"
     same = Comparison("weight_bytes", sides[0], sides[0], 1.0, 1.0, 1.0, False)
-    assert reason(Verdict(make_case(), "weight_bytes", "ok", RelativeChange.of(same), comparison=same)) == "640 B"
+    assert reason(replace(exact, word="ok", change=RelativeChange.of(same), comparison=same)) == "640 B"

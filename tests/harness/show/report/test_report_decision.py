@@ -5,7 +5,7 @@ import json
 from harness.analysis.view import View
 from harness.model import StoredRun
 from harness.model.metrics import METRICS
-from harness.show.report import page
+from harness.show.report import decision, page
 from harness.show.report.decision import decision_table
 from tests.harness.data.factories import make_case, make_error_records, make_record, make_records, make_run
 
@@ -69,6 +69,6 @@ def test_what_varies_is_a_filter_and_what_does_not_is_said_once():
 
 def test_nothing_timed_is_no_table_and_many_contests_are_counted(monkeypatch):
     assert table_of(make_error_records()) is None
-    monkeypatch.setattr("harness.show.report.decision.CELLS", 12)
+    monkeypatch.setattr(decision, "CELLS", 12)
     table = table_of(make_records(implementations=("linear-fp32", "int8"), tokens=range(1, 7), troubles=False))
     assert (len(table.contests), table.left_out) == (6, 6)
