@@ -13,6 +13,7 @@ import click
 
 from harness.model import Case, Record
 from harness.model.units import amount
+from harness.runner.controller import Progress
 from harness.runner.plan import Contest
 from harness.user_code.raised import innermost
 
@@ -22,14 +23,8 @@ PAUSE = 15.0
 """Seconds between two lines in a notebook."""
 
 
-class Watcher(Protocol):
-    """A `controller.Progress` that also sees finished records, and is open while the run goes on."""
-
-    def began(self, contest: Contest, number: int, left: int) -> None:
-        """A contest begins in round `number`; `left` are still to come at most, this one included."""
-
-    def prepared(self, case: Case, values: Values) -> None:
-        """A case is ready to be timed."""
+class Watcher(Progress, Protocol):
+    """Who also sees finished records, and is open while the run goes on."""
 
     def recorded(self, record: Record) -> None:
         """A record is on the disk."""

@@ -67,8 +67,8 @@ def contests(table):
     return [part for _, part in table.groupby("title", sort=False)]
 
 
-def holds(drawing, headings, *parts):
-    """Whether the frame is these parts under each other, each a list of columns."""
+def assert_frame_is(drawing, headings, *parts):
+    """The frame is these parts under each other, each a list of columns."""
     expected = pd.concat([pd.DataFrame(dict(zip(headings, part, strict=True))) for part in parts], ignore_index=True)
     pd.testing.assert_frame_equal(drawing.frame, expected, check_dtype=False)
 
@@ -83,7 +83,9 @@ def test_speed_up(run):
             stored = of(run, "weight_bytes").set_index("case")["centre"][baseline["case"]]
             bars.append(["ideal (bytes)", (stored + baseline["activation_bytes"]) / fewest, math.nan, math.nan])
         parts.append([baseline["title"], *zip(*bars, strict=True)])
-    holds(draw("speed-up", run), ("panel", "implementation", "speed-up over linear-bf16", "from", "to"), *parts)
+    assert_frame_is(
+        draw("speed-up", run), ("panel", "implementation", "speed-up over linear-bf16", "from", "to"), *parts
+    )
 
 
 def test_speed_over_shapes(run):
@@ -95,7 +97,7 @@ def test_speed_over_shapes(run):
         [f"M = {m}, w1.58a8", part["n"], part["k"], *(part[end] for end in ends)]
         for m, part in ((m, int8[int8["m"] == m].sort_values("n")) for m in (1, 128))
     ]
-    holds(draw("speed-over-shapes", run), headings, *parts)
+    assert_frame_is(draw("speed-over-shapes", run), headings, *parts)
 
 
 def test_latency_over_tokens(run):
@@ -107,7 +109,7 @@ def test_latency_over_tokens(run):
         for name in NAMES
         for part in [times[(times["n"] == n) & (times["implementation"] == name)].sort_values("m")]
     ]
-    holds(draw("latency-over-tokens", run), headings, *parts)
+    assert_frame_is(draw("latency-over-tokens", run), headings, *parts)
 
 
 def test_speed_over_threads(tmp_path):
@@ -127,7 +129,7 @@ def test_speed_over_threads(tmp_path):
         half = np.log(part["hi"] / part["centre"])
         width = np.exp(np.hypot(half, half.iloc[0]).where(part["threads"] > 1, 0.0))
         parts.append(["2560 × 2560, M = 1, w1.58a8", name, [1, 2, 4], gain, gain / width, gain * width, [1, 2, 4]])
-    holds(draw("speed-over-threads", run), headings, *parts)
+    assert_frame_is(draw("speed-over-threads", run), headings, *parts)
 
 
 def test_roofline(run):
@@ -143,7 +145,7 @@ def test_roofline(run):
         parts.append([title, name, part["intensity"], *speeds, part["bandwidth"] / 1e9])
         ceilings = ["memory ceiling", "int8 ceiling"]
         parts.append([title, ceilings, none, [none, 800.0], none, none, [30.0, none]])
-    holds(draw("roofline", run), headings, *parts)
+    assert_frame_is(draw("roofline", run), headings, *parts)
 
 
 def test_latency_against_error(tmp_path):
@@ -156,7 +158,9 @@ def test_latency_against_error(tmp_path):
     drawing = draw("latency-against-error", run)
     numbers = (cases[name] for name in ("latency", "latency_lo", "latency_hi", "error_sqnr", "weight_bytes"))
     standing = drawing.frame["standing"].tolist()
-    holds(drawing, headings, ["2560 × 2560, M = 1", cases["implementation"], cases["scheme"], *numbers, standing])
+    assert_frame_is(
+        drawing, headings, ["2560 × 2560, M = 1", cases["implementation"], cases["scheme"], *numbers, standing]
+    )
     assert drawing.frame["SQNR (dB)"].isna().tolist() == [name.startswith("linear") for name in cases["implementation"]]
     front = drawing.frame[drawing.frame["standing"] == "front"]
     assert front["implementation"].iloc[0] == "int8", "the fastest is beaten by none"
@@ -177,14 +181,14 @@ def test_sqnr_against_bits(error):
         line = anchor + 6.02 * (part["weight_bits"] - 4)
         numbers = (part[column] for column in ("activation_bits", "weight_bits", "centre", "predicted_sqnr"))
         parts.append([name, *numbers, name == "outlier", line])
-    holds(draw("sqnr-against-bits", error), headings, *parts)
+    assert_frame_is(draw("sqnr-against-bits", error), headings, *parts)
 
 
 def test_error_against_groups(error):
     cases = of(error, "error_sqnr").sort_values(["distribution", "weight_bits", "activation_bits", "groups"])
     columns = [cases[name] for name in ("distribution", "weight_bits", "activation_bits", "groups", "centre")]
     headings = ("distribution", "weight bits", "activation bits", "groups", "SQNR (dB)")
-    holds(draw("error-against-groups", error), headings, columns)
+    assert_frame_is(draw("error-against-groups", error), headings, columns)
 
 
 def test_worst_channels(error):
@@ -192,7 +196,7 @@ def test_worst_channels(error):
     cases = cases[cases["groups"] == 1].sort_values(["distribution", "weight_bits", "activation_bits"])
     headings = ("distribution", "scheme", "SQNR of all outputs (dB)", "SQNR of the worst channel (dB)")
     columns = [cases[name] for name in ("distribution", "scheme", "error_sqnr", "error_worst_channel_sqnr")]
-    holds(draw("worst-channels", error), headings, columns)
+    assert_frame_is(draw("worst-channels", error), headings, columns)
 
 
 def test_agreement(tmp_path):
@@ -205,7 +209,7 @@ def test_agreement(tmp_path):
     titles = ["2560 × 2560, M = 1, w1.58a8", "2560 × 2560, M = 8, w1.58a8"]
     parts = [[name, titles, [values[name] + m for m in (1, 8)]] for name in ("far", "near", "exact")]
     drawing = draw("agreement", write_run(tmp_path, records=records))
-    holds(drawing, ("implementation", "contest", "agreement SQNR (dB)"), *parts)
+    assert_frame_is(drawing, ("implementation", "contest", "agreement SQNR (dB)"), *parts)
 
 
 def test_error_shape(tmp_path):
@@ -219,7 +223,7 @@ def test_error_shape(tmp_path):
     normal = [NormalDist().pdf(lo + ERROR_WIDTH / 2) for lo in ERROR_EDGES[:-1]]
     columns = ["gaussian", "w1.58a8", ERROR_EDGES[:-1], ERROR_EDGES[1:], np.array(shares) / ERROR_WIDTH, normal]
     assert len(shares) == ERROR_BINS
-    holds(draw("error-shape", run), headings, columns)
+    assert_frame_is(draw("error-shape", run), headings, columns)
 
 
 def test_memory(run):
@@ -241,7 +245,7 @@ def test_memory(run):
         parts.append([*names, codes, stored - codes, math.nan, kept, output, rest, math.nan, bits, ideal])
     order = list(of(run, "weight_bytes")["title"].unique())
     parts.sort(key=lambda part: order.index(part[0].iloc[0]))
-    holds(draw("memory", run), headings, *parts)
+    assert_frame_is(draw("memory", run), headings, *parts)
 
 
 def raw(run):
@@ -255,7 +259,7 @@ def test_timings(run):
     share = np.linspace(0, 1, 41)
     headings = ("panel", "implementation", "share of samples", "time of one call off the median (%)")
     parts = [[title, name, share, np.quantile(percent, share)] for title, name, _, percent in raw(run)]
-    holds(draw("timings", run), headings, *parts)
+    assert_frame_is(draw("timings", run), headings, *parts)
 
 
 def test_timings_in_order(run):
@@ -267,7 +271,7 @@ def test_timings_in_order(run):
         [title, name, part["round"] + 1, percent, mark]
         for (title, name, part, percent), mark in zip(found, marks, strict=True)
     ]
-    holds(drawing, headings, *parts)
+    assert_frame_is(drawing, headings, *parts)
     assert set(drawing.frame["mark"]) <= {"sample", "beyond the lane"}
     assert (drawing.frame["mark"] == "sample").mean() >= 0.9
 
@@ -278,7 +282,7 @@ def test_precision(run):
         [part["title"], part["implementation"], 100 * np.expm1(part["precision"]), "fixed", 3, 12]
         for part in (part.sort_values("precision") for part in contests(of(run, "latency")))
     ]
-    holds(draw("precision", run), headings, *parts)
+    assert_frame_is(draw("precision", run), headings, *parts)
 
 
 def test_history(tmp_path):
@@ -290,7 +294,7 @@ def test_history(tmp_path):
     headings = ("implementation", "contest", "run", "started", "latency (s)", "from (s)", "to (s)")
     columns = ("implementation", "title", "run", "started", "centre", "lo", "hi")
     drawing = draw("history", runs[::-1])
-    holds(drawing, headings, *([part[name] for name in columns] for part in parts))
+    assert_frame_is(drawing, headings, *([part[name] for name in columns] for part in parts))
     assert drawing.frame["run"].tolist()[:3] == ["day-0", "day-1", "day-2"]
 
 
@@ -303,7 +307,7 @@ def test_changes():
         ["slow", "bytes", "same", "mean"], ["regressed", "ok", "ok", "ok"],
         [20.0, 0.0, 0.0, 10.0], [10.0, none, -1.0, 0.0], [30.0, none, 1.0, 20.0], [3.0, 0.0, 3.0, 2.0],
     )  # fmt: skip
-    holds(drawing, headings, columns)
+    assert_frame_is(drawing, headings, columns)
 
 
 def test_no_figure_is_forgotten():
