@@ -1,5 +1,6 @@
 """README and docs are run as they stand there: code, classes to check, command lines, and what these print."""
 
+import ast
 import os
 import re
 import shlex
@@ -161,6 +162,29 @@ SENTENCE = re.compile(
 def test_a_sentence_begins_with_its_subject(document: Path) -> None:
     sentences = SENTENCE.findall(BLOCK.sub("x", document.read_text()))
     assert not [one for one in sentences if not one.endswith("?")], "name the actor: a clause is a poor subject"
+
+
+def strings(module: Path) -> list[str]:
+    """Text that the program may print: every string that is no docstring."""
+    tree = ast.parse(module.read_text())
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements
+    ]
+
+
+@pytest.mark.parametrize("package", ["bitlinear", "harness", "suites"])
+def test_a_message_begins_with_its_subject(package: str) -> None:
+    found = [
+        sentence
+        for module in (ROOT / package).rglob("*.py")
+        for text in strings(module)
+        for sentence in SENTENCE.findall(text)
+        if " " in sentence and not sentence.endswith("?")
+    ]
+    assert not found, "name the actor: a clause is a poor subject"
 
 
 def files_named(document: Path) -> set[str]:

@@ -77,7 +77,7 @@ class Live:
     options.seed,
     options.requested_metrics,
 )
-@click.option("--out", type=Place(), default=None, help="Where runs and verdict are written.")
+@click.option("--out", type=Place(), default=None, help="Directory for the runs and the verdict.")
 @click.option("--resume", is_flag=True, help="Go on with the gate in --out, given the command that began it.")
 @options.rules_file
 @options.margin

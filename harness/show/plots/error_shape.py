@@ -50,10 +50,10 @@ def error_shape(histograms: pd.DataFrame) -> Drawing:
 
 
 _CAPTION = (
-    "How the quantisation errors of single outputs are distributed, each divided by the root mean square of all, "
-    "against the normal density (smooth line; the scale is logarithmic). Steps above it on the outside are heavy "
+    "The distribution of the quantisation errors of single outputs, each divided by the root mean square of all, "
+    "beside the normal density (smooth line; the scale is logarithmic). Steps above it on the outside are heavy "
     "tails: a few outputs are far worse than the rest, as where values are clipped. Steps below it are bounded errors. "
-    f"What lies beyond ±{ERROR_REACH:g} is in the outermost bins."
+    f"The outermost bins also hold all that lies beyond ±{ERROR_REACH:g}."
 )
 
 

@@ -86,7 +86,7 @@ def forest(
     ticks = list(_ticks(reach))
     ax.set_xticks([math.log1p(tick / 100) for tick in ticks], [signed(tick, "+g") + " %" for tick in ticks])
     _name(ax, rows)
-    title = "What changed, the gravest first"
+    title = "Changes, the gravest first"
     caption = _CAPTION.format(base, head)
     caption += f"{_DIAMOND if mean else ''}{_left_out(len(cases))}"
     return Drawing(label(figure, title, caption), _table(everything, f"change, {head} over {base} (%)"))

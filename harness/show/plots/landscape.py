@@ -38,7 +38,7 @@ def landscape(summary: pd.DataFrame, implementation: str | None = None, baseline
     cases = cases[cases["n"].notna() & cases["k"].notna()]
     cases = cases.assign(gain=np.log2(cases[column].astype(float)), lo=cases[f"{column}_lo"], hi=cases[f"{column}_hi"])
     implementation = implementation or _fastest(cases)
-    cases = freed(cases[cases["implementation"] == implementation], "shape")
+    cases = freed(cases[cases["implementation"] == implementation], "n", "k")
     cases = cases[cases.groupby(["run", "title"])["case"].transform("size") > 1]
     needed = f"the speed-up of {implementation or 'something'} over {baseline} at two shapes of the same M"
     contests, thinned = facets(require(cases, needed), _CONTESTS)

@@ -1,6 +1,7 @@
 """Figures of scaling: latency over the tokens of a call, and the speed-up that threads bring."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, NullLocator
 
+from harness.analysis.naming import titles
 from harness.frames import wide
+from harness.model import Case
 from harness.show.plots.implementations import foremost, name_all
 from harness.show.plots.theme import (
     RULE,
@@ -29,8 +32,6 @@ _POINTS = 12
 """Values of an axis that are drawn."""
 _BAND = 0.22
 """Opacity of an interval."""
-_WORDS = {"m": "M = {m}", "threads": "threads {threads}", "shape": "{n} × {k}"}
-"""How a contest's title says a param."""
 
 
 @themed
@@ -65,9 +66,9 @@ _LINE = {"title": "panel", "implementation": "implementation"}
 
 
 _TOKENS = (
-    "Latency of one call against the tokens in it, both logarithmic; lower is faster. Where a line is level, more "
-    "tokens cost nothing: reading the weights takes the time. Where time doubles with the tokens, arithmetic takes it. "
-    "Bands are the confidence interval over rounds."
+    "Latency of one call against the tokens in it, both logarithmic; lower is faster. A level line means that "
+    "more tokens cost nothing: reading the weights takes the time. If time doubles with the tokens, arithmetic takes "
+    "it. Bands are the confidence interval over rounds."
 )
 
 
@@ -107,21 +108,20 @@ _THREADS = (
 )
 
 
-def freed(cases: pd.DataFrame, param: str) -> pd.DataFrame:
-    """`cases` with titles that do not say `param` (one of _WORDS), so that its values share a panel of `facets`.
+class _Drawn(NamedTuple):
+    """A case of which a figure has a point."""
 
-    A title is the contest in words, separated by commas and after the suite's name where there are several.
-    """
-    titles = []
-    for title, suite, n, k, m, threads in zip(*(cases[name] for name in _IN_TITLES), strict=True):
-        head = f"{suite}: " if title.startswith(f"{suite}: ") else ""
-        unsaid = _WORDS[param].format(n=n, k=k, m=m, threads=threads)
-        kept = [part for part in title.removeprefix(head).split(", ") if part != unsaid]
-        titles.append(head + ", ".join(kept) if kept else suite)
-    return cases.assign(title=titles)
+    case: Case
 
 
-_IN_TITLES = ("title", "suite", "n", "k", "m", "threads")
+def freed(cases: pd.DataFrame, *params: str) -> pd.DataFrame:
+    """`cases` with titles that do not say `params`, so that their values share a panel of `facets`."""
+    by_run: dict[str, list[_Drawn]] = {}
+    for run, name in zip(cases["run"], cases["case"], strict=True):
+        by_run.setdefault(run, []).append(_Drawn(Case.parse(name)))
+    words = {run: titles(drawn, without=params) for run, drawn in by_run.items()}
+    found = [words[run][Case.parse(name).contest] for run, name in zip(cases["run"], cases["case"], strict=True)]
+    return cases.assign(title=found)
 
 
 def _panels(lines: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], str]:

@@ -103,7 +103,7 @@ _TRADEOFF = (
     "Left is faster, up is more accurate, and the area is the stored weight bytes; whiskers are the confidence "
     "intervals of latency. The dashed line joins the Pareto front: contestants that no other beats in both speed and "
     "error, filled, with an edge and their names. A hollow mark is dominated: another one at least as accurate is "
-    "faster, and their intervals do not overlap. Where they do, or there is none, the mark is filled and has a "
+    "faster, and their intervals do not overlap. If they overlap, or one is not known, the mark is filled and has a "
     "question mark. Those that do not quantise have no quantisation error and lie in the band at the top."
 )
 

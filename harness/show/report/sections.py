@@ -34,31 +34,31 @@ TOPICS: dict[Section, Topic] = {
     ),
     "roofline": Topic(
         "Roofline",
-        "Why they are as fast as they are: how near a call comes to what this machine can read and compute at most.",
+        "Each point shows how near a call comes to the most that this machine can read and compute.",
         "bitbench run latency",
         "measures the machine’s ceilings and then the calls",
     ),
     "accuracy": Topic(
         "Accuracy",
-        "What a scheme costs in error, and whether each implementation computes what it promises.",
+        "The error that each scheme brings, and whether each implementation computes what it promises.",
         "bitbench run error",
         "measures the error of every scheme",
     ),
     "memory": Topic(
         "Memory",
-        "Where the bytes go, beside what the scheme needs at least.",
+        "The bytes that each implementation takes, beside the fewest that the scheme needs.",
         "bitbench run memory",
         "counts the bytes that are stored, kept and allocated",
     ),
     "noise": Topic(
         "Noise",
-        "How far to trust the timings: how they are spread, and what they did in the course of the run.",
+        "The spread of the timings, and their course during the run: they tell how far to trust an interval.",
         "bitbench run latency",
         "keeps the raw timings",
     ),
     "history": Topic(
         "Changes and history",
-        "What became faster or slower from one run to the next.",
+        "The cases that became faster or slower from one run to the next.",
         "bitbench report RUN RUN",
         "compares two runs or more",
     ),
@@ -97,10 +97,6 @@ def parts(figures: Iterable[PageFigure]) -> list[Part]:
     found = []
     for key, topic in TOPICS.items():
         own = [figure for figure in drawn if figure.name in PLOTS and PLOTS[figure.name].section == key]
-        missing = [f"{figure.name.replace('-', ' ')}: {_why(figure)}" for figure in own if figure.missing]
+        missing = [f"{figure.name.replace('-', ' ')}: {figure.missing}" for figure in own if figure.missing]
         found.append(Part(key, topic, [one for one in own if not one.missing], list(dict.fromkeys(missing))))
     return found
-
-
-def _why(figure: PageFigure) -> str:
-    return figure.missing.removeprefix("this figure ")

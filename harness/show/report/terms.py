@@ -15,16 +15,16 @@ TERMS = {
     " The nearest to real decoding.",
     "contest": "Cases that differ only in the implementation. They get the same weights and inputs and take turns.",
     "within noise": "The interval of the ratio reaches 1: the rounds do not tell which of the two is faster.",
-    "baseline": "The plain linear layer, without quantisation, that all else is held against: of those measured the"
-    " one that is fastest over all contests.",
-    "Pareto front": "Those that no other beats in both speed and error.",
+    "baseline": "The plain linear layer, without quantisation, that all others are compared with: the fastest over all"
+    " contests of those measured.",
+    "Pareto front": "The implementations that no other beats in both speed and error.",
     "agreement": "How closely an implementation computes what it promises. It is a property of the implementation, and"
     " apart from the quantisation error, which belongs to the scheme.",
     "margin": "The slowdown that is tolerated.",
     "sensitivity": "The smallest slowdown that this gate would have called in nine of ten repetitions, in its noisiest"
     " case. More rounds or a quieter machine make it smaller.",
-    "exit code": "What `bitbench gate` tells a script: 0 passed, 1 regressed, 2 incomparable, 3 undecided, 4 the"
-    " machine moved, 5 not measured.",
+    "exit code": "The number that `bitbench gate` tells a script: 0 passed, 1 regressed, 2 incomparable, 3 undecided,"
+    " 4 the machine moved, 5 not measured.",
 }
 """In the spelling in which they stand in the text."""
 

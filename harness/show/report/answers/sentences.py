@@ -70,21 +70,14 @@ def sentences(
     `fastest` holds the answer of each contest.
     """
     by_contest = contests(measured)
-    words = titles(measured)
+    words = titles(measured, without=NAMES)
     layers: dict[str, list[str]] = {}
-    for contest, members in by_contest.items():
-        layers.setdefault(_layer(members[0], words[contest]), []).append(contest)
+    for contest in by_contest:
+        layers.setdefault(words[contest], []).append(contest)
     found = [
         _sentence(layer, [by_contest[name] for name in names], view, fastest, usage) for layer, names in layers.items()
     ]
     return [sentence for sentence in found if sentence]
-
-
-def _layer(member: Result, title: str) -> str:
-    """The contest's title without its circumstances."""
-    params = member.case.params
-    spelled = {f"M = {params.get('m')}", *(f"{key} {params.get(key)}" for key in NAMES)}
-    return ", ".join(part for part in title.split(", ") if part not in spelled)
 
 
 def _sentence(
@@ -98,9 +91,10 @@ def _sentence(
     used = next((one for one in points if one.advice == "use"), points[0])
     rest = [result for members in everyone for result in members]
     lead, *clauses = _uses(points)
-    size, error = _size(used, rest), _error(used.best, rest)
+    shrinkage, error = _shrinkage(used, rest), _error(used.best, rest)
+    size = _size(shrinkage)
     if all(one.advice == "keep" for one in points):
-        of_best = [f"only its size speaks for it: {size}"] if size.endswith("smaller") else []
+        of_best = [f"only its size speaks for it: {size}"] if shrinkage >= SAME else []
     else:
         several = len({one.name for one in points}) > 1
         of_best = [text for text in (f"{used.name} is {size}" if several and size else size, error) if text]
@@ -203,15 +197,20 @@ def _listed_circumstances(points: Sequence[Point]) -> str:
     return listed([one.circumstance for one in points])
 
 
-def _size(used: Point, rest: Sequence[Result]) -> str:
-    """Against the baseline: `8× smaller`."""
+def _shrinkage(used: Point, rest: Sequence[Result]) -> float:
+    """How many times as large the baseline is; NaN where one of the two is not known."""
     own = centre(used.best, BYTES)
     plain = (centre(one, BYTES) for one in rest if one.case.implementation == used.baseline)
     full = next((size for size in plain if size > 0), math.nan)
-    if not own > 0 or math.isnan(full):
+    return full / own if own > 0 else math.nan
+
+
+def _size(shrinkage: float) -> str:
+    """Against the baseline: `8× smaller`."""
+    factor = max(shrinkage, 1 / shrinkage)
+    if math.isnan(factor):
         return ""
-    factor = max(full / own, own / full)
-    return "as large" if factor < SAME else f"{times(factor)} {'smaller' if own < full else 'larger'}"
+    return "as large" if factor < SAME else f"{times(factor)} {'smaller' if shrinkage > 1 else 'larger'}"
 
 
 def _error(best: Result, rest: Sequence[Result]) -> str:

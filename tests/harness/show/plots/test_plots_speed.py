@@ -176,12 +176,15 @@ def test_one_round_has_lines_without_bands_and_says_so(tmp_path):
 
 
 def test_a_title_loses_the_words_of_one_param_only():
-    case = {"suite": "a", "n": 64, "k": 32, "m": 1, "threads": 1}
-    titles = ["a: 64 × 32, M = 1, w4a8, threads 1", "64 × 32, M = 1, w4a8, threads 16", "M = 1"]
-    cases = pd.DataFrame([case | {"title": title} for title in titles])
-    assert list(freed(cases, "m")["title"]) == ["a: 64 × 32, w4a8, threads 1", "64 × 32, w4a8, threads 16", "a"]
-    assert list(freed(cases, "threads")["title"]) == ["a: 64 × 32, M = 1, w4a8", *titles[1:]]
-    assert freed(cases, "shape")["title"][0] == "a: M = 1, w4a8, threads 1"
+    points = [(1, 1), (1, 16), (8, 1)]
+    names = [f"a/implementation=x/k=32/m={m}/n=64/scheme=w4a8/threads={threads}" for m, threads in points]
+    cases = pd.DataFrame({"run": "one", "case": names, "title": "of before"})
+    alike = ["64 × 32, w4a8, threads 1", "64 × 32, w4a8, threads 16", "64 × 32, w4a8, threads 1"]
+    assert list(freed(cases, "m")["title"]) == alike
+    assert list(freed(cases, "threads")["title"]) == [f"64 × 32, M = {m}, w4a8" for m, _ in points]
+    assert freed(cases, "n", "k")["title"][2] == "M = 8, w4a8, threads 1"
+    bare = pd.DataFrame({"run": "one", "case": ["a/implementation=x/m=1", "b/implementation=x/m=8"], "title": ""})
+    assert list(freed(bare, "m")["title"]) == ["a", "b"]
 
 
 def test_roofs_points_and_the_arrow_between_them(tmp_path):
