@@ -18,7 +18,7 @@ from harness.analysis.words import speedup
 from harness.estimators.intervals import Comparison
 from harness.model.metrics import METRICS
 from harness.model.units import amount
-from harness.runner.schedule import Timing, calibrate, take_turns
+from harness.runner.schedule import Timing, Visit, calibrate, take_turns
 from harness.show.table import Block, Column, Table, html, render
 from harness.worker.layout import Layout
 from harness.worker.visit import Call, Clock, WallClock, visit
@@ -78,11 +78,11 @@ def interleave(
     _require_calls(calls, seconds, sample)
     chosen = clock or WallClock()
 
-    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
-        return visit(chosen, calls[name], iterations, samples)[0]
+    def take(name: str, turn: Visit) -> Sequence[float]:
+        return visit(chosen, calls[name], *turn)[0]
 
-    counts = {name: calibrate(take, name, sample) for name in calls}
-    return Timings(take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now))
+    loops = {name: calibrate(take, name, sample) for name in calls}
+    return Timings(take_turns(take, loops, seconds=seconds, sample=sample, rng=random.Random(seed), now=now))
 
 
 def interleave_builds(
@@ -105,19 +105,19 @@ def interleave_builds(
         call()
         return call
 
-    def take(name: str, iterations: int, samples: int) -> Sequence[float]:
+    def take(name: str, turn: Visit) -> Sequence[float]:
         if layouts[name].is_due:
             calls[name] = layouts[name].rebuild(lambda: build(name), now)
-        values, _ = visit(chosen, calls[name], iterations, samples)
-        layouts[name].timed += sum(values) * iterations
+        values, _ = visit(chosen, calls[name], *turn)
+        layouts[name].timed += sum(values) * turn.iterations
         return values
 
     for name in builds:
         start = now()
         calls[name] = build(name)
         layouts[name] = Layout(now() - start)
-    counts = {name: calibrate(take, name, sample) for name in builds}
-    return Timings(take_turns(take, counts, seconds=seconds, sample=sample, rng=random.Random(seed), now=now))
+    loops = {name: calibrate(take, name, sample) for name in builds}
+    return Timings(take_turns(take, loops, seconds=seconds, sample=sample, rng=random.Random(seed), now=now))
 
 
 def _require_calls(calls: object, seconds: float, sample: float) -> None:

@@ -13,6 +13,7 @@ from harness.model.messages import Memory, Prepare
 from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RoundNoise
+from harness.runner.schedule import Loop
 from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
@@ -60,7 +61,7 @@ class PairedController:
         self.budget = budget
         self.seed = seed
         self.now = now
-        self._loop_counts: dict[Case, int] = {}
+        self._loops: dict[Case, Loop] = {}
         self._links: dict[Side, WorkerLink] = {side: WorkerLink(partial(start, side), case_limit) for side in SIDES}
         for side, link in self._links.items():
             link.rivals = [other for name, other in self._links.items() if name != side]
@@ -89,7 +90,7 @@ class PairedController:
     def _duel(self, case_pair: CasePair, number: int, rng: random.Random) -> dict[Side, Record]:
         """The case pair's records."""
         rounds = {
-            side: CaseRound(self._links[side], contest, case_pair.case, number, self._loop_counts, self.now)
+            side: CaseRound(self._links[side], contest, case_pair.case, number, self._loops, self.now)
             for side, contest in case_pair.contests.items()
         }
         for side in rounds:

@@ -59,10 +59,14 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
 
 
 class Accuracy(msgspec.Struct, frozen=True, tag="accuracy"):
-    """Judge the output of the prepared case; fails when it is wrong. Answers those of `metrics` that were asked for."""
+    """Judge the output of the prepared case; fails when it is wrong. Answers those of `metrics` that were asked for.
+
+    `again`: an earlier round has judged it, so that it is enough if every visit's last output is judged.
+    """
 
     case: Case
     metrics: tuple[str, ...]
+    again: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, tag="memory"):
@@ -76,14 +80,16 @@ class Memory(msgspec.Struct, frozen=True, tag="memory"):
 
 
 class Time(msgspec.Struct, frozen=True, tag="time"):
-    """Visit the prepared case: warm up once, then time `samples` loops of `iterations` calls. Answers `latency`.
+    """Visit the prepared case: call it `warmups` times, then time `samples` loops of `iterations` calls.
 
-    Fails when the last output is wrong, or when inputs, weights or the harness itself are not what they were before.
+    Answers `latency`. Fails when the last output is wrong, or when inputs, weights or the harness itself are not what
+    they were before.
     """
 
     case: Case
     iterations: int
     samples: int
+    warmups: int = 1
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):

@@ -86,6 +86,11 @@ class Prepared(ABC):
         del output
         return ""
 
+    @property
+    def inspects(self) -> bool:
+        """Whether `inspect` is this class's own: then `check` is asked of every case once, and else in every round."""
+        return type(self).inspect is not Prepared.inspect
+
     def stored(self) -> Mapping[str, float]:
         """`weight_bytes` and `bits_per_weight` of the contestant, and `code_bytes` if they are apart."""
         return {}

@@ -8,7 +8,7 @@ from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Pre
 from harness.model.metrics import MEMORY_METRICS
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RecordBuilder, RoundNoise
-from harness.runner.schedule import calibrate
+from harness.runner.schedule import Loop, Visit, calibrate
 from harness.runner.worker_link import CaseEndedError, WorkerLink
 
 
@@ -21,17 +21,17 @@ class CaseRound:
         contest: Contest,
         case: Case,
         number: int,
-        loop_counts: dict[Case, int],
+        loops: dict[Case, Loop],
         now: Callable[[], float],
     ) -> None:
-        """`loop_counts` holds those of all cases, for all rounds; `calibrate` adds this one's."""
+        """`loops` holds those of all cases, for all rounds; `calibrate` adds this one's."""
         self.builder = RecordBuilder(contest, case, number, now())
         self.ended: Record | None = None
         """The record of a case that came to another end than being measured."""
         self.estimate: tuple[float, ...] = ()
         """Seconds per call in the last sample by which the loop count was found; nothing where it was known before."""
         self._link = link
-        self._loop_counts = loop_counts
+        self._loops = loops
         self._now = now
 
     @property
@@ -45,37 +45,39 @@ class CaseRound:
         return "latency" in self.builder.wanted
 
     @property
-    def iterations(self) -> int:
-        """Calls in one sample, once that is known."""
-        return self._loop_counts[self.case]
+    def loop(self) -> Loop:
+        """How it is timed, once that is known."""
+        return self._loops[self.case]
 
     def building(self) -> Prepare:
         """The request to build it and call it once."""
         return Prepare(self.case, self.builder.contest.seed)
 
     def checking(self) -> Accuracy:
-        """The request to check its output against the contract; made in every round."""
-        return Accuracy(self.case, tuple(sorted(self.builder.wanted)))
+        """The request to check its output against the contract: thoroughly in the first round."""
+        return Accuracy(self.case, tuple(sorted(self.builder.wanted)), again=self.builder.round > 0)
 
     def counting(self) -> Memory | None:
         """The request to count its bytes, where that is wanted."""
         return Memory(self.case, self.builder.contest.seed) if self.builder.wanted & MEMORY_METRICS else None
 
-    def prepare(self) -> None:
-        """Build, check against the contract, count bytes, find the loop count: in this order, before any timing."""
+    def build(self) -> None:
+        """Build it and call it once, which is timed."""
         self.ask(self.building())
+
+    def check(self) -> None:
+        """Check it against the contract, then count its bytes; neither is timed."""
         self.ask(self.checking())
         if count := self.counting():
             self.ask(count)
-        self.calibrate(self.builder.contest.suite.budget.sample)
 
     def calibrate(self, sample: float) -> None:
         """Choose the loop count for samples of about `sample` seconds; once a case, for all rounds."""
-        if self.is_timed and self.case not in self._loop_counts:
-            self._loop_counts[self.case] = calibrate(CaseRound._estimate, self, sample)
+        if self.is_timed and self.case not in self._loops:
+            self._loops[self.case] = calibrate(CaseRound._estimate, self, sample)
 
-    def _estimate(self, iterations: int, samples: int) -> Sequence[float]:
-        self.estimate = self.take(iterations, samples)
+    def _estimate(self, visit: Visit) -> Sequence[float]:
+        self.estimate = self.take(visit)
         return self.estimate
 
     def known(self) -> dict[str, tuple[float, ...]]:
@@ -83,10 +85,10 @@ class CaseRound:
         values = {metric: tuple(some) for metric, some in self.builder.values.items()}
         return {**values, "latency": self.estimate} if self.estimate else values
 
-    def take(self, iterations: int, samples: int) -> tuple[float, ...]:
+    def take(self, visit: Visit) -> tuple[float, ...]:
         """Visit the case: seconds per call of each sample."""
-        values = self.ask(Time(self.case, iterations, samples)).values["latency"]
-        self.builder.timed += sum(values) * iterations
+        values = self.ask(Time(self.case, *visit)).values["latency"]
+        self.builder.timed += sum(values) * visit.iterations
         return values
 
     def observe(self) -> Mapping[str, float]:

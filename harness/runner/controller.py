@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from harness.runner.case_round import CaseRound
 from harness.runner.plan import Contest
 from harness.runner.probe import Prober
 from harness.runner.record_builder import RoundNoise
+from harness.runner.schedule import Loop, Visit
 from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
@@ -60,7 +62,7 @@ class Controller:
         self.made: dict[Case, list[Record]] = {}
         self._begun = begun or {}  # rounds that contests had had when the run was extended: nothing is added to them
         self._late: set[Case] = set()
-        self._loop_counts: dict[Case, int] = {}
+        self._loops: dict[Case, Loop] = {}
         self._link = WorkerLink(start, request.case_limit)
         self._prober = Prober(start, request.case_limit)
 
@@ -109,7 +111,8 @@ class Controller:
         self.made.setdefault(record.case, []).append(record)
         for measurement in record.measurements:
             if measurement.metric == "latency":
-                self._loop_counts[record.case] = measurement.iterations
+                count = measurement.iterations
+                self._loops[record.case] = Loop(count, statistics.median(measurement.values) * count)
 
     def _order(self, number: int) -> list[Contest]:
         """As declared in the first round, so that a reader sees an orderly table grow; at random in later ones."""
@@ -160,7 +163,7 @@ class Controller:
         self._link.release()
         ready: list[CaseRound] = []
         for case in cases:
-            one = CaseRound(self._link, contest, case, number, self._loop_counts, self.now)
+            one = CaseRound(self._link, contest, case, number, self._loops, self.now)
             with suppress(CaseEndedError):
                 self._prepare(one, progress)
                 ready.append(one)
@@ -181,9 +184,11 @@ class Controller:
         """All that comes before timing. Raises CaseEndedError."""
         with one.bearing():
             self._prober.require_fit(one.builder)
-            one.prepare()
+            one.build()
+            with self._prober.beside(one.builder):
+                one.check()
+            one.calibrate(one.builder.contest.suite.budget.sample)
             progress.prepared(one.case, one.known())
-            self._prober.probe(one.builder)
 
     def _finished(self, one: CaseRound, noise: RoundNoise, timed_by: Worker | None) -> Record:
         """What was measured, unless the machine cannot be that fast."""
@@ -208,7 +213,7 @@ class Controller:
             told = one.builder.too_fast(ceilings, timing.values)
             if not told:
                 return
-            if not one.builder.too_fast(ceilings, one.take(one.iterations, AGAIN)):
+            if not one.builder.too_fast(ceilings, one.take(Visit(one.loop.iterations, AGAIN, 1))):
                 one.builder.warnings[NOT_CONFIRMED] = None
                 return
         raise CaseEndedError("failed", told)

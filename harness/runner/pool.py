@@ -43,13 +43,14 @@ class WorkerPool:
         self._sources = sources
         self._shuffle = random.SystemRandom() if shuffle else None
         self._environment = dict(environment or {})
-        self._cache = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
+        self._shared = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
 
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
-        environment = {"TORCHINDUCTOR_CACHE_DIR": self._cache.name, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        environment = {"TORCHINDUCTOR_CACHE_DIR": f"{self._shared.name}/compiled", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        environment["BITBENCH_KEPT"] = self._shared.name
         if self._shuffle is not None:
             environment |= pinned()
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
@@ -82,10 +83,10 @@ class WorkerPool:
             worker.close()
 
     def close(self) -> None:
-        """Let go of what was not used, and of the compile cache."""
+        """Let go of what was not used, and of all that workers shared."""
         if self._first is not None:
             self._first.close()
-        self._cache.cleanup()
+        self._shared.cleanup()
 
     def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:
         """What the machine can do at most on the devices and with the threads of `contests`: known, or measured now.

@@ -1,6 +1,7 @@
 """Trials: every contestant is judged once on other shapes than those measured, in a process of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from harness.model.messages import Answer, Probe
 from harness.runner.record_builder import RecordBuilder
@@ -14,15 +15,22 @@ class Prober:
         self._link = WorkerLink(start, limit)
         self._found: dict[tuple[str, ...], Answer | CaseEndedError] = {}
 
-    def probe(self, builder: RecordBuilder) -> None:
-        """Judge the contestant of `builder`, if its suite asks for that and it was not judged before.
+    @contextmanager
+    def beside(self, builder: RecordBuilder) -> Iterator[None]:
+        """Judge the contestant of `builder` while the caller does something else that is not timed.
 
-        Raises CaseEndedError when it is unfit.
+        Nothing is asked if its suite does not want that or it was judged before. Raises CaseEndedError at the end when
+        it is unfit.
         """
         key = _key(builder)
         if not builder.contest.suite.probed_by or key in self._found:
+            yield
             return
-        self._found[key] = self._trial(builder)
+        asked = self._put(builder)
+        try:
+            yield
+        finally:
+            self._found[key] = asked or self._reply()
         self.require_fit(builder)
 
     def require_fit(self, builder: RecordBuilder) -> None:
@@ -37,9 +45,17 @@ class Prober:
         """Let the worker go. Safe to call twice."""
         self._link.dismiss()
 
-    def _trial(self, builder: RecordBuilder) -> Answer | CaseEndedError:
+    def _put(self, builder: RecordBuilder) -> CaseEndedError | None:
+        """The end that comes of asking, if it does."""
         try:
-            return self._link.ask(Probe(builder.case, builder.contest.seed))
+            self._link.put(Probe(builder.case, builder.contest.seed))
+        except CaseEndedError as end:
+            return end
+        return None
+
+    def _reply(self) -> Answer | CaseEndedError:
+        try:
+            return self._link.reply()
         except CaseEndedError as end:  # of what is skipped, its own preparation says why
             return end.evidence if end.outcome == "skipped" else end
 

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from harness.model import Measurement
 from harness.model.units import amount
@@ -49,34 +49,59 @@ class Timing:
 Member = TypeVar("Member")
 
 
-Take = Callable[[Member, int, int], Sequence[float]]
-"""(member, iterations, samples) -> seconds per call of each sample; the member is warmed up before the first."""
+class Visit(NamedTuple):
+    """What is done when a member has its turn."""
+
+    iterations: int
+    """Calls in one sample."""
+    samples: int
+    warmups: int
+    """Calls before the first sample, which bring back to the caches what others have driven out."""
+
+
+class Loop(NamedTuple):
+    """How a member is timed, once that is known."""
+
+    iterations: int
+    """Calls in one sample."""
+    seconds: float
+    """Of one sample, about."""
+
+
+Take = Callable[[Member, Visit], Sequence[float]]
+"""(member, visit) -> seconds per call of each sample."""
 
 
 ORDER = "blocks of a random permutation and its mirror image (ABBA for two), from the recorded seed"
 
 
 SAMPLES_A_VISIT = 2
-"""So that a call longer than the sample target spends two thirds of its visit in timed regions, and not half."""
+"""So that a call as long as the sample target spends two thirds of its visit in timed regions, and not half."""
 
 
 SLOW_SHARE = 4.0
-"""A member whose sample exceeds this many sample targets is visited in proportionally fewer blocks."""
+"""A member whose sample exceeds this many sample targets has one sample a visit; one that also exceeds as many samples
+of a middling rival is visited in proportionally fewer blocks, and once in each."""
 
 
-def calibrate(take: Take[Member], member: Member, sample: float) -> int:
-    """The inner loop count, a power of two, with which one sample lasts about `sample` seconds or one call.
+WARM = 0.25
+"""Seconds of a call that needs no call before it: to fill the largest cache takes some hundredths of that."""
+
+
+def calibrate(take: Take[Member], member: Member, sample: float) -> Loop:
+    """The loop: its count is a power of two with which one sample lasts about `sample` seconds, or one call.
 
     A count is believed when a second sample confirms it: one interruption must not leave a short call alone with the
     cost of looking at the clock, for all rounds.
     """
-    iterations = 1
+    iterations, warmups = 1, 1
     while True:
-        seconds = min(take(member, iterations, 1)) * iterations
+        seconds = min(take(member, Visit(iterations, 1, warmups))) * iterations
+        warmups = _warmups(seconds / iterations)
         if seconds >= sample / 2:
-            seconds = min(seconds, min(take(member, iterations, 1)) * iterations)
+            seconds = min(seconds, min(take(member, Visit(iterations, 1, warmups))) * iterations)
         if seconds >= sample / 2:
-            return iterations
+            return Loop(iterations, seconds)
         # Grow by at most 64 at a time: the first estimate of a very short call is mostly clock.
         factor = min(64.0, sample / max(seconds, sample / 64))
         iterations *= 2 ** max(1, round(math.log2(factor)))
@@ -84,7 +109,7 @@ def calibrate(take: Take[Member], member: Member, sample: float) -> int:
 
 def take_turns(
     take: Take[Member],
-    iterations: Mapping[Member, int],
+    loops: Mapping[Member, Loop],
     *,
     seconds: float,
     sample: float,
@@ -95,29 +120,44 @@ def take_turns(
     """Time all members interleaved until `seconds` are spent, at least one block.
 
     A block visits the members in a random order and then in the reverse of it, so that a drift of the machine within
-    the block falls on all alike. Members whose samples are long sit out blocks at regular intervals, so that one slow
-    member does not use up the time of the others. `after_block` is told the member that was visited last.
+    the block falls on all alike. Members that are slow beside the others sit out blocks at regular intervals and are
+    visited once in the others, in a half chosen at random, so that they do not use up the time of their rivals.
+    `after_block` is told the member that was visited last.
     """
-    taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in iterations}
-    strides: dict[Member, int] = {}
+    taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in loops}
+    strides = _strides(loops, sample)
+    visits = {member: _visit(loop, sample) for member, loop in loops.items()}
     start = now()
     for block in itertools.count():
-        order = [member for member in iterations if block % strides.get(member, 1) == 0]
+        order = [member for member in loops if block % strides[member] == 0]
         rng.shuffle(order)
-        for member in [*order, *reversed(order)]:
-            taken[member] += [(value, block) for value in take(member, iterations[member], SAMPLES_A_VISIT)]
+        halves = {member: rng.random() < 0.5 for member in order if strides[member] > 1}
+        there = [member for member in order if halves.get(member, True)]
+        back = [member for member in reversed(order) if not halves.get(member, False)]
+        for member in (*there, *back):
+            taken[member] += [(value, block) for value in take(member, visits[member])]
             last = member
         after_block(last)
-        if block == 0:
-            strides = {member: _stride(pairs, iterations[member], sample) for member, pairs in taken.items()}
         if now() - start >= seconds:
             break
     return {
-        member: Timing(tuple(v for v, _ in pairs), iterations[member], tuple(block for _, block in pairs))
+        member: Timing(tuple(v for v, _ in pairs), loops[member].iterations, tuple(block for _, block in pairs))
         for member, pairs in taken.items()
     }
 
 
-def _stride(taken: Sequence[tuple[float, int]], iterations: int, sample: float) -> int:
-    """Every how many blocks a member is visited whose first block took so long."""
-    return max(1, math.ceil(min(taken)[0] * iterations / (SLOW_SHARE * sample)))
+def _visit(loop: Loop, sample: float) -> Visit:
+    samples = SAMPLES_A_VISIT if loop.seconds < SLOW_SHARE * sample else 1
+    return Visit(loop.iterations, samples, _warmups(loop.seconds / loop.iterations))
+
+
+def _warmups(seconds: float) -> int:
+    """Before a sample of calls that take so long."""
+    return 1 if seconds < WARM else 0
+
+
+def _strides(loops: Mapping[Member, Loop], sample: float) -> dict[Member, int]:
+    """Every how many blocks each member is visited: at least half of them in every one."""
+    middling = statistics.median_low(loop.seconds for loop in loops.values())
+    most = SLOW_SHARE * max(sample, middling)
+    return {member: max(1, math.ceil(loop.seconds / most)) for member, loop in loops.items()}

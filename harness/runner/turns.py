@@ -22,7 +22,7 @@ def time_in_turns(
     noise.take_in(rounds[0].observe())
     timings = take_turns(
         CaseRound.take,
-        {one: one.iterations for one in rounds},
+        {one: one.loop for one in rounds},
         seconds=budget.seconds,
         sample=budget.sample,
         rng=rng,

@@ -130,14 +130,14 @@ class Worker:
                     return Answer("failed", why_not) if why_not else Answer()
                 case Prepare(case, seed):
                     return self.prepare(case, seed)
-                case Accuracy(case, metrics):
-                    return self.accuracy(case, frozenset(metrics))
+                case Accuracy():
+                    return self.accuracy(question)
                 case Memory(case, seed):
                     return self.memory(case, seed)
                 case Probe(case, seed):
                     return self.probe(case, seed)
-                case Time(case, iterations, samples):
-                    return self.time(case, iterations, samples)
+                case Time():
+                    return self.time(question)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a contestant may raise anything; it becomes its row
             return Answer("failed", of_error(error), trace=own_frames(error))
         raise TypeError(f"no contestant answers {question!r}")
@@ -187,12 +187,14 @@ class Worker:
         with workload.context():
             return judged(workload.probe())
 
-    def accuracy(self, case: Case, metrics: frozenset[str]) -> Answer:
-        """Judge the output."""
-        ready = self.ready[case]
+    def accuracy(self, asked: Accuracy) -> Answer:
+        """Judge the output, unless that was done before and every visit does it too."""
+        case, ready = asked.case, self.ready[asked.case]
+        if asked.again and ready.prepared.inspects:
+            return Answer()
         compilation = Compilation()
         with ready.workload.context():
-            answer = judged(ready.prepared.check(metrics))
+            answer = judged(ready.prepared.check(frozenset(asked.metrics)))
         return msgspec.structs.replace(answer, warnings=(*answer.warnings, *of_whom(case, compilation.later_doubts())))
 
     def memory(self, case: Case, seed: int) -> Answer:
@@ -210,17 +212,17 @@ class Worker:
         known = {name: value for name, value in values.items() if value is not None}
         return Answer(values=singles(known), warnings=(f"{case.implementation}: {told}",) if told else ())
 
-    def time(self, case: Case, iterations: int, samples: int) -> Answer:
+    def time(self, asked: Time) -> Answer:
         """One visit, and the judgement on its last output."""
-        ready = self.ready[case]
+        case, ready = asked.case, self.ready[asked.case]
         with ready.workload.context():
             ready.move()
             ready.prepared.refresh()
             compilation = Compilation()
-            values, output = visit(ready.clock, ready.prepared.timed, iterations, samples)
+            values, output = visit(ready.clock, ready.prepared.timed, asked.iterations, asked.samples, asked.warmups)
             doubts = (*ready.device.take_doubts(), *of_whom(case, compilation.later_doubts()))
             wrong = ready.prepared.inspect(output)
-        ready.layout.timed += sum(values) * iterations
+        ready.layout.timed += sum(values) * asked.iterations
         if wrong:
             return judged(Check(wrong=wrong))
         return Answer(values={"latency": values}, warnings=doubts)

@@ -53,7 +53,7 @@ def collector_paused() -> Iterator[None]:
 
 
 def visit(clock: Clock, call: Call, iterations: int, samples: int, warmup: int = 1) -> tuple[tuple[float, ...], object]:
-    """Warm up, then time `samples` inner loops; returns seconds per call of each, and what the last call returned.
+    """Call `warmup` times, then time `samples` inner loops: seconds per call of each, and what the last call returned.
 
     The warm-up refills the caches that other members have used.
     """

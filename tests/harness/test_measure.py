@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measure import interleave, interleave_builds
-from harness.runner.schedule import calibrate, take_turns
+from harness.runner.schedule import Loop, Visit, calibrate, take_turns
 from harness.worker.layout import Layout
 from harness.worker.visit import Call, WallClock, visit
 
@@ -72,29 +72,40 @@ def test_the_collector_is_paused_while_timing_and_restored_after_a_failure() -> 
 
 @given(st.floats(1e-8, 10.0), st.floats(1e-4, 0.1))
 def test_calibration_lands_within_a_factor_of_two_of_the_sample(call_seconds: float, sample: float) -> None:
-    count = calibrate(lambda _, iterations, samples: [call_seconds] * samples, "member", sample)
+    count, seconds = calibrate(lambda _, visit: [call_seconds] * visit.samples, "member", sample)
     assert count & (count - 1) == 0
     assert count == 1 or sample / 2 <= count * call_seconds <= 2 * sample
+    assert seconds == count * call_seconds
 
 
 def test_one_interruption_does_not_mislead_calibration() -> None:
     interruptions = iter([1.0])
-    count = calibrate(lambda _, iterations, samples: [1e-5 + next(interruptions, 0.0)] * samples, "member", 0.005)
-    assert count == 512
+    loop = calibrate(lambda _, visit: [1e-5 + next(interruptions, 0.0)] * visit.samples, "member", 0.005)
+    assert loop.iterations == 512
+
+
+def test_a_long_call_is_warmed_up_once_and_then_only_timed() -> None:
+    visits: list[Visit] = []
+
+    def take(member: str, visit: Visit) -> list[float]:
+        visits.append(visit)
+        return [1.0] * visit.samples
+
+    assert calibrate(take, "long", 0.005) == Loop(1, 1.0)
+    assert visits == [Visit(1, 1, 1), Visit(1, 1, 0)], "the first call after a build fills caches"
 
 
 def _turns(costs: dict[str, float], seconds: float, seed: int = 0) -> tuple[list[str], dict[str, Sequence[float]]]:
     fake = FakeTime()
     order: list[str] = []
 
-    def take(member: str, iterations: int, samples: int) -> list[float]:
+    def take(member: str, visit: Visit) -> list[float]:
         order.append(member)
-        fake.spend(costs[member] * iterations * samples)
-        return [costs[member]] * samples
+        fake.spend(costs[member] * visit.iterations * visit.samples)
+        return [costs[member]] * visit.samples
 
-    timings = take_turns(
-        take, dict.fromkeys(costs, 1), seconds=seconds, sample=1.0, rng=random.Random(seed), now=fake.now
-    )
+    loops = {member: Loop(1, cost) for member, cost in costs.items()}
+    timings = take_turns(take, loops, seconds=seconds, sample=1.0, rng=random.Random(seed), now=fake.now)
     return order, {member: timing.values for member, timing in timings.items()}
 
 
@@ -118,47 +129,65 @@ def test_every_block_is_its_own_mirror_image_and_the_seed_decides_it() -> None:
 def test_a_slow_member_sits_out_blocks_but_is_always_measured() -> None:
     order, values = _turns({"fast": 1.0, "slow": 40.0}, seconds=500.0)
     visits = Counter(order)
-    assert visits["fast"] > 4 * visits["slow"] >= 8
-    assert len(_turns({"fast": 1.0, "slow": 40.0}, seconds=0.0)[1]["slow"]) == 4
+    assert visits["fast"] > 16 * visits["slow"] >= 32
     assert set(values["slow"]) == {40.0}
 
 
-def test_after_every_block_it_is_told_who_was_visited_last_though_that_was_in_an_earlier_one() -> None:
+@given(st.lists(st.floats(0.1, 1000.0), min_size=1, max_size=9))
+def test_the_first_block_has_everybody_and_the_slow_ones_once(costs: list[float]) -> None:
+    """A slow one takes longer than four sample targets, and than four samples of a middling member."""
+    named = {f"member {number}": cost for number, cost in enumerate(costs)}
+    order, values = _turns(named, seconds=0.0)
+    middling = sorted(costs)[(len(costs) - 1) // 2]
+    for name, cost in named.items():
+        slow = cost > 4 * max(1.0, middling)
+        assert order.count(name) == (1 if slow else 2)
+        assert len(values[name]) == order.count(name) * (2 if cost < 4.0 else 1)
+
+
+def test_a_slow_member_is_not_always_in_the_same_half_of_a_block() -> None:
+    halves = {_turns({"a": 1.0, "slow": 40.0, "b": 1.0}, 0.0, seed)[0].index("slow") < 2 for seed in range(20)}
+    assert halves == {True, False}
+
+
+def test_rivals_that_are_all_slow_are_in_every_block_both_ways() -> None:
+    order, _ = _turns({"a": 40.0, "b": 40.0}, seconds=790.0)
+    assert {"".join(order[i : i + 4]) for i in range(0, len(order), 4)} == {"abba", "baab"}
+
+
+def test_after_every_block_it_is_told_who_was_visited_last() -> None:
     fake, visited = FakeTime(), []
     told: list[tuple[str, str]] = []
 
-    def take(member: str, iterations: int, samples: int) -> list[float]:
+    def take(member: str, visit: Visit) -> list[float]:
         visited.append(member)
-        fake.spend(40.0 * samples)
-        return [40.0] * samples
-
-    def after_block(last: str) -> None:
         fake.spend(1.0)
-        told.append((last, visited[-1]))
+        return [1.0] * visit.samples
 
+    loops = {"a": Loop(1, 1.0), "b": Loop(1, 1.0)}
     take_turns(
         take,
-        {"a": 1, "b": 1},
-        seconds=3000.0,
+        loops,
+        seconds=50.0,
         sample=1.0,
         rng=random.Random(2),
         now=fake.now,
-        after_block=after_block,
+        after_block=lambda last: told.append((last, visited[-1])),
     )
     assert {last for last, _ in told} == {"a", "b"}
     assert all(last == visit for last, visit in told)
-    assert len(told) > len(visited) / 4, "there were blocks without a visit"
 
 
 def test_a_linear_drift_cancels_between_members() -> None:
     fake = FakeTime()
 
-    def take(member: str, iterations: int, samples: int) -> list[float]:
+    def take(member: str, visit: Visit) -> list[float]:
         value = 1.0 + fake.time / 1000
         fake.spend(1.0)
-        return [value] * samples
+        return [value] * visit.samples
 
-    timings = take_turns(take, {"a": 1, "b": 1}, seconds=39.5, sample=1.0, rng=random.Random(3), now=fake.now)
+    loops = {"a": Loop(1, 1.0), "b": Loop(1, 1.0)}
+    timings = take_turns(take, loops, seconds=39.5, sample=1.0, rng=random.Random(3), now=fake.now)
     assert sum(timings["a"].values) == pytest.approx(sum(timings["b"].values))
 
 

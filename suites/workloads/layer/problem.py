@@ -2,7 +2,8 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from types import FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 from harness.model import Case
+from harness.worker.kept import once
 
 FEW_ELEMENTS = 1 << 16
 """An input of at most so many elements counts as small: what goes through several of them stays in the cache."""
@@ -30,6 +32,8 @@ class Problem:
     scheme: Scheme
     weight: Tensor
     inputs: tuple[Tensor, ...]
+    name: str = ""
+    """Tells it from all other problems of a run; empty where its answers are not worth keeping."""
     _answers: dict[Hashable, tuple[Tensor, ...]] = field(default_factory=dict)
 
     @property
@@ -57,8 +61,15 @@ class Problem:
         """What `implementation` promises for each input, `(M, N)` in float64. Those of one promise share it."""
         promise = implementation.promise()
         if promise not in self._answers:
-            self._answers[promise] = self._promised(implementation)
+            self._answers[promise] = self._kept(implementation, promise)
         return self._answers[promise]
+
+    def _kept(self, implementation: Implementation, promise: Hashable) -> tuple[Tensor, ...]:
+        """Computed once a run, if the promise is a function, which has the same name in every worker."""
+        compute = partial(self._promised, implementation)
+        if not (self.name and isinstance(promise, FunctionType)):
+            return compute()
+        return once(f"{promise.__module__}.{promise.__qualname__} {self.name}", compute, self.x.device)
 
     def _promised(self, implementation: Implementation) -> tuple[Tensor, ...]:
         """Of all inputs together where that makes no difference: they then share the work on the weight."""
@@ -85,7 +96,8 @@ def _problem(contest: str, seed: int) -> Problem:
     inputs = [_input((m, k), distribution, generator) for _ in range(count)]
     device = str(case.params.get("device", "cpu"))
     scheme = Scheme.parse(str(case.params["scheme"]))
-    return Problem(scheme, weight.to(device, dtype), tuple(x.to(device, dtype) for x in inputs))
+    name = f"{contest} {seed}"
+    return Problem(scheme, weight.to(device, dtype), tuple(x.to(device, dtype) for x in inputs), name)
 
 
 def problem(case: Case, seed: int) -> Problem:

@@ -105,7 +105,7 @@ def test_exact_metrics_are_measured_in_the_first_round_and_every_answer_is_judge
 def test_a_doubt_that_comes_while_the_loop_count_is_sought_is_kept_and_that_time_counts() -> None:
     def sleeps(side: Side, question: Question, number: int) -> Answer | None:
         seeks = isinstance(question, Time) and question.samples == 1
-        return Answer(values={"latency": (0.125,)}, warnings=("the machine was suspended",)) if seeks else None
+        return Answer(values={"latency": (2**-6,)}, warnings=("the machine was suspended",)) if seeks else None
 
     scene = GateScene(misbehave=sleeps)
     scene.run()
@@ -114,7 +114,7 @@ def test_a_doubt_that_comes_while_the_loop_count_is_sought_is_kept_and_that_time
     assert len(sought) == len(scene.case_pairs), "once a case pair, on the side that comes first"
     for record in sought:
         (timing,) = (m for m in record.measurements if m.metric == "latency")
-        assert record.timed == pytest.approx(2 * 0.125 + sum(timing.values) * timing.iterations)
+        assert record.timed == pytest.approx(2 * 2**-6 + sum(timing.values) * timing.iterations)
 
 
 @pytest.mark.parametrize("side", SIDES)
