@@ -9,6 +9,7 @@ nbclient = pytest.importorskip("nbclient", reason="nbclient and ipykernel, which
 nbformat = pytest.importorskip("nbformat", reason="nbclient and ipykernel, which run notebooks, are not installed")
 (NOTEBOOK,) = (Path(__file__).parents[1] / "docs").rglob("from-run-to-decision.ipynb")
 QUICKLY = """
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +22,8 @@ from tests.harness.fakes.forked_workers import FORKING
 (quick,) = (suite for suite in suites.SUITES if suite.name == "quick")
 suites.SUITES = (replace(quick, budget=Budget(rounds=3, seconds=0.05)),)
 harness.run = partial(harness.run, threads=1)
-process.subprocess = FORKING
+if sys.platform == "linux":
+    process.subprocess = FORKING
 """
 """A cell before the reader's first: nobody reads the numbers, which need neither time nor threads."""
 
