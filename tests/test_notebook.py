@@ -8,6 +8,24 @@ import pytest
 nbclient = pytest.importorskip("nbclient", reason="nbclient and ipykernel, which run notebooks, are not installed")
 nbformat = pytest.importorskip("nbformat", reason="nbclient and ipykernel, which run notebooks, are not installed")
 (NOTEBOOK,) = (Path(__file__).parents[1] / "docs").rglob("from-run-to-decision.ipynb")
+QUICKLY = """
+import sys
+from dataclasses import replace
+from functools import partial
+
+import harness
+import suites
+from harness.model import Budget
+from harness.runner import process
+from tests.harness.fakes.forked_workers import FORKING
+
+(quick,) = (suite for suite in suites.SUITES if suite.name == "quick")
+suites.SUITES = (replace(quick, budget=Budget(rounds=3, seconds=0.05)),)
+harness.run = partial(harness.run, threads=1)
+if sys.platform == "linux":
+    process.subprocess = FORKING
+"""
+"""A cell before the reader's first: nobody reads the numbers, which need neither time nor threads."""
 
 
 def outputs(cells: list[Any], kind: str) -> list[str]:
@@ -22,6 +40,7 @@ def test_it_leads_from_a_run_to_a_figure_to_a_decision(tmp_path: Path, monkeypat
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[1]))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without what one machine printed"
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(QUICKLY))
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     tables = outputs(notebook.cells, "text/html")
     assert len(tables) == 3

@@ -13,6 +13,7 @@ from harness.analysis.roofline import Standing, Work, too_fast
 from harness.machine import ceilings
 from harness.model import Ceilings
 from harness.model.ceilings import from_answer, matching, merge
+from harness.show import report
 from tests.harness.data.factories import make_case, make_environment, make_record, make_run, write_run
 
 MIB = 2**20
@@ -196,7 +197,8 @@ def test_frames_have_it_beside_the_latency(measured: str) -> None:
     assert frames.wide(frame).iloc[0]["bandwidth"] == pytest.approx(100e9)
 
 
-def test_the_report_has_it_too(measured: str, tmp_path: Path) -> None:
+def test_the_report_has_it_too(measured: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "PLOTS", {})
     page = tmp_path / "report.html"
     assert cli.main(["report", measured, "-o", str(page)]) == 0
     text = page.read_text()

@@ -10,7 +10,9 @@ from tests.harness.data.factories import make_records, write_run
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    records = make_records(implementations=("linear-fp32", "int8"), samples=2, troubles=False)
+    records = make_records(
+        implementations=("linear-fp32", "int8"), shapes=((2560, 2560),), tokens=(1,), samples=2, troubles=False
+    )
     return str(write_run(tmp_path_factory.mktemp("runs") / "quick", records=records))
 
 

@@ -21,6 +21,7 @@ from tests.harness.data.factories import make_case, make_error_records, make_rec
 
 OF_SPEED = ("speed-up", "latency-against-error", "memory", "timings")
 OF_ERROR = ("sqnr-against-bits", "error-against-groups")
+ONE_CONTEST = {"shapes": ((2560, 2560),), "tokens": (1,)}
 SCHEMES = ("w1.58a8", "w4a8")
 """Two errors, between which there is something to trade."""
 
@@ -28,6 +29,13 @@ SCHEMES = ("w1.58a8", "w4a8")
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "quick", records=make_records(samples=4))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The least that there is to draw: two implementations in one contest."""
+    records = make_records(implementations=("linear-fp32", "int8"), samples=2, troubles=False, **ONE_CONTEST)
+    return write_run(tmp_path_factory.mktemp("runs") / "pair", records=records)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +70,8 @@ def test_an_empty_run_draws_nothing(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["speed-up", "sqnr-against-bits"])
-def test_the_same_records_give_the_same_bytes(name, quick, error, tmp_path):
-    run = quick if name in OF_SPEED else error
+def test_the_same_records_give_the_same_bytes(name, pair, error):
+    run = pair if name in OF_SPEED else error
     one, other = (draw(name, [run]).figure for _ in range(2))
     assert svg.inline(one, "a") == svg.inline(other, "a")
     for kind in ("svg", "png", "pdf"):
@@ -175,7 +183,8 @@ def test_a_single_bar_leaves_room_for_the_titles(name, tmp_path):
 def test_names_are_no_formulas(name, tmp_path):
     """As a formula this one is an error."""
     odd = r"$\nonsense{$ <b>"
-    records = make_records(implementations=("linear-fp32", odd), schemes=SCHEMES, samples=2, troubles=False)
+    both = ("linear-fp32", odd)
+    records = make_records(implementations=both, schemes=SCHEMES, samples=2, troubles=False, **ONE_CONTEST)
     run = msgspec.structs.replace(make_run(), ceilings=(Ceilings(threads=2, memory_bandwidth=3e10, int8=8e11),))
     facts = {"activation_bytes": 10, "ideal_bytes": 100}
     records = [msgspec.structs.replace(record, facts=record.facts | facts) for record in records]
@@ -183,7 +192,7 @@ def test_names_are_no_formulas(name, tmp_path):
     assert r"$\nonsense{$ &lt;b&gt;" in text
 
 
-def test_a_notebook_shows_the_picture_without_being_told_how(tmp_path):
-    drawing = draw("speed-up", [write_run(tmp_path / "run")])
+def test_a_notebook_shows_the_picture_without_being_told_how(pair):
+    drawing = draw("speed-up", [pair])
     assert drawing._repr_png_() == drawing.figure._repr_png_()
     assert drawing._repr_png_().startswith(b"\x89PNG")

@@ -305,6 +305,7 @@ def test_help_is_light_and_the_report_never_imports_torch(tmp_path):
     program = (
         "import sys; from harness.cli import main; main(['report', '--help']);"
         "assert not {'pandas', 'matplotlib'} & sys.modules.keys();"
+        "from harness.show import report; report.PLOTS.clear();"  # processes of their own draw them
         f"main(['report', {str(run)!r}, '-o', {str(tmp_path / 'report.html')!r}]);"
         "assert 'pandas' in sys.modules and 'torch' not in sys.modules"
     )

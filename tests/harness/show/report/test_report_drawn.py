@@ -80,10 +80,14 @@ def shown(task):
 
 
 @pytest.mark.parametrize("name", ["speed-up", "latency-over-tokens", "memory", "timings", "precision", "agreement"])
-def test_the_page_shows_the_frame_of_a_figure_unless_it_has_another_table(name, quick):
-    figure = shown(figure_pool.Task(name, "", lambda: draw(name, quick)))
-    assert figure.table == table_of(draw(name, quick).frame, name, figure.title)
-    assert shown(figure_pool.Task(name, "", lambda: draw(name, quick), has_table=False)).table is None
+def test_the_page_shows_the_frame_of_a_figure(name, quick):
+    drawing = draw(name, quick)
+    figure = shown(figure_pool.Task(name, "", lambda: drawing))
+    assert figure.table == table_of(drawing.frame, name, figure.title)
+
+
+def test_a_figure_whose_numbers_are_on_the_page_already_has_no_table(quick):
+    assert shown(figure_pool.Task("memory", "", lambda: draw("memory", quick), has_table=False)).table is None
 
 
 def test_a_figure_that_cannot_be_drawn_has_no_table(quick):
