@@ -30,13 +30,15 @@ class Budget(msgspec.Struct, frozen=True):
     """How long to measure. `seconds` are spent timing one contest in one round; `sample` is one timed inner loop.
 
     A contest has at most `rounds` rounds. With a `precision` it ends at the first planned look at which the interval of
-    every contestant's log ratio to the baseline is at most that to either side; 0.02 is 2 %.
+    every contestant's log ratio to the baseline is at most that to either side; 0.02 is 2 %. A run ends after `wall`
+    seconds besides those of first-use compilation, unless the user says more; 0 is for no limit.
     """
 
     rounds: int
     seconds: float
     sample: float = 0.005
     precision: float = 0.0
+    wall: float = 0.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

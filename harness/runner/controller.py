@@ -20,6 +20,7 @@ from harness.runner.plan import Contest
 from harness.runner.probe import Prober
 from harness.runner.record_builder import RoundNoise
 from harness.runner.schedule import Loop, Visit
+from harness.runner.time_limit import TimeLimit
 from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
@@ -65,6 +66,7 @@ class Controller:
         self._loops: dict[Case, Loop] = {}
         self._link = WorkerLink(start, request.case_limit)
         self._prober = Prober(start, request.case_limit)
+        self._limit = TimeLimit(request, contests, now)
 
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made, but for those that say that there was no time: there is time again."""
@@ -86,13 +88,13 @@ class Controller:
 
     def batches(self, progress: Progress) -> Iterator[Sequence[Record]]:
         """The same, those together that come to be together: the cases of one contest in one round."""
-        deadline = self.now() + self.request.budget if self.request.budget else float("inf")
+        self._limit = TimeLimit(self.request, self.contests, self.now)
         try:
             for number in range(max(contest.aim.rounds for contest in self.contests)):
                 turns = [contest for contest in self._order(number) if self._waiting(contest, number)]
                 later = sum(contest.aim.rounds - number - 1 for contest in turns)
                 for index, contest in enumerate(turns):
-                    if self.now() < deadline:
+                    if self._limit.has_time_for(contest):
                         progress.began(contest, number, len(turns) - index + later)
                         made = self._contest(contest, number, progress)
                     else:
@@ -122,9 +124,9 @@ class Controller:
         return contests
 
     def _unmeasured(self, contest: Contest) -> Iterator[list[Record]]:
-        """Cases that the budget left without any record must be seen to be missing."""
+        """Cases that the limit left without any record must be seen to be missing."""
         missing = [case for case in contest.cases if case not in self.made and case not in self._late]
-        yield [late(case, self.request.budget, contest.facts_of(case)) for case in missing]
+        yield [late(case, self._limit.seconds, contest.facts_of(case)) for case in missing]
 
     def _waiting(self, contest: Contest, number: int, seen: int | None = None) -> list[Case]:
         """The cases to be measured in a round: not done, not ended, and not found precise enough at the last look, or
@@ -149,12 +151,13 @@ class Controller:
 
     def _contest(self, contest: Contest, number: int, progress: Progress) -> Iterator[list[Record]]:
         """One contest in one round. A case that ends early is left out, and costs the others at most a new start."""
-        waiting = self._waiting(contest, number)
+        waiting, begun = self._waiting(contest, number), self.now()
         while waiting:
             for batch in self._attempt(contest, waiting, number, progress):
                 told = {record.case for record in batch}
                 waiting = [case for case in waiting if case not in told]
                 yield batch
+        self._limit.spent(contest, number, self.now() - begun)
 
     def _attempt(
         self, contest: Contest, cases: Sequence[Case], number: int, progress: Progress
@@ -163,6 +166,9 @@ class Controller:
         self._link.release()
         ready: list[CaseRound] = []
         for case in cases:
+            if self._limit.leaves_out and case not in self.made:
+                yield [late(case, self._limit.seconds, contest.facts_of(case))]
+                continue
             one = CaseRound(self._link, contest, case, number, self._loops, self.now)
             with suppress(CaseEndedError):
                 self._prepare(one, progress)
@@ -185,6 +191,7 @@ class Controller:
         with one.bearing():
             self._prober.require_fit(one.builder)
             one.build()
+            self._limit.built(one.builder)
             with self._prober.beside(one.builder):
                 one.check()
             one.calibrate(one.builder.contest.suite.budget.sample)

@@ -1,0 +1,57 @@
+"""When a run has to end: by the user's --budget, or else by what its suites say."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.model import Request
+from harness.model.suite import Suite
+from harness.runner.plan import Contest
+from harness.runner.record_builder import RecordBuilder
+
+LATER = 0.6
+"""A later round of a contest takes about this part of the first, in which more is checked, counted and compiled."""
+
+
+def chosen_by_suites(request: Request, suites: Iterable[Suite]) -> float:
+    """Seconds that the suites of a run give it together; 0, for no limit, where one gives none or the user says more.
+
+    Who asks for rounds or for a precision wants them, however long that takes.
+    """
+    limits = [suite.budget.wall for suite in suites]
+    return sum(limits) if all(limits) and not (request.budget or request.rounds or request.precision) else 0.0
+
+
+class TimeLimit:
+    """The time that is left. What the user sets is kept to the letter: no contest begins after it.
+
+    Of what the suites set, first-use compilation is not counted, because how long that takes is the compiler's, and
+    no contest begins that would not end in time, by what it took in the round before.
+    """
+
+    def __init__(self, request: Request, contests: Sequence[Contest], now: Callable[[], float]) -> None:
+        suites = {contest.suite.name: contest.suite for contest in contests}
+        self._is_strict = request.budget > 0
+        self.seconds = request.budget or chosen_by_suites(request, suites.values())
+        """From the beginning to the end; 0 for no limit."""
+        self._now = now
+        self._end = now() + self.seconds if self.seconds else math.inf
+        self._took: dict[str, float] = {}
+
+    def has_time_for(self, contest: Contest) -> bool:
+        """Whether a round of it may begin: it would end in time, as far as that is known."""
+        expected = 0.0 if self._is_strict else self._took.get(contest.cases[0].contest, 0.0)
+        return self._now() + expected < self._end
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether what has not been measured at all is left out of a contest that has begun."""
+        return not self._is_strict and self._now() >= self._end
+
+    def spent(self, contest: Contest, number: int, seconds: float) -> None:
+        """A round of `contest` took so long."""
+        self._took[contest.cases[0].contest] = seconds if number else LATER * seconds
+
+    def built(self, builder: RecordBuilder) -> None:
+        """Let the run have the time that the first call of a case took, if it compiled and is the first of all."""
+        if not self._is_strict and builder.round == 0 and any(builder.values.get("graphs", ())):
+            self._end += sum(builder.values.get("first_call", ()))
