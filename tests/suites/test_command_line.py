@@ -6,14 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
-import suites
 from harness import store
 from harness.machine.environment import usable_cores
 from harness.model import Case, Record
@@ -23,13 +19,7 @@ from tests.suites.tiny import TINY
 OWN = "tests.suites.contestants:"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _timed_for_a_moment() -> Iterator[None]:
-    """Nothing here reads how long a call takes."""
-    moment = [replace(suite, budget=msgspec.structs.replace(suite.budget, seconds=0.02)) for suite in suites.SUITES]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suites, "SUITES", tuple(moment))
-        yield
+pytestmark = pytest.mark.usefixtures("timed_for_a_moment")
 
 
 def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
