@@ -7,6 +7,9 @@ OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
 BASELINE := results/baselines/quick
 BIN := .venv/bin
 
+# Every process that the tests start would otherwise compile the program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help bench test test-slow lint types reference docs browser emulator baseline clean
 
 help:  ## list the targets

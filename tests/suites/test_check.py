@@ -1,7 +1,7 @@
 """`bitbench check`: what is wrong with a contestant is found under the right name, on the smallest example."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from bitlinear.conformance import PROPERTIES
 from bitlinear.conformance.check import check, refused
 from bitlinear.conformance.subject import SCHEMES, Subject
 from harness.model import Case
+from harness.model.messages import Find
+from harness.runner.process import WorkerProcess
 from suites.catalogue.factory import from_factory
 from suites.special.conformance import SENTENCES
 from suites.workloads.own.conformance import Conformance
@@ -99,17 +101,7 @@ def test_a_hidden_copy_is_found(name: str, kept: str) -> None:
 
 
 def check_in(folder: Path, *words: str) -> Done:
-    return bitbench("check", *words, folder=folder, environment={"PYTHONPATH": str(ROOT), "COLUMNS": "200"})
-
-
-def test_one_that_has_all_properties_passes() -> None:
-    done = check_in(ROOT, "int8", "--scheme", "w1.58a8", "--format", "json")
-    assert done.returncode == 0, done.stdout
-    told = json.loads(done.stdout)
-    assert told["exit_code"] == 0
-    assert {one["name"]: one["sentence"] for one in told["properties"]} == SENTENCES
-    assert {one["outcome"] for one in told["properties"]} == {"measured"}
-    assert all(one["examples"] for one in told["properties"])
+    return bitbench("check", *words, folder=folder, environment={"COLUMNS": "200"})
 
 
 def test_one_that_fails_crashes_or_hangs_costs_that_property() -> None:
@@ -137,6 +129,13 @@ def test_nothing_to_ask_is_no_success() -> None:
     assert "activation_bits=16" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[WorkerProcess]:
+    worker = WorkerProcess("suites.special.conformance")
+    yield worker
+    worker.close()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -145,11 +144,6 @@ def test_nothing_to_ask_is_no_success() -> None:
         (("int8", "--scheme", "w9"), "not a scheme: 'w9'"),
         (("int8", "--property", "speed"), "'speed' is unknown; choose from: why_not"),
         (("nowhere.to_be:found",), "cannot import 'nowhere.to_be:found': No module named 'nowhere'; run it from"),
-        (("tests.suites.zoo:honset",), "has no attribute 'honset'; did you mean tests.suites.zoo:Honest?"),
-        (("tests/suites/zoo.py:Honest",), "give the module and not its file, as in tests.suites.zoo:Honest"),
-        (("tests.suites.zoo:CHECKED",), "tests.suites.zoo:CHECKED is 15; give an Implementation"),
-        (("tests.suites.contestants:time",), "takes a BitLinear; it has tests.suites.contestants:Float, "),
-        (("tests.suites.contestants:TwoSizes",), "missing a required argument: 'out_features'"),
         (("tests.suites.contestants:Fragile",), "TypeError: no table for 'NoneType'; in tests/suites/contestants.py:"),
     ],
 )
@@ -160,12 +154,38 @@ def test_bad_input_gets_one_clear_line_and_exit_code_2(words: tuple[str, ...], m
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_example_of_the_docs_is_right_and_runs_from_a_folder_that_is_not_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "why_not"),
+    [
+        ("tests.suites.zoo:honset", "has no attribute 'honset'; did you mean tests.suites.zoo:Honest?"),
+        ("tests/suites/zoo.py:Honest", "give the module and not its file, as in tests.suites.zoo:Honest"),
+        ("tests.suites.zoo:CHECKED", "tests.suites.zoo:CHECKED is 15; give an Implementation"),
+        ("tests.suites.contestants:time", "takes a BitLinear; it has tests.suites.contestants:Float, "),
+        ("tests.suites.contestants:TwoSizes", "missing a required argument: 'out_features'"),
+    ],
+)
+def test_a_worker_says_in_one_line_why_it_cannot_have_one(worker: WorkerProcess, name: str, why_not: str) -> None:
+    """The command line hands on what it is told, as of what cannot be imported."""
+    answer = worker.ask(Find(name), 60.0)
+    assert answer.outcome == "failed"
+    assert why_not in answer.reason
+    assert "\n" not in answer.reason
+
+
+def test_the_example_of_the_docs_has_all_properties_and_runs_from_a_folder_that_is_not_installed(
+    tmp_path: Path,
+) -> None:
     text = (ROOT / "docs" / "how-to" / "your-own.md").read_text()
     (code,) = (block.partition("```")[0] for block in text.split("```python\n")[1:])
     (tmp_path / "mykernels.py").write_text(code)
-    assert check_in(tmp_path, "mykernels:MyLinear", "--scheme", "w1.58a8").returncode == 0
+    done = check_in(tmp_path, "mykernels:MyLinear", "--scheme", "w1.58a8", "--format", "json")
+    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    assert told["exit_code"] == 0
+    assert {one["name"]: one["sentence"] for one in told["properties"]} == SENTENCES
+    assert {one["outcome"] for one in told["properties"]} == {"measured"}
+    assert all(one["examples"] for one in told["properties"])
     (tmp_path / "mykernels.py").write_text(code.replace("require_floating(x)", "pass"))
     careless = check_in(tmp_path, "mykernels:MyLinear", "--property", "wrong_dtype")
-    (told,) = (line for line in text.splitlines() if line.startswith("wrong_dtype: "))
-    assert (careless.returncode, told in careless.stdout) == (1, True)
+    (words,) = (line for line in text.splitlines() if line.startswith("wrong_dtype: "))
+    assert (careless.returncode, words in careless.stdout) == (1, True)

@@ -13,21 +13,13 @@ import pytest
 from harness import store
 from harness.machine.environment import usable_cores
 from harness.model import Case, Record
-from tests.harness.fakes.command_line import bitbench
+from tests.harness.fakes.command_line import Done, bitbench
 from tests.suites.tiny import TINY
 
 OWN = "tests.suites.contestants:"
 
 
-def started(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line as users have it, with workers of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness.cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+pytestmark = pytest.mark.usefixtures("timed_for_a_moment")
 
 
 def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
@@ -35,14 +27,14 @@ def outcomes(records: tuple[Record, ...]) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     out = tmp_path_factory.mktemp("runs") / "small"
     names = "linear-fp32,linear-bf16,int8"
-    return out, started("run", "quick", *TINY, "--impl", names, "--rounds", "2", "--out", out)
+    return out, bitbench("run", "quick", *TINY, "--impl", names, "--rounds", "2", "--out", out)
 
 
 def test_a_run_prints_its_table_and_last_its_directory(
-    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+    small_run: tuple[Path, Done],
 ) -> None:
     out, done = small_run
     assert done.returncode == 0, done.stderr
@@ -65,7 +57,7 @@ def test_a_run_prints_its_table_and_last_its_directory(
 
 
 def test_stored_bytes_are_those_of_the_codes_and_scales(
-    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+    small_run: tuple[Path, Done],
 ) -> None:
     first = {r.case.implementation: r for r in store.load(small_run[0]).records if r.round == 0}
     assert first["linear-fp32"].values("weight_bytes") == (48 * 32 * 4,)
@@ -75,9 +67,7 @@ def test_stored_bytes_are_those_of_the_codes_and_scales(
     assert first["int8"].values("resident_bytes") == (48 * 32 + 4,)
 
 
-def test_a_run_is_shown_and_gated_against_its_copy(
-    small_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_a_run_is_shown_and_gated_against_its_copy(small_run: tuple[Path, Done], tmp_path: Path) -> None:
     out, _ = small_run
     rows = json.loads(bitbench("show", out, "--format", "json").stdout)["rows"]
     assert {row["implementation"] for row in rows} == {"linear-fp32", "linear-bf16", "int8"}
@@ -86,11 +76,11 @@ def test_a_run_is_shown_and_gated_against_its_copy(
 
 
 def test_an_existing_run_is_not_overwritten_and_a_finished_one_has_nothing_to_resume(
-    small_run: tuple[Path, subprocess.CompletedProcess[str]],
+    small_run: tuple[Path, Done],
 ) -> None:
     out, _ = small_run
     before = (out / store.FILE_NAME).read_bytes()
-    refused = started("run", "quick", *TINY, "--out", out)
+    refused = bitbench("run", "quick", *TINY, "--out", out)
     assert refused.returncode == 2
     assert "--resume" in refused.stderr
     resumed = bitbench("run", "--resume", "--out", out)
@@ -269,11 +259,12 @@ def test_every_suite_runs(tmp_path: Path) -> None:
 
 
 def test_the_error_suite_measures_what_theory_predicts(tmp_path: Path) -> None:
-    axes = ("--axis", "weight_bits=1.58,4", "--axis", "activation_bits=8", "--axis", "groups=4")
-    done = bitbench("run", "error", *axes, "--axis", "distribution=gaussian,laplace", "--out", tmp_path / "run")
+    axes = ("--axis", "weight_bits=1.58,4", "--axis", "activation_bits=8", "--axis", "groups=4", "--threads", "1")
+    pairs = ("--axis", "distribution=gaussian,laplace", "-k", "w1.58a8g4 and gaussian or w4a8g4 and laplace")
+    done = bitbench("run", "error", *axes, *pairs, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     records = store.load(tmp_path / "run").records
-    assert len(records) == 4
+    assert len(records) == 2
     for record in records:
         predicted = float(record.facts["predicted_sqnr"])
         assert record.values("error_sqnr")[0] == pytest.approx(predicted, abs=0.3)

@@ -1,6 +1,9 @@
 """Implementations that installed packages declare: by name in every suite, and broken ones at the cost of their row."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,10 @@ from harness import store
 from harness.analysis.ranking import fastest
 from harness.analysis.view import View
 from tests.suites.tiny import TINY
-from tests.suites.users_code import declare, python
+from tests.suites.users_code import bitbench_beside, declare
 
 OWN = "tests.suites.contestants"
+pytestmark = pytest.mark.usefixtures("timed_for_a_moment")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_they_are_listed_with_package_and_version_and_clashes_are_told(site: Path) -> None:
-    done = python(site, "-m", "harness.cli", "list")
+    done = bitbench_beside(site, "list")
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("theirs "))
     assert f"{OWN}:honest, from theirpkg 1.2" in line
@@ -44,7 +48,7 @@ def test_they_are_listed_with_package_and_version_and_clashes_are_told(site: Pat
 
 def test_they_take_part_by_default_and_what_is_broken_costs_its_row(site: Path, tmp_path: Path) -> None:
     words = ("-k", "theirs or nothing or linear-fp32", "--out", tmp_path / "run")
-    done = python(site, "-m", "harness.cli", "run", "quick", *TINY, "--rounds", "1", "--metric", "exact", *words)
+    done = bitbench_beside(site, "run", "quick", *TINY, "--rounds", "1", "--metric", "exact", *words)
     assert done.returncode == 0, done.stderr
     found = {r.case.implementation: (r.outcome, r.reason) for r in store.load(tmp_path / "run").records}
     assert found["linear-fp32"] == found["theirs"] == ("measured", "")
@@ -62,7 +66,13 @@ def test_declarations_are_read_without_importing_anything_they_name(site: Path) 
         "print(*installed.installed(installed.IMPLEMENTATION_GROUP, ())[0]);"
         "assert not {'theirpkg', 'tests'} & set(sys.modules)"
     )
-    done = python(site, "-c", code)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["int8", "nothing", "theirs"]
 
@@ -72,7 +82,7 @@ def test_one_that_is_called_like_a_baseline_is_a_contestant_like_any_other(tmp_p
     declare(tmp_path, "theirpkg", "1", {"linear-mine": f"{OWN}:honest", "linear-bad": f"{OWN}:Scaled"})
     names = "linear-mine,linear-bad,linear-bf16,linear-fp16"
     tiny = ("--axis", "shape=48x32", "--axis", "m=3", "--threads", "1", "--rounds", "1", "--metric", "latency")
-    done = python(tmp_path, "-m", "harness.cli", "run", "quick", *tiny, "--impl", names, "--out", tmp_path / "run")
+    done = bitbench_beside(tmp_path, "run", "quick", *tiny, "--impl", names, "--out", tmp_path / "run")
     assert done.returncode == 1, done.stderr  # one of them is wrong
     stored = store.load(tmp_path / "run")
     assert {record.case.implementation: (record.outcome, record.role) for record in stored.records} == {
@@ -84,9 +94,7 @@ def test_one_that_is_called_like_a_baseline_is_a_contestant_like_any_other(tmp_p
     view = View.of(stored)
     assert view.baselines == ["linear-bf16", "linear-fp16"]
     assert [result.case.implementation for result in fastest(view.results)] == ["linear-mine"]
-    rows = json.loads(python(tmp_path, "-m", "harness.cli", "show", tmp_path / "run", "--format", "json").stdout)[
-        "rows"
-    ]
+    rows = json.loads(bitbench_beside(tmp_path, "show", tmp_path / "run", "--format", "json").stdout)["rows"]
     gains = {row["metric"] for row in rows if row["implementation"] == "linear-mine"}
     assert {"speedup_linear-bf16", "speedup_linear-fp16"} <= gains
     assert "speedup_linear-mine" not in gains
@@ -95,7 +103,7 @@ def test_one_that_is_called_like_a_baseline_is_a_contestant_like_any_other(tmp_p
 def test_what_never_had_its_turn_has_its_role_and_says_that_it_came_too_late(tmp_path: Path) -> None:
     tiny = ("--axis", "shape=48x32", "--axis", "m=3,4", "--threads", "1", "--metric", "exact", "--budget", "0.001s")
     names = ("--impl", "linear-fp32,eager")
-    python(tmp_path, "-m", "harness.cli", "run", "quick", *tiny, *names, "--out", tmp_path / "run")
+    bitbench_beside(tmp_path, "run", "quick", *tiny, *names, "--out", tmp_path / "run")
     records = store.load(tmp_path / "run").records
     assert [(record.role, record.late, record.outcome) for record in records if record.case.params["m"] == 4] == [
         ("baseline", True, "skipped"),

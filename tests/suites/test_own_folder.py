@@ -44,17 +44,28 @@ class Kernel(nn.Module):
     def forward(self, x):
         return same(self.inner(x))
 """
+SHADOWING = {
+    **{f"{name}/__init__.py": "NAME = 'mine'" for name in ("harness", "src/suites", "bitlinear")},
+    "bitlinear/kernels.py": KERNEL,
+    "bitlinear/deep/down.py": "def same(x): return x",
+    "harness/tables.py": "SCALE = 1",
+    "harness/kernels.py": MINE,
+    "mine.py": MINE,
+}
+"""Packages called as the program's, and two contestants that use them."""
+
+pytestmark = pytest.mark.usefixtures("timed_for_a_moment")
 
 
 @pytest.mark.usefixtures("started_workers")
 def test_src_is_searched_in_any_folder_by_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All start their workers in this way; a gate does so in two checkouts."""
     folder = tmp_path / os.fsdecode(b"not utf-8: \xff")
-    write(folder, {"src/mypkg/kernels.py": "def Mine(layer): ...", "flat.py": "def Mine(layer): ..."})
+    write(folder, {"src/mypkg/kernels.py": "def Mine(layer): ...", "flat.py": "def Mine(layer): ...", **SHADOWING})
     monkeypatch.chdir(folder)
     worker = WorkerProcess("suites")
     try:
-        for name in ("mypkg.kernels:Mine", "flat:Mine"):
+        for name in ("mypkg.kernels:Mine", "flat:Mine", "mine:Mine", "harness.kernels:Mine"):
             answer = worker.ask(Find(name), 60)
             assert (answer.outcome, answer.reason) == ("measured", "")
     finally:
@@ -62,9 +73,7 @@ def test_src_is_searched_in_any_folder_by_every_command(tmp_path: Path, monkeypa
 
 
 def test_packages_that_are_called_as_the_programs_work_beside_them(tmp_path: Path) -> None:
-    own = {f"{name}/__init__.py": "NAME = 'mine'" for name in ("harness", "src/suites", "bitlinear")}
-    deep = {"bitlinear/kernels.py": KERNEL, "bitlinear/deep/down.py": "def same(x): return x"}
-    write(tmp_path, {**own, **deep, "harness/tables.py": "SCALE = 1", "mine.py": MINE, "harness/kernels.py": MINE})
+    write(tmp_path, SHADOWING)
     names = "mine:Mine,harness.kernels:Mine,int8"
     done = bitbench(tmp_path, "run", "quick", *TINY, "--impl", names, "--rounds", "1", "--out", "run")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.model.suite import Registry
 from harness.runner.packages import registry_for
 from harness.user_code.installed import SUITE_GROUP
-from tests.suites.users_code import bitbench, declare, python, write
+from tests.suites.users_code import bitbench, bitbench_beside, declare, write
 
 (PAGE,) = (Path(__file__).parents[2] / "docs").rglob("own-suite.md")
 FILE = re.compile(r"^```python\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -102,14 +102,14 @@ def site(folder: Path) -> Path:
 
 
 def test_suites_of_installed_packages_are_had_by_name_and_clashes_are_told(site: Path) -> None:
-    listed = python(site, "-m", "harness.cli", "list")
+    listed = bitbench_beside(site, "list")
     assert re.search(r"^decode +mypkg.suites, from mypkg 1.2", listed.stdout, re.M), listed.stderr
     assert listed.stderr.splitlines() == [
         "bitbench: 'both' of mypkg 1.2 is claimed by other packages too; it can be had by --suites mypkg.rows",
         "bitbench: 'both' of otherpkg 0.3 is claimed by other packages too; it can be had by --suites mypkg.rows",
         "bitbench: 'quick' of mypkg 1.2 is the name of one of bitbench's own; it can be had by --suites mypkg.suites",
     ]
-    planned = python(site, "-m", "harness.cli", "run", "decode", "--impl", "int8", "--dry-run")
+    planned = bitbench_beside(site, "run", "decode", "--impl", "int8", "--dry-run")
     assert "decode: 2 cases in 2 contests" in planned.stdout, planned.stderr
     for name, told in [
         (
@@ -123,7 +123,7 @@ def test_suites_of_installed_packages_are_had_by_name_and_clashes_are_told(site:
         ("gone", "'gone' should be in mypkg.suites, from mypkg 1.2; choose from: decode, sentinel"),
         ("decoed", "unknown suite 'decoed'; choose from: quick"),
     ]:
-        done = python(site, "-m", "harness.cli", "run", *name.split())
+        done = bitbench_beside(site, "run", *name.split())
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert told in done.stderr
     assert "did you mean decode?" in done.stderr

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 PROGRAM = Path(__file__).with_name("torch_loaded.py")
 READ_AT_THE_START = ("PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "LD_", "TORCH_", "CUDA_", "TRITON_")
 """How variables begin that Python, torch or a library of its own read when they are loaded."""
+OF_THE_TESTS = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
 
 
 class Parent:
@@ -44,9 +45,11 @@ PARENTS: dict[tuple[tuple[str, str], ...], Parent] = {}
 
 
 def parent_for(environment: Mapping[str, str]) -> Parent:
-    read = tuple(sorted(pair for pair in environment.items() if pair[0].startswith(READ_AT_THE_START)))
+    """One for whatever `PYTHONPATH` there is: children search it, though none runs a `sitecustomize` in it."""
+    begun = {**environment, **OF_THE_TESTS}
+    read = tuple(sorted(pair for pair in begun.items() if pair[0].startswith(READ_AT_THE_START)))
     if read not in PARENTS:
-        PARENTS[read] = Parent(environment)
+        PARENTS[read] = Parent(begun)
     return PARENTS[read]
 
 

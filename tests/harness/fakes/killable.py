@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from unittest.mock import patch
 
 from harness import cli, store
 from harness.model import Record
@@ -30,7 +29,8 @@ def acknowledge(path: str) -> None:
 def main() -> int:
     worker, log, *arguments = sys.argv[1:]
     if worker == "swift":
-        patch.object(pool, "WorkerProcess", partial(WorkerProcess, program="tests.harness.fakes.swift_worker")).start()
+        swift = partial(WorkerProcess, program="tests.harness.fakes.swift_worker")
+        pool.WorkerProcess = swift  # type: ignore[misc,assignment]  # `unittest.mock` would take longer than the run
     acknowledge(log)
     return cli.main(arguments)
 

@@ -5,6 +5,7 @@ after `import torch` and a first use of its profiler, and runs the same program.
 """
 
 import array
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import socket
 import sys
 import traceback
 import types
+from collections.abc import Mapping
 
 if os.fork():
     os._exit(0)  # so that what this one forks is no descendant of the tests', which look for processes left behind
@@ -21,6 +23,14 @@ from torch.profiler import ProfilerActivity, profile
 
 LONGEST = 1 << 20
 """Bytes of a request: a command, an environment and a folder."""
+
+
+def searched(environment: Mapping[str, str]) -> list[str]:
+    """The folders of `PYTHONPATH`, as an interpreter that starts puts them first."""
+    return [os.path.abspath(place) for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]  # noqa: PTH100 - `resolve` follows links
+
+
+OF_THE_TESTS = searched(os.environ)
 
 
 def serve(channel: socket.socket) -> None:
@@ -53,6 +63,7 @@ def become(request: dict, pipes: list[int]) -> None:
         os.environ.clear()
         os.environ.update({os.fsdecode(bytes.fromhex(k)): os.fsdecode(bytes.fromhex(v)) for k, v in request["env"]})
         os.chdir(bytes.fromhex(request["cwd"]))
+        sys.path[:] = [*searched(os.environ), *(place for place in sys.path if place not in OF_THE_TESTS)]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         code, *arguments = (os.fsdecode(bytes.fromhex(word)) for word in request["command"])
         sys.argv[:] = ["-c", *arguments]
@@ -79,4 +90,6 @@ if __name__ == "__main__":
         pass
     os.dup2(said, 2)
     os.close(said)
+    gc.collect()
+    gc.freeze()  # as workers do once they have begun; to visit every object of torch copies its pages, in each of them
     serve(socket.socket(fileno=int(sys.argv[1])))

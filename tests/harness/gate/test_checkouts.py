@@ -124,7 +124,7 @@ def test_a_side_that_does_not_import_ends_the_gate(
     """A base without the package must not take it from the working tree."""
     commit(repository, {"own/layer.py": base} if base else {"b.py": ""})
     commit(repository, {"own/layer.py": head})
-    assert gate(repository, monkeypatch) == code
+    assert gate(repository, monkeypatch, "--metric", "weight_bytes") == code
     error = capsys.readouterr().err.splitlines()[-1]
     assert told in error
     assert worktrees(repository) == 1
@@ -259,6 +259,7 @@ sys.meta_path.insert(0, Editable())
 """
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_an_editable_install_that_serves_both_sides_the_same_files_ends_the_gate(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

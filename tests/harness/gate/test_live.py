@@ -174,24 +174,34 @@ def test_a_worker_that_dies_between_cases_is_replaced(kind: type[Question]) -> N
     assert all(worker.closed for worker in scene.workers)
 
 
+UNCERTAIN = changed(b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30])
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[GateScene, Judgement]:
+    """A gate of several looks, and its end."""
+    scene = GateScene(UNCERTAIN)
+    return scene, scene.run()
+
+
 @pytest.mark.parametrize("kept", [0, 1, 4, 5, 17, 20, 21, 27])
 @pytest.mark.parametrize("half", [False, True])
-def test_a_gate_that_was_killed_goes_on_where_it_was(kept: int, half: bool) -> None:
+def test_a_gate_that_was_killed_goes_on_where_it_was(
+    undisturbed: tuple[GateScene, Judgement], kept: int, half: bool
+) -> None:
     """Five case pairs a round: so many whole pairs were on the disk, and perhaps one side's record of the next."""
-    uncertain = changed(b=[1.0, 1.06, 0.99, 1.05, *[1.0] * 30])
-    killed = GateScene(uncertain)
-    undisturbed = killed.run()
+    killed, whole = undisturbed
     pairs = killed.kept[:kept]
     earlier: dict[Side, list[Record]] = {side: [pair[side] for pair in pairs if side in pair] for side in SIDES}
     if half:
         earlier["base"].append(killed.kept[kept]["base"])
-    scene = GateScene(uncertain, earlier=earlier)
+    scene = GateScene(UNCERTAIN, earlier=earlier)
     scene.round = killed.kept[kept]["base"].round - 1
     judgement = scene.run()
     made = [(one["base"].case, one["base"].round) for one in scene.kept]
     assert len(set(made)) == len(made) == len(killed.kept) - kept
     assert not set(made) & {(pair["base"].case, pair["base"].round) for pair in pairs}
-    assert words(judgement) == words(undisturbed)
+    assert words(judgement) == words(whole)
     assert scene.gate.reached == killed.gate.reached
 
 

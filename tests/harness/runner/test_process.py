@@ -24,6 +24,7 @@ from harness.runner.plan import make_plan
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.runner.worker_link import Worker
 from harness.user_code.plain_text import of_error
+from tests.harness.fakes.forked_workers import FORKING
 from tests.harness.fakes.run_scene import Silent
 
 MODULE = "tests.harness.fakes.misbehaviour"
@@ -124,7 +125,7 @@ def rogue(kind: str) -> WorkerProcess:
         ("earlier", "crashed", "something else than the worker wrote"),
         ("coerced", "crashed", "something else than the worker wrote"),
         ("nested", "crashed", "something else than the worker wrote"),
-        ("endless", "crashed", "a reply of more than 16 MiB"),
+        ("endless", "crashed", "a reply of more than 1 MiB"),
         ("floods", "failed", "it printed more than 64 MiB"),
         ("drips", "timed_out", "no answer within its time limit of 1 s"),
         ("babbles", "timed_out", "no answer within its time limit of 1 s"),
@@ -139,6 +140,7 @@ def test_whatever_a_worker_does_instead_of_answering_is_told_and_ends_it(
     kind: str, outcome: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "DYING_LIMIT", 0.2)
+    monkeypatch.setattr(process, "REPLY_LIMIT", 1 << 20)
     worker = rogue(kind)
     with pytest.raises(WorkerLostError, match=reason) as lost:
         worker.ask(ObserveMachine(), 1.0 if outcome == "timed_out" else 60.0)
@@ -220,7 +222,9 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_worker_that_does_not_start_is_an_invalid_environment() -> None:
+def test_a_worker_that_does_not_start_is_an_invalid_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform == "linux":
+        monkeypatch.setattr(process, "subprocess", FORKING)  # it has imported torch before it looks for suites
     worker = WorkerProcess("no_such_package")
     with pytest.raises(InvalidEnvironmentError, match=r"the worker does not start.*no_such_package"):
         worker.describe()

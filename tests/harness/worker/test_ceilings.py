@@ -60,7 +60,10 @@ def test_caches_that_nothing_is_told_of_are_unknown(tmp_path: Path) -> None:
     assert caches(2, tmp_path) == Caches(0, 0)
 
 
-def test_the_worker_measures_every_ceiling_with_the_threads_it_is_asked_for(worker: Worker) -> None:
+def test_the_worker_measures_every_ceiling_with_the_threads_it_is_asked_for(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.worker.ceilings.SWEEPS", 1)
     answer = worker.answer(MeasureCeilings("cpu", 1))
     assert isinstance(answer, Answer)
     found = from_answer("cpu", answer.values)
