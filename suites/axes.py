@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bitlinear.scheme import ACTIVATION_BITS, WEIGHT_BITS, Scheme
-from bitlinear.theory import DISTRIBUTIONS
 from harness.machine.environment import usable_cores
 from harness.model import Params, Value
 from harness.model.suite import Axis
@@ -121,6 +120,10 @@ def activation_bits(*values: int) -> Axis:
 def dtypes(*values: str, full: tuple[str, ...] = ()) -> Axis:
     """The floating-point type of input, output and layer."""
     return Axis("dtype", values or ("float32",), _one_of(*DTYPES), full)
+
+
+DISTRIBUTIONS = ("gaussian", "uniform", "laplace", "outliers")
+"""The keys of `bitlinear.theory.DISTRIBUTIONS`, which would need numpy before a worker is asked for anything."""
 
 
 def distributions(*values: str) -> Axis:

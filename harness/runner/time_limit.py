@@ -36,6 +36,7 @@ class TimeLimit:
         self._now = now
         self._end = now() + self.seconds if self.seconds else math.inf
         self._took: dict[str, float] = {}
+        self._compiling = 0.0
 
     def has_time_for(self, contest: Contest) -> bool:
         """Whether a round of it may begin: it would end in time, as far as that is known."""
@@ -49,9 +50,12 @@ class TimeLimit:
 
     def spent(self, contest: Contest, number: int, seconds: float) -> None:
         """A round of `contest` took so long."""
-        self._took[contest.cases[0].contest] = seconds if number else LATER * seconds
+        self._took[contest.cases[0].contest] = seconds if number else LATER * (seconds - self._compiling)
+        self._compiling = 0.0
 
     def built(self, builder: RecordBuilder) -> None:
         """Let the run have the time that the first call of a case took, if it compiled and is the first of all."""
         if not self._is_strict and builder.round == 0 and any(builder.values.get("graphs", ())):
-            self._end += sum(builder.values.get("first_call", ()))
+            seconds = sum(builder.values.get("first_call", ()))
+            self._end += seconds
+            self._compiling += seconds

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bitlinear import theory
 from harness.errors import UsageError
 from harness.model import normalise_value
 from suites import axes, latency
@@ -47,3 +48,7 @@ def test_equal_numbers_name_one_case() -> None:
 def test_a_graph_is_there_or_not() -> None:
     with pytest.raises(UsageError, match="axis graph: 2 is unknown; choose from: 0, 1"):
         latency.SUITE.points({**HERE, "graph": (2,)})
+
+
+def test_the_distributions_to_choose_from_are_those_that_theory_knows() -> None:
+    assert set(axes.DISTRIBUTIONS) == set(theory.DISTRIBUTIONS)

@@ -58,6 +58,8 @@ class FakeWorker:
         assert question is not None, "nothing was asked"
         self.asked.append(question)
         if (answer := self.scene.on_reply(self, question)) is not None:
+            if isinstance(question, Prepare) and answer.outcome == "measured":
+                self.prepared.add(question.case)
             return answer
         match question:
             case Prepare(case, _):

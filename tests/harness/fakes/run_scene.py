@@ -1,6 +1,9 @@
 """A run on a stage: the controller of one or two contests over fake workers and a fake clock."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from msgspec import structs
 
 from harness.model import Aim, Budget, Case, Ceilings, Record, Request
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Question
@@ -32,11 +35,12 @@ Latency = Callable[[Case, int], float]
 """(case, number of the worker) -> seconds per call"""
 
 
-def contest_of(m: int, aim: Aim = FIXED) -> Contest:
-    """Three contestants."""
+def contest_of(m: int, aim: Aim = FIXED, wall: float = 0.0) -> Contest:
+    """Three contestants; their suite has `wall` seconds."""
+    suite = replace(SUITE, budget=structs.replace(SUITE.budget, wall=wall))
     cases = tuple(Case.of("s", name, {"m": m}) for name in "abc")
     metrics = {name: METRICS[name] for name in SUITE.metric_names}
-    return Contest(SUITE, cases, {"operations": 2, "activation_bytes": 8}, metrics, aim, seed=1)
+    return Contest(suite, cases, {"operations": 2, "activation_bytes": 8}, metrics, aim, seed=1)
 
 
 class Silent:
@@ -57,6 +61,7 @@ class RunScene:
         misbehave: Misbehaviour = lambda _: None,
         *,
         budget: float = 0.0,
+        wall: float = 0.0,
         contests: int = 1,
         aim: Aim = FIXED,
         latency: Latency = lambda case, number: 0.001,
@@ -65,7 +70,7 @@ class RunScene:
         self.clock = FakeClock()
         self.log: list[Question] = []
         self.workers: list[FakeWorker] = []
-        self.contests = [contest_of(m, aim) for m in range(1, contests + 1)]
+        self.contests = [contest_of(m, aim, wall) for m in range(1, contests + 1)]
         self.misbehave = misbehave
         self.latency = latency
         request = Request(suites=("s",), budget=budget)

@@ -1,0 +1,74 @@
+"""What a run has time for, where its suites say how long it may take."""
+
+from collections import Counter
+
+from harness.model import Record
+from harness.model.messages import Answer, Prepare, Question
+from harness.runner.time_limit import chosen_by_suites
+from tests.harness.fakes.run_scene import ANSWERS, RunScene
+
+CONTEST = 0.6
+"""Seconds that timing takes in a contest of the scene, and a little more: all else takes none on its clock."""
+
+
+def rounds(records: list[Record]) -> Counter[object]:
+    """Measured rounds by tokens of a call."""
+    return Counter(r.case.params["m"] for r in records if r.outcome == "measured" and r.case.implementation == "a")
+
+
+def test_later_rounds_are_measured_as_far_as_there_is_time() -> None:
+    everything = RunScene(wall=100.0, contests=2).records()
+    assert rounds(everything) == {1: 3, 2: 3}
+    scene = RunScene(wall=4 * CONTEST, contests=2)
+    assert rounds(scene.records()) == {1: 2, 2: 2}
+    assert scene.clock.time <= 4 * CONTEST, "no contest begins that would not end in time"
+
+
+def test_every_contest_has_its_first_round_before_any_has_its_second() -> None:
+    assert rounds(RunScene(wall=2 * CONTEST + 0.1, contests=2).records()) == {1: 1, 2: 1}
+
+
+def test_what_there_was_no_time_for_at_all_says_so() -> None:
+    records = RunScene(wall=0.1, contests=2).records()
+    late = [record for record in records if record.late]
+    assert {record.case.params["m"] for record in late} == {2}
+    assert "the budget of 0.1 s was spent before its turn" in late[0].reason
+
+
+def slow_to_build(scene: list[RunScene], seconds: float, graphs: float) -> RunScene:
+    """A scene in which the first build of every case takes so long, all of it in a first call."""
+    seen = set()
+
+    def answer(question: Question) -> Answer | None:
+        if isinstance(question, Prepare) and question.case not in seen:
+            seen.add(question.case)
+            scene[0].clock.time += seconds
+            return Answer(values={**ANSWERS[Prepare], "first_call": (seconds,), "graphs": (graphs,)})
+        return None
+
+    scene.append(RunScene(answer, wall=6 * CONTEST, contests=2))
+    return scene[0]
+
+
+def test_the_first_compilation_does_not_count() -> None:
+    scene = slow_to_build([], 30.0, graphs=1.0)
+    assert rounds(scene.records()) == {1: 2, 2: 2}
+    assert scene.clock.time > 6 * 30.0
+
+
+def test_a_slow_machine_leaves_out_contestants_of_a_contest_that_has_begun() -> None:
+    records = slow_to_build([], 3.0, graphs=0.0).records()
+    outcomes = [(r.case.params["m"], r.case.implementation, r.late) for r in records]
+    assert outcomes[:3] == [(1, "c", True), (1, "a", False), (1, "b", False)]
+    assert [late for m, _, late in outcomes if m == 2] == [True] * 3
+    assert len(outcomes) == 6
+
+
+def test_who_asks_for_rounds_precision_or_a_budget_gets_what_was_asked_for() -> None:
+    scene = RunScene(wall=75.0)
+    suites = [contest.suite for contest in scene.contests]
+    request = scene.controller.request
+    assert chosen_by_suites(request, suites) == 75.0
+    assert chosen_by_suites(request, [*suites, RunScene().contests[0].suite]) == 0.0, "one of them has no limit"
+    for asked in ({"rounds": 9}, {"precision": 0.02}, {"budget": 600.0}):
+        assert chosen_by_suites(type(request)(suites=("s",), **asked), suites) == 0.0
