@@ -74,7 +74,8 @@ class CaseRound:
     def calibrate(self, sample: float) -> None:
         """Choose the loop count for samples of about `sample` seconds; once a case, for all rounds."""
         if self.is_timed and self.case not in self._loops:
-            self._loops[self.case] = calibrate(CaseRound._estimate, self, sample)
+            first = sum(self.builder.values.get("first_call", ()))
+            self._loops[self.case] = calibrate(CaseRound._estimate, self, sample, first)
 
     def _estimate(self, visit: Visit) -> Sequence[float]:
         self.estimate = self.take(visit)

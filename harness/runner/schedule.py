@@ -88,17 +88,17 @@ WARM = 0.25
 """Seconds of a call that needs no call before it: to fill the largest cache takes some hundredths of that."""
 
 
-def calibrate(take: Take[Member], member: Member, sample: float) -> Loop:
+def calibrate(take: Take[Member], member: Member, sample: float, first_call: float = 0.0) -> Loop:
     """The loop: its count is a power of two with which one sample lasts about `sample` seconds, or one call.
 
     A count is believed when a second sample confirms it: one interruption must not leave a short call alone with the
-    cost of looking at the clock, for all rounds.
+    cost of looking at the clock, for all rounds. A long call is believed at once, if its first one was as long.
     """
-    iterations, warmups = 1, 1
+    iterations, warmups = 1, 0
     while True:
         seconds = min(take(member, Visit(iterations, 1, warmups))) * iterations
         warmups = _warmups(seconds / iterations)
-        if seconds >= sample / 2:
+        if seconds >= sample / 2 and (warmups or first_call < WARM):
             seconds = min(seconds, min(take(member, Visit(iterations, 1, warmups))) * iterations)
         if seconds >= sample / 2:
             return Loop(iterations, seconds)

@@ -22,7 +22,9 @@ def worst_channel_sqnr(reference: Tensor, output: Tensor) -> float:
     channels = reference.shape[-1]
     signal = reference.reshape(-1, channels).square().sum(0)
     noise = (reference - output).reshape(-1, channels).square().sum(0)
-    return min((_decibel(s, n) for s, n in zip(signal, noise, strict=True) if s > 0), default=math.nan)
+    heard = signal > 0
+    ratios = signal[heard] / noise[heard]  # infinite where a channel is exact
+    return _decibel(ratios.min(), torch.ones(())) if len(ratios) else math.nan
 
 
 def relative_error(reference: Tensor, output: Tensor) -> float:

@@ -203,7 +203,7 @@ class Worker:
         workload = self._workload(case, seed)
         with workload.context():
             allocation, (elsewhere, prepared) = device.trace(lambda: kept_by_python(partial(_build_and_call, workload)))
-            peaks = {metric: device.trace(part)[0].peak for metric, part in prepared.peaks().items()}
+            peaks = {metric: device.peak(part) for metric, part in prepared.peaks().items()}
             rss = peak_rss(prepared.timed)
             stored, declared = prepared.stored(), prepared.declared()
         resident = allocation.kept + elsewhere

@@ -84,15 +84,17 @@ def test_one_interruption_does_not_mislead_calibration() -> None:
     assert loop.iterations == 512
 
 
-def test_a_long_call_is_warmed_up_once_and_then_only_timed() -> None:
+def test_a_long_call_is_believed_at_once_if_the_first_one_was_as_long() -> None:
     visits: list[Visit] = []
 
     def take(member: str, visit: Visit) -> list[float]:
         visits.append(visit)
         return [1.0] * visit.samples
 
-    assert calibrate(take, "long", 0.005) == Loop(1, 1.0)
-    assert visits == [Visit(1, 1, 1), Visit(1, 1, 0)], "the first call after a build fills caches"
+    assert calibrate(take, "long", 0.005, first_call=1.2) == Loop(1, 1.0)
+    assert visits == [Visit(1, 1, 0)]
+    assert calibrate(take, "interrupted", 0.005, first_call=0.001) == Loop(1, 1.0)
+    assert visits[1:] == [Visit(1, 1, 0)] * 2, "it is asked again"
 
 
 def _turns(costs: dict[str, float], seconds: float, seed: int = 0) -> tuple[list[str], dict[str, Sequence[float]]]:

@@ -51,12 +51,17 @@ def tally(events: Iterable[Event]) -> Allocation:
     return Allocation(peak, held)
 
 
-def trace_cpu(call: Callable[[], Result]) -> tuple[Allocation, Result]:
-    """Run `call` under torch's profiler and return what it allocated on the CPU, and its result (still held)."""
-    gc.collect()
+def trace_cpu(call: Callable[[], Result], collect: bool = True) -> tuple[Allocation, Result]:
+    """Run `call` under torch's profiler and return what it allocated on the CPU, and its result (still held).
+
+    To `collect` garbage before and after takes longer than most calls, and matters to what is kept alone.
+    """
+    if collect:
+        gc.collect()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = call()
-        gc.collect()  # what only a cycle holds is not kept
+        if collect:
+            gc.collect()  # what only a cycle holds is not kept
     results = profiler.profiler.kineto_results if profiler.profiler else None
     if results is None:
         raise RuntimeError("torch's profiler returned no trace, so allocations cannot be counted")

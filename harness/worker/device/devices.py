@@ -48,6 +48,10 @@ class Device(ABC):
     def trace(self, call: Callable[[], Result]) -> tuple[Allocation, Result]:
         """Run `call`; return the bytes it allocated and its result."""
 
+    def peak(self, call: Callable[[], object]) -> int:
+        """Bytes that `call` allocates at the most at one time."""
+        return self.trace(call)[0].peak
+
     def overhead(self, call: Call) -> dict[str, float]:
         """`launch_overhead`, in seconds, where calls return before they are done."""
         return {}
@@ -79,6 +83,10 @@ class Cpu(Device):
     def trace(self, call: Callable[[], Result]) -> tuple[Allocation, Result]:
         """Counted by torch's allocator events."""
         return trace_cpu(call)
+
+    def peak(self, call: Callable[[], object]) -> int:
+        """The same, without looking for garbage."""
+        return trace_cpu(call, collect=False)[0].peak
 
 
 class Cuda(Device):
