@@ -1,8 +1,9 @@
-"""ggml as contestants: its formats of 1.7 to 8.5 bits, with activations quantised in blocks.
+"""ggml and its faster fork ik_llama.cpp as contestants: formats of 1.6 to 8.5 bits, activations quantised in blocks.
 
-Importing this does not load it.
+Importing this loads neither library.
 """
 
+from bitlinear.peers.ggml.ik import IK
 from bitlinear.peers.ggml.llama import GGML
 
-__all__ = ["GGML"]
+__all__ = ["GGML", "IK"]
