@@ -141,8 +141,8 @@ def _shortcoming(library: GgmlLibrary) -> str:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or library.ggml_cpu_has_avx512_vnni():
         return ""
     return (
-        "this ik_llama.cpp was built without AVX-512 VNNI, which the machine may have; for a faster one build its "
-        f"sources with GGML_NATIVE and name the library in {ik_library.OWN_BUILD}"
+        "this ik_llama.cpp was built without AVX-512 VNNI, which the machine may have; a build for the machine is "
+        f"faster: name its library in {ik_library.OWN_BUILD}"
     )
 
 
