@@ -1,5 +1,7 @@
 """Libraries that compute BitNet layers or ggml's formats: what they promise, and what they return here."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,15 @@ def test_outputs_are_independent_and_repeatable(name):
         assert not torch.equal(op(-x), kept)
         assert torch.equal(first, kept)
         assert torch.equal(op(x), kept)
+
+
+@pytest.mark.parametrize("name", ["ggml-tq2_0", "ik-iq2_bn_r4"])
+def test_a_graph_is_computed_for_one_thread_at_a_time(name):
+    op, inputs = peer_here(name).build(random_layer(512, 64)), [torch.randn(2, 512) for _ in range(4)]
+    with torch.no_grad(), ThreadPoolExecutor(4) as threads:
+        alone = [op(x) for x in inputs]
+        for together in (list(threads.map(op, inputs)) for _ in range(30)):
+            assert all(torch.equal(y, other) for y, other in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize("peer", GGML, ids=lambda peer: peer.name)

@@ -5,6 +5,7 @@ is an address.
 """
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ Signatures = dict[str, tuple[Any, ...]]
 F32 = 0
 """`GGML_TYPE_F32`"""
 _OVERHEAD_TENSORS, _GRAPH_NODES = 8, 8
+_ONE_AT_A_TIME = threading.Lock()
+"""For callers in several threads: graphs have one input, and a backend has one work buffer and one set of threads."""
 
 
 class _ContextParams(ctypes.Structure):
@@ -135,12 +138,13 @@ def caller(
     def call(x: Tensor) -> Tensor:
         if not len(x):
             return x.new_empty(0, out_features)
-        if len(products[0].x) != len(x):
-            products[0] = Product(weights, len(x))
-        product = products[0]
-        product.x[:, :in_features] = x.detach()
-        product.compute(backend(weights.library, torch.get_num_threads()))
-        y = product.y[:, :out_features]
-        return y.clone() if bias is None else y + bias
+        with _ONE_AT_A_TIME:
+            if len(products[0].x) != len(x):
+                products[0] = Product(weights, len(x))
+            product = products[0]
+            product.x[:, :in_features] = x.detach()
+            product.compute(backend(weights.library, torch.get_num_threads()))
+            y = product.y[:, :out_features]
+            return y.clone() if bias is None else y + bias
 
     return call
