@@ -7,7 +7,7 @@ from bitlinear.peers.bitblas import BitBlas
 from bitlinear.peers.bitlinear_pytorch import BitLinearPytorch
 from bitlinear.peers.bitsandbytes import BnbInt8, BnbNf4
 from bitlinear.peers.gemlite import Gemlite
-from bitlinear.peers.ggml import GGML
+from bitlinear.peers.ggml import GGML, IK
 from bitlinear.peers.interface import Peer
 from bitlinear.peers.litespark import Litespark
 from bitlinear.peers.quanto import Quanto
@@ -47,6 +47,7 @@ PEERS: tuple[Peer, ...] = (
     BnbNf4(),
     Litespark(),
     *GGML,
+    *IK,
     BitLinearPytorch(),
     TransformersBitLinear(),
     TransformersAutoBitLinear(),

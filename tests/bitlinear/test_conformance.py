@@ -24,15 +24,35 @@ implementations = pytest.mark.parametrize(
 """`triton` needs a GPU or an interpreter of its own: triton_on_device.py."""
 
 
+EVERY_SCHEME = ("why_not", "schemes")
+"""Properties that are asked of the whole product of bits, groups and norm."""
+
+
 @pytest.mark.parametrize("name", PROPERTIES)
 @implementations
 def test_has_the_property(implementation, name):
-    subject = Subject(implementation, SCHEMES if name not in INFORMATIVE else SCHEMES[:1])
+    schemes = SCHEMES[:1] if name in INFORMATIVE else SCHEMES if name in EVERY_SCHEME else in_pairs(implementation)
+    subject = Subject(implementation, schemes)
     if reason := refused(subject):
         pytest.skip(reason)
     found = check(name, subject)
     assert found.fault == ""
     assert found.examples > 0
+
+
+def in_pairs(implementation):
+    """Schemes that it offers, as few as have every pair of bits, activation bits, groups and norm between them."""
+    rest = {s: pairs_of(s) for s in SCHEMES if not implementation.why_not(scheme=s, device="cpu", dtype=torch.float32)}
+    chosen, missing = [], set().union(*rest.values())
+    while missing:
+        chosen.append(max(rest, key=lambda scheme: len(rest[scheme] & missing)))
+        missing -= rest[chosen[-1]]
+    return chosen
+
+
+def pairs_of(scheme):
+    values = (scheme.weight_bits, scheme.activation_bits, scheme.groups, scheme.norm)
+    return set(itertools.combinations(enumerate(values), 2))
 
 
 def layer_of(scheme, in_features, out_features, bias):

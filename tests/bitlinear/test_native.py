@@ -1,11 +1,9 @@
 """The C kernels: every path against plain C bit for bit, the contract, and the edges of every buffer."""
 
 import copy
-import os
 import platform
 import shutil
 import subprocess
-import sys
 import threading
 import zlib
 from functools import cache
@@ -19,7 +17,8 @@ from hypothesis import strategies as st
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import accumulators, contract_forward
 from bitlinear.engines.native import BuildError, NativeLinear, available_paths, build
-from bitlinear.engines.native.library import TYPES, Library, layer_of
+from bitlinear.engines.native.library import TYPES, Library, layer_of, library
+from bitlinear.implementations.native import Native
 from bitlinear.layouts.tiles import from_tiles, tiles_shape, to_tiles
 from bitlinear.quantize import weight_codes
 
@@ -246,12 +245,21 @@ def test_compile_and_export_keep_the_operator():
     assert torch.equal(program.module()(torch.cat([x, x])), torch.cat([expected, expected]))
 
 
+@pytest.fixture
+def _asked_anew():
+    """As in a process that has not asked yet."""
+    for asked in (build.library_file, library):
+        asked.cache_clear()
+    yield
+    for asked in (build.library_file, library):
+        asked.cache_clear()
+
+
+@pytest.mark.usefixtures("_asked_anew")
 @pytest.mark.parametrize(("variable", "words"), [("CC", "no C compiler 'nowhere'"), ("BITLINEAR_NATIVE_PATH", "plain")])
-def test_what_is_missing_is_said(variable, words):
-    code = "from bitlinear.implementations.native import Native; from bitlinear import Scheme; import torch;"
-    code += "print(Native().why_not(scheme=Scheme(), device='cpu', dtype=torch.float32))"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, variable: "nowhere"}, capture_output=True)
-    assert words in done.stdout.decode()
+def test_what_is_missing_is_said(variable, words, monkeypatch):
+    monkeypatch.setenv(variable, "nowhere")
+    assert words in Native().why_not(scheme=Scheme(), device="cpu", dtype=torch.float32)
 
 
 def test_what_cannot_be_loaded_is_said(tmp_path):

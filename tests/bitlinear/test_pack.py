@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -26,6 +26,8 @@ SIZES = {
 }
 """Bytes of a row of k codes."""
 packings = pytest.mark.parametrize("name", ALL)
+few = settings(max_examples=25)
+"""Each is of many codes, and a row has one of 22 lengths."""
 
 
 def codes_of(packing: Packing) -> st.SearchStrategy[torch.Tensor]:
@@ -47,6 +49,7 @@ def digits_of(packing: Packing) -> int:
 
 
 @packings
+@few
 @given(data=st.data())
 def test_codes_survive_in_the_documented_number_of_bytes(name, data):
     packing = ALL[name]
@@ -61,6 +64,7 @@ def test_codes_survive_in_the_documented_number_of_bytes(name, data):
 
 
 @packings
+@few
 @given(data=st.data())
 def test_raw_numbers_are_the_codes_but_for_their_unit_and_the_largest(name, data):
     packing = ALL[name]
@@ -73,6 +77,7 @@ def test_raw_numbers_are_the_codes_but_for_their_unit_and_the_largest(name, data
 
 
 @packings
+@few
 @given(data=st.data())
 def test_padding_is_zeros_so_equal_codes_give_equal_bytes(name, data):
     packing = ALL[name]
@@ -85,6 +90,7 @@ def test_padding_is_zeros_so_equal_codes_give_equal_bytes(name, data):
 
 
 @packings
+@few
 @given(data=st.data())
 def test_any_bytes_unpack_and_legal_codes_among_them_survive(name, data):
     packing, k = ALL[name], data.draw(st.integers(0, 21))

@@ -1,5 +1,7 @@
 """Libraries that compute BitNet layers or ggml's formats: what they promise, and what they return here."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from bitlinear import BitLinear, Scheme
 from bitlinear.contract import contract_forward
 from bitlinear.peers import PEERS
-from bitlinear.peers.ggml import GGML
+from bitlinear.peers.ggml import GGML, IK
 from bitlinear.peers.interface import effective_weight
 from bitlinear.peers.zetascale import Zetascale
 from tests.bitlinear.data.recorded import golden, layer_of, relative_error
@@ -17,7 +19,7 @@ TERNARY = Scheme.parse("w1.58a8-nonorm")
 FOLLOW_THE_CONTRACT = ["litespark", "bitlinear-pytorch"]
 COMPILED = ["transformers-bitlinear", "transformers-autobitlinear", "transformers-autobitlinear-online"]
 """Every shape of these costs seconds of compilation."""
-OWN_FUNCTION = [*(peer.name for peer in GGML), "zetascale"]
+OWN_FUNCTION = [*(peer.name for peer in (*GGML, *IK)), "zetascale"]
 CUDA = ["gemlite", "bitblas"]
 SHAPES = [(1, 97, 5), (3, 10, 1), (65, 256, 130)]
 """tokens, input and output features; a token alone and more than 64 of them go other ways"""
@@ -79,7 +81,7 @@ def test_agrees_with_what_was_recorded(name):
     assert relative_error(data[recorded], y) < 1e-6
 
 
-@pytest.mark.parametrize("name", [*FOLLOW_THE_CONTRACT, *(peer.name for peer in GGML)])
+@pytest.mark.parametrize("name", [*FOLLOW_THE_CONTRACT, *(peer.name for peer in (*GGML, *IK))])
 def test_outputs_are_independent_and_repeatable(name):
     peer = peer_here(name)
     op, x = peer.build(random_layer(64, 70)), torch.randn(3, 64)
@@ -90,6 +92,15 @@ def test_outputs_are_independent_and_repeatable(name):
         assert not torch.equal(op(-x), kept)
         assert torch.equal(first, kept)
         assert torch.equal(op(x), kept)
+
+
+@pytest.mark.parametrize("name", ["ggml-tq2_0", "ik-iq2_bn_r4"])
+def test_a_graph_is_computed_for_one_thread_at_a_time(name):
+    op, inputs = peer_here(name).build(random_layer(512, 64)), [torch.randn(2, 512) for _ in range(4)]
+    with torch.no_grad(), ThreadPoolExecutor(4) as threads:
+        alone = [op(x) for x in inputs]
+        for together in (list(threads.map(op, inputs)) for _ in range(30)):
+            assert all(torch.equal(y, other) for y, other in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize("peer", GGML, ids=lambda peer: peer.name)
@@ -107,7 +118,7 @@ def test_the_weights_that_ggml_is_expected_to_keep_are_those_of_its_python_packa
     assert np.array_equal(peer.expected(layer, x)[:, 0].T.numpy() / 127, kept.astype(np.float64))
 
 
-@pytest.mark.parametrize("peer", GGML, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", [*GGML, *IK], ids=lambda peer: peer.name)
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_ggml_keeps_its_promise_for_other_weights(peer, bits):
     scheme = Scheme(bits, 8, norm=False)
@@ -121,12 +132,15 @@ def test_ggml_keeps_its_promise_for_other_weights(peer, bits):
     assert_keeps_promise(peer, layer, peer.build(layer), x)
 
 
-@pytest.mark.parametrize("name", ["litespark", *(peer.name for peer in GGML)])
+@pytest.mark.parametrize("name", ["litespark", *(peer.name for peer in (*GGML, *IK))])
 def test_stores_as_few_bits_as_it_says(name):
     peer = peer_here(name)
     op = peer.build(BitLinear(512, 64, weight_bits=1.58, norm=False))
     bits = 8 * sum(tensor.nbytes for tensor in (*op.parameters(), *op.buffers())) / (512 * 64)
-    promised = {"litespark": 2, "ggml-tq1_0": 1.6875, "ggml-tq2_0": 2.0625, "ggml-q4_0": 4.5, "ggml-q8_0": 8.5}
+    promised = {
+        "litespark": 2, "ggml-tq1_0": 1.6875, "ggml-tq2_0": 2.0625, "ggml-q4_0": 4.5, "ggml-q8_0": 8.5,
+        "ik-iq2_bn_r4": 2.0625, "ik-iq2_bn": 2.0625, "ik-iq1_bn": 1.65625,
+    }  # fmt: skip
     assert bits == promised[name]
 
 

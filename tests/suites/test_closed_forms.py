@@ -91,9 +91,14 @@ FEW_TOKENS = 10
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    settle_collector()
     yield Worker(Registry.load("suites"))
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _settled() -> None:
+    """A worker collects garbage for every question: among what a case makes, not among all that was imported here."""
+    settle_collector()
 
 
 def measure(worker: Worker, suite: str, name: str, layer: tuple[int, int, int, str]) -> dict[str, float]:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from bitlinear.layer import BitLinear
 from bitlinear.peers.bitnet import DequantisedPeer, copied_bias
+from bitlinear.peers.ggml.graph import GgmlLibrary, caller
+from bitlinear.peers.ggml.llama_library import backend, keep, load
 from bitlinear.peers.interface import PeerOp, effective_weight, installed
-from bitlinear.peers.libggml import GgmlLibrary, Product, Weights, load
 
 _SOURCES = ("llama-cpp-python", "libggml-python")
 """Distributions that bring ggml along, the first one built for the machine by default."""
@@ -54,10 +55,11 @@ class Ggml(DequantisedPeer):
         """The weight that the layer computes with, quantised by ggml; inputs are padded with zeros to whole blocks."""
         library = load(self.package)
         weight = self._blocks(effective_weight(layer).float()).flatten(1).contiguous()
-        weights = Weights(library, self._form.kind, weight)
+        weights = keep(library, self._form.kind, weight)
         bias = copied_bias(layer)
         stored = [weights.memory, *([] if bias is None else [bias])]
-        return PeerOp(_call(weights, layer.in_features, bias), stored, note=_shortcoming(library, self.install))
+        call = caller(weights, backend, layer.in_features, layer.out_features, bias)
+        return PeerOp(call, stored, note=_shortcoming(library, self.install))
 
     @torch.no_grad()
     def expected(self, layer: BitLinear, x: Tensor) -> Tensor:
@@ -76,22 +78,6 @@ class Ggml(DequantisedPeer):
         """`(..., K)` to `(..., K / block, block)`, with zeros for what is missing."""
         padded = F.pad(values, (0, -values.shape[-1] % self._form.block))
         return torch.unflatten(padded, -1, (-1, self._form.block))
-
-
-def _call(weights: Weights, in_features: int, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
-    products = [Product(weights, 1)]  # the last one that was called for
-
-    def call(x: Tensor) -> Tensor:
-        if not len(x):
-            return x.new_empty(0, weights.shape[0])
-        if len(products[0].x) != len(x):
-            products[0] = Product(weights, len(x))
-        product = products[0]
-        product.x[:, :in_features] = x.detach()
-        product.compute()
-        return product.y.clone() if bias is None else product.y + bias
-
-    return call
 
 
 def _shortcoming(library: GgmlLibrary, install: str) -> str:
