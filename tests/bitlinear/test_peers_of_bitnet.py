@@ -169,5 +169,5 @@ def test_a_ring_of_what_does_not_scale_has_equal_layers():
     from suites.workloads.layer.ring import ring_of
 
     op = torch.nn.Linear(8, 8)
-    layers, _ = ring_of(op, lambda gain: torch.nn.Linear(8, 8), gains=1)
+    layers, _ = ring_of(op, lambda gain: torch.nn.Linear(8, 8), lambda op: op(torch.ones(1, 8)), gains=1)
     assert {layer.gain for layer in layers} == {1.0}

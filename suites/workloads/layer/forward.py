@@ -68,8 +68,12 @@ class Forward(Workload):
     def called_op(self, gain: float) -> nn.Module:
         """The same, called once."""
         op = self.op(gain)
-        op(self.buffers[0])
+        self.call(op)
         return op
+
+    def call(self, op: nn.Module) -> object:
+        """On the first buffer."""
+        return op(self.buffers[0])
 
     def grow_buffers(self, count: int) -> None:
         """Have at least `count` of them."""
@@ -104,7 +108,7 @@ class PreparedForward(Prepared):
         gains = GAINS if self.implementation.homogeneous else 1
         if uncounted := self._uncounted:
             raise ValueError(f"cache={cache} needs weights that can be counted: {uncounted}")
-        layers, self._small_ring = ring_of(rotation.op, self.forward.called_op, gains)
+        layers, self._small_ring = ring_of(rotation.op, self.forward.called_op, self.forward.call, gains)
         if cache == "cold":
             self.forward.grow_buffers(len(layers))
         rotation.spread(layers, self.forward.buffers)
