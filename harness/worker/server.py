@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -46,6 +45,7 @@ from harness.user_code.reference import follow, refusal
 from harness.worker.answers import judged, of_whom, said, singles, with_findings
 from harness.worker.canary import canary
 from harness.worker.ceilings import measure
+from harness.worker.collector import Collector, settle_collector
 from harness.worker.compilation import Compilation
 from harness.worker.device.allocations import kept_by_python, peak_rss, surplus
 from harness.worker.device.devices import DEVICES, Device
@@ -98,6 +98,7 @@ class Worker:
         self.canary = canary()
         self._guard = Guard(("harness", *registry.guarded), DEVICES)
         self._process = os.getpid()
+        self._collector = Collector()
 
     def answer(self, question: Question) -> Reply:
         """The reply to one request. A contestant's exception is an outcome, not an error of the worker."""
@@ -156,7 +157,7 @@ class Worker:
     def release(self) -> Answer:
         """Forget all."""
         self.ready.clear()
-        settle_collector()
+        self._collector.release()
         return Answer()
 
     def prepare(self, case: Case, seed: int) -> Answer:
@@ -199,6 +200,7 @@ class Worker:
 
     def memory(self, case: Case, seed: int) -> Answer:
         """Count the bytes of a second build of the case, so that neither build is timed under the profiler."""
+        self._collector.settle()
         device = self.ready[case].device
         workload = self._workload(case, seed)
         with workload.context():
@@ -277,12 +279,6 @@ def _sentence(why_not: object) -> str:
 def _use_threads(threads: int) -> None:
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-
-
-def settle_collector() -> None:
-    """Collect now and exempt what survives, mostly torch itself: later collections then take no tenth of a second."""
-    gc.collect()
-    gc.freeze()
 
 
 def main() -> None:

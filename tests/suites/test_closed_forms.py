@@ -14,8 +14,9 @@ from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Registry
+from harness.worker.collector import settle_collector
 from harness.worker.device.allocations import trace_cpu
-from harness.worker.server import Worker, settle_collector
+from harness.worker.server import Worker
 from suites.workloads.layer.forward import stored_bytes
 
 LAYERS = [

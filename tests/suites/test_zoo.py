@@ -13,7 +13,8 @@ from harness.model.messages import Accuracy, Answer, Memory, Prepare, Probe, Que
 from harness.model.suite import Registry
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.worker.ceilings import cache_sizes
-from harness.worker.server import Worker, settle_collector
+from harness.worker.collector import settle_collector
+from harness.worker.server import Worker
 from suites.workloads.layer.ring import UNKNOWN
 
 ZOO = "tests.suites.zoo:"

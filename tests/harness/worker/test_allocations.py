@@ -13,8 +13,9 @@ from harness.model import Case
 from harness.model.messages import Answer, Memory, Prepare
 from harness.model.suite import Registry
 from harness.model.workload import Check, Prepared, Workload
+from harness.worker.collector import settle_collector
 from harness.worker.device.allocations import LARGE, Allocation, kept_by_python, surplus, trace_cpu
-from harness.worker.server import Worker, settle_collector
+from harness.worker.server import Worker
 
 MB = 1_000_000
 
