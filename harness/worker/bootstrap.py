@@ -5,10 +5,12 @@ workers of two revisions differ in nothing but the contestants' code: both are m
 declaration of the suites.
 """
 
+import ctypes
 import importlib.machinery
 import importlib.util
 import json
 import runpy
+import signal
 import sys
 import types
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ from harness import HOME
 from harness.model.messages import Sources
 from harness.user_code import shadowing
 from harness.user_code.folders import within
+
+PR_SET_PDEATHSIG = 1
 
 
 class PinnedPackages(MetaPathFinder):
@@ -91,7 +95,12 @@ def _is_of(sources: Sources, file: str) -> bool:
 
 
 def main() -> None:
-    """`SOURCES PROGRAM SUITES_MODULE ...`: run PROGRAM as if it were called by its name."""
+    """`SOURCES PROGRAM SUITES_MODULE ...`: run PROGRAM as if it were called by its name, and die with the controller.
+
+    That is settled before anything takes time: a worker that was stopped meanwhile could not see that it is alone.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.path.pop(0)
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]

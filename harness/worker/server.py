@@ -3,9 +3,7 @@
 `python -m harness.worker.server SUITES_MODULE`. A contestant prints to stderr, and reads nothing from stdin.
 """
 
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -57,7 +55,6 @@ from harness.worker.pipes import claim_pipes, serve
 from harness.worker.torch_build import torch_side
 from harness.worker.visit import Clock, visit
 
-PR_SET_PDEATHSIG = 1
 BALLAST = "BITBENCH_BALLAST"
 """Names the bytes that a worker takes before anything else, so that two workers differ in where things lie."""
 
@@ -282,9 +279,7 @@ def _use_threads(threads: int) -> None:
 
 
 def main() -> None:
-    """Serve one controller, and die with it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Serve one controller."""
     requests, replies = claim_pipes()
     worker = Worker(Registry.load(sys.argv[1]))
     settle_collector()

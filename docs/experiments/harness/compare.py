@@ -1,9 +1,9 @@
-"""What a run costs in two checkouts, in turns: `python docs/experiments/harness/compare.py A B RECORD SUITE [OPTION ...]`.
+"""What a run costs in two checkouts, in turns: `compare.py A B RECORD SUITE [OPTION ...]`.
 
 A and B are folders of checkouts, each with its own `.venv`; the words after RECORD are those of `bitbench run`. Appends
 a JSON line a run to the file RECORD: the commit, wall seconds of the whole command, seconds of timed loops, and the
 median half width of the intervals of latency over the cases that both checkouts have, in per cent.
-`python docs/experiments/harness/compare.py RECORD --table` prints the ratios.
+`compare.py RECORD --table` prints the ratios.
 """
 
 import json
