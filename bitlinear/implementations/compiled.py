@@ -6,11 +6,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,8 @@ class Compiled(CodedImplementation):
     it unpacks for `torch._int_mm`, for many. Wider codes are int8, and float32 for activations of more than 8 bits.
     results/compiled.md says what else was tried.
 
-    Builds are independent of each other: the compiled code of one does not count towards the limit of another.
+    Ops of one kind, scheme and shape share their compiled code: it is compiled in the first call of the first of them.
+    Those of other shapes are independent of them: their code does not count towards the limit of these.
     """
 
     name = "compiled"
@@ -100,10 +102,39 @@ def _op(layer: BitLinear) -> nn.Module:
 
 def _compiled(op: nn.Module, device: torch.device) -> nn.Module:
     _warm_toolchain(device.type)
-    op.compile(fullgraph=True, dynamic=False, isolate_recompiles=True, recompile_limit=_SHAPES, options=_OPTIONS)
-    call: Any = op._compiled_call_impl  # torch's own place for what a call runs
-    op._compiled_call_impl = _Bounded(op, call)
+    likeness = _likeness(op)
+    call = _CALLS.get(likeness)
+    if call is None:
+        call = _CALLS[likeness] = _Call(type(op))
+    op._compiled_call_impl = _Bounded(op, call)  # torch's own place for what a call runs
     return op
+
+
+def _likeness(op: nn.Module) -> Hashable:
+    """What ops have in common that run the same code."""
+    tensors = (*op.named_parameters(), *op.named_buffers())
+    shapes = tuple((name, tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad) for name, tensor in tensors)
+    return type(op), str(getattr(op, "scheme", "")), shapes
+
+
+class _Call:
+    """The compiled call of all ops that are alike: a model's layers of one shape are compiled once."""
+
+    def __init__(self, kind: type[nn.Module]) -> None:
+        self.is_full = False
+        """Whether it has been told that there is no room for further input shapes."""
+        self.run: Callable[..., Tensor] = torch.compile(  # type: ignore[call-overload]  # its types lack both of the later options
+            kind._call_impl,
+            fullgraph=True,
+            dynamic=False,
+            isolate_recompiles=True,
+            recompile_limit=_SHAPES,
+            options=_OPTIONS,
+        )
+
+
+_CALLS: WeakValueDictionary[Hashable, _Call] = WeakValueDictionary()
+"""By likeness, for as long as there is such an op."""
 
 
 class _Bounded:
@@ -113,13 +144,13 @@ class _Bounded:
     of torch.func, of tracers and modes, nested and meta ones.
     """
 
-    def __init__(self, op: nn.Module, compiled: Callable[..., Tensor]) -> None:
+    def __init__(self, op: nn.Module, call: _Call) -> None:
         from torch._dynamo import exc  # takes a second, and whoever compiles imports it anyway
 
         self._no_room, self._refused = exc.FailOnRecompileLimitHit, exc.Unsupported
         self._op = op
-        self._compiled = compiled
-        self._is_full = False
+        self._call = call
+        self._compiled = partial(call.run, op)
 
     def __call__(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
         if not torch.compiler.is_compiling() and not all(map(is_compilable, (*args, *kwargs.values()))):
@@ -127,12 +158,12 @@ class _Bounded:
         try:
             return self._compiled(*args, **kwargs)
         except self._no_room:  # before anything was computed
-            if not self._is_full:
+            if not self._call.is_full:
                 LOG.warning(
                     "compiled: compiled for %d input shapes, no more are; others run uncompiled, which is slower",
                     _SHAPES,
                 )
-            self._is_full = True
+            self._call.is_full = True
             return self._uncompiled(*args, **kwargs)
         except self._refused as error:
             y = self._uncompiled(*args, **kwargs)  # an input that does not fit is an error in plain words here

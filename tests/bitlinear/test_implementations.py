@@ -128,12 +128,28 @@ def test_int8_adds_the_rows_that_a_device_wants(monkeypatch):
 
 def test_compiled_ops_do_not_count_against_each_other(monkeypatch):
     monkeypatch.setattr(compiled, "_SHAPES", 1)
+    monkeypatch.setattr(compiled, "_CALLS", {})
     x = torch.randn(2, 4)
     for _ in range(3):
         layer = BitLinear(4, 3, norm=False)
         op, eager = BY_NAME["compiled"].build(layer), BY_NAME["eager"].build(layer)
         with torch.inference_mode():
             assert torch.equal(op(x), eager(x))
+
+
+def test_compiled_ops_that_are_alike_are_compiled_once_for_all(monkeypatch):
+    """As are the layers of a model, and the rings and second builds that are measured."""
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(compiled, "_CALLS", {})
+    before, kept = counters["stats"]["unique_graphs"], []
+    with torch.inference_mode():
+        for size, groups in ((8, 1), (8, 1), (8, 2), (12, 1), (8, 1)):
+            layer = BitLinear(size, 4, groups)
+            kept.append(BY_NAME["compiled"].build(layer))
+            x = torch.randn(3, size)
+            torch.testing.assert_close(kept[-1](x), BY_NAME["eager"].build(layer)(x))
+    assert counters["stats"]["unique_graphs"] - before == 3
 
 
 def test_compiled_packs_what_it_can():
