@@ -5,7 +5,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Protocol
 
 from harness.analysis.convergence import undecided
@@ -16,7 +16,6 @@ from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import MeasureCeilings
 from harness.model.record import late
 from harness.runner.case_round import CaseRound
-from harness.runner.next_worker import NextWorker
 from harness.runner.plan import Contest
 from harness.runner.probe import Prober
 from harness.runner.record_builder import RoundNoise
@@ -56,9 +55,7 @@ class Controller:
         now: Callable[[], float] = time.perf_counter,
         ceilings: Sequence[Ceilings] = (),
         begun: Mapping[str, int] | None = None,
-        ahead: bool = False,
     ) -> None:
-        """`ahead`: the worker of the next round may start while nothing is timed; it must be able to rest."""
         self.contests = contests
         self.ceilings = list(ceilings)
         self.request = request
@@ -70,9 +67,6 @@ class Controller:
         self._link = WorkerLink(start, request.case_limit)
         self._prober = Prober(start, request.case_limit)
         self._limit = TimeLimit(request, contests, now)
-        self._next = NextWorker(start, request.case_limit)
-        self._ahead = ahead
-        self._compiles: CaseRound | None = None
 
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made, but for those that say that there was no time: there is time again."""
@@ -98,7 +92,6 @@ class Controller:
         try:
             for number in range(max(contest.aim.rounds for contest in self.contests)):
                 turns = [contest for contest in self._order(number) if self._waiting(contest, number)]
-                self._link.worker = self._next.take() if turns else None
                 later = sum(contest.aim.rounds - number - 1 for contest in turns)
                 for index, contest in enumerate(turns):
                     if self._limit.has_time_for(contest):
@@ -115,7 +108,6 @@ class Controller:
         finally:
             self._link.dismiss()
             self._prober.close()
-            self._next.close()
 
     def _note(self, record: Record) -> None:
         self.made.setdefault(record.case, []).append(record)
@@ -196,32 +188,14 @@ class Controller:
 
     def _prepare(self, one: CaseRound, progress: Progress) -> None:
         """All that comes before timing. Raises CaseEndedError."""
-        first = one.builder.round == 0
         with one.bearing():
             self._prober.require_fit(one.builder)
-            with self._meanwhile(one, to_start=not first):  # how long the first build takes is measured
-                one.build()
+            one.build()
             self._limit.built(one.builder)
-            if one.builder.values.get("graphs"):
-                self._compiles = self._compiles or one
-            with self._prober.beside(one.builder), self._meanwhile(one, to_start=True):
+            with self._prober.beside(one.builder):
                 one.check()
             one.calibrate(one.builder.contest.suite.budget.sample)
             progress.prepared(one.case, one.known())
-
-    @contextmanager
-    def _meanwhile(self, one: CaseRound, to_start: bool) -> Iterator[None]:
-        """What is not timed goes on, and so does the start of the worker of the next round, if there is to be one."""
-        later = one.builder.round + 1 < max(contest.aim.rounds for contest in self.contests)
-        if not (to_start and later and self._ahead):
-            yield
-            return
-        if self._compiles is None:
-            self._next.begin(None, 0)
-        else:
-            self._next.begin(self._compiles.case, self._compiles.builder.contest.seed)
-        with self._next.going_on():
-            yield
 
     def _finished(self, one: CaseRound, noise: RoundNoise, timed_by: Worker | None) -> Record:
         """What was measured, unless the machine cannot be that fast."""

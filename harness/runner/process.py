@@ -48,8 +48,6 @@ WORKER = "harness.worker.server"
 
 STOP, CONTINUE = getattr(signal, "SIGSTOP", None), getattr(signal, "SIGCONT", None)
 """None where processes cannot be stopped."""
-CAN_REST = STOP is not None
-"""Whether a worker can be there without taking anything from the one that is timed."""
 
 SIGNS_OF_NO_MEMORY = (
     "MemoryError",  # Python, and NumPy with a name of its own
@@ -163,8 +161,7 @@ class WorkerProcess:
             os.killpg(self._process.pid, STOP)
             self._resting = True
 
-    def go_on(self) -> None:
-        """Rest no more."""
+    def _wake(self) -> None:
         if self._resting and CONTINUE is not None:
             with contextlib.suppress(ProcessLookupError):  # somebody else has ended it meanwhile
                 os.killpg(self._process.pid, CONTINUE)
@@ -175,7 +172,7 @@ class WorkerProcess:
         return self._receive(kind, limit)
 
     def _send(self, question: Question) -> None:
-        self.go_on()
+        self._wake()
         self._listen(0)
         self._said, self._output = b"", 0
         self._asked += 1

@@ -30,7 +30,6 @@ from harness.runner.forecast import forecast
 from harness.runner.packages import registry_for
 from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, require_devices
 from harness.runner.pool import WorkerPool
-from harness.runner.process import CAN_REST
 from harness.runner.progress import Watcher
 from harness.runner.schedule import ORDER
 from harness.store.places import RUNS
@@ -213,7 +212,7 @@ def _session(
         contests = [_extended(contest, aims.get(contest.suite.name, FIXED)) for contest in contests]
     require_devices(contests, pool.description)
     pool.require(request.implementations)
-    controller = Controller(contests, request, pool.start, begun=begun, ahead=CAN_REST)
+    controller = Controller(contests, request, pool.start, begun=begun)
     return RunSession(registry, request, pool, contests, controller, environment)
 
 

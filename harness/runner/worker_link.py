@@ -18,10 +18,7 @@ class Worker(Protocol):
         """The answer to what was put. Raises WorkerLostError when there is none within `limit` seconds."""
 
     def rest(self) -> None:
-        """Take nothing from whoever computes, until it is asked again, or told to go on."""
-
-    def go_on(self) -> None:
-        """Rest no more."""
+        """Take nothing from whoever computes, until it is asked again."""
 
     def close(self) -> None:
         """End it."""

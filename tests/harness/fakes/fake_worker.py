@@ -82,8 +82,5 @@ class FakeWorker:
     def rest(self) -> None:
         self.resting = True
 
-    def go_on(self) -> None:
-        self.resting = False
-
     def close(self) -> None:
         self.closed, self.waiting = True, None
