@@ -18,7 +18,7 @@ SUITE = Suite(
         axes.threads(),
     ),
     metrics=SPEED + MEMORY + ACCURACY,
-    budget=Budget(rounds=4, seconds=1.0, precision=0.05, wall=75.0),
+    budget=Budget(rounds=4, seconds=1.2, precision=0.05, wall=75.0),
     workload="suites.workloads.layer.forward:Forward",
     resolve=axes.resolve,
     facts=axes.facts,

@@ -80,12 +80,13 @@ SAMPLES_A_VISIT = 2
 
 
 SLOW_SHARE = 4.0
-"""A member whose sample exceeds this many sample targets has one sample a visit; one that also exceeds as many samples
-of a middling rival is visited in proportionally fewer blocks, and once in each."""
+"""A member whose sample exceeds this many sample targets, and as many samples of a middling rival, is visited in
+proportionally fewer blocks, and once in each."""
 
 
 WARM = 0.25
-"""Seconds of a call that needs no call before it: to fill the largest cache takes some hundredths of that."""
+"""Seconds of a call that needs no call before it, because to fill the largest cache takes some hundredths of that, and
+no second one after it."""
 
 
 def calibrate(take: Take[Member], member: Member, sample: float, first_call: float = 0.0) -> Loop:
@@ -126,7 +127,7 @@ def take_turns(
     """
     taken: dict[Member, list[tuple[float, int]]] = {member: [] for member in loops}
     strides = _strides(loops, sample)
-    visits = {member: _visit(loop, sample) for member, loop in loops.items()}
+    visits = {member: _visit(loop) for member, loop in loops.items()}
     start = now()
     for block in itertools.count():
         order = [member for member in loops if block % strides[member] == 0]
@@ -146,9 +147,9 @@ def take_turns(
     }
 
 
-def _visit(loop: Loop, sample: float) -> Visit:
-    samples = SAMPLES_A_VISIT if loop.seconds < SLOW_SHARE * sample else 1
-    return Visit(loop.iterations, samples, _warmups(loop.seconds / loop.iterations))
+def _visit(loop: Loop) -> Visit:
+    warmups = _warmups(loop.seconds / loop.iterations)
+    return Visit(loop.iterations, SAMPLES_A_VISIT if warmups else 1, warmups)
 
 
 def _warmups(seconds: float) -> int:

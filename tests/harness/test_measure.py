@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measure import interleave, interleave_builds
-from harness.runner.schedule import Loop, Visit, calibrate, take_turns
+from harness.runner.schedule import WARM, Loop, Visit, calibrate, take_turns
 from harness.worker.layout import Layout
 from harness.worker.visit import Call, WallClock, visit
 
@@ -144,7 +144,7 @@ def test_the_first_block_has_everybody_and_the_slow_ones_once(costs: list[float]
     for name, cost in named.items():
         slow = cost > 4 * max(1.0, middling)
         assert order.count(name) == (1 if slow else 2)
-        assert len(values[name]) == order.count(name) * (2 if cost < 4.0 else 1)
+        assert len(values[name]) == order.count(name) * (2 if cost < WARM else 1)
 
 
 def test_a_slow_member_is_not_always_in_the_same_half_of_a_block() -> None:
