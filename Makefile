@@ -16,7 +16,7 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 # Exit code 1 says that a contestant failed; the others are worth a report all the same.
-bench: .venv/installed  ## measure with the suite `quick`, print its table, write report.html
+bench: .venv/measures  ## measure with the suite `quick`, print its table, write report.html
 	@code=0; $(BIN)/bitbench run quick --out "$(OUT)" || code=$$?; \
 	[ $$code -le 1 ] || exit $$code; \
 	$(BIN)/bitbench report "$(OUT)" -o "$(OUT)/report.html"; \
@@ -55,7 +55,7 @@ emulator:  ## install what runs the ARM kernels of `native` in the tests (Debian
 
 # The threads are fixed because bytes allocated in a forward depend on them; one round, because exact metrics have no noise.
 # A dirty checkout is allowed, because the change that moved the numbers is committed together with its baseline.
-baseline: .venv/installed  ## measure the exact metrics anew that every change is gated against: REASON="why they moved"
+baseline: .venv/measures  ## measure the exact metrics anew that every change is gated against: REASON="why they moved"
 	@[ -n "$${REASON:-}" ] || { echo 'say why the numbers moved: make baseline REASON="..."' >&2; exit 2; }
 	@rm -rf results/runs/baseline
 	@$(BIN)/bitbench run quick --metric exact --threads 2 --rounds 1 --out results/runs/baseline
@@ -64,9 +64,17 @@ baseline: .venv/installed  ## measure the exact metrics anew that every change i
 clean:  ## remove the virtual environment and what tools left behind, never results
 	@rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks
 
-# One environment for every target. It is an editable install: only a change of dependencies needs another.
-.venv/installed: pyproject.toml constraints.txt
+# One environment for every target, in two steps: to measure takes less than to develop. It is an editable install: only a
+# change of dependencies needs another.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.venv/measures: pyproject.toml constraints.txt
 	@echo "installing into .venv (once; torch is large)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]' --constraint constraints.txt
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed: .venv/measures
+	@echo "installing what developers need"
+	@$(INSTALL) --editable '.[dev,docs]'
 	@touch $@

@@ -92,9 +92,11 @@ def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) 
 def test_constraints_pin_every_direct_dependency() -> None:
     import tomllib
 
+    from packaging.requirements import Requirement
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [name for group in project["optional-dependencies"].values() for name in group]
-    wanted = {name.split(">")[0].lower() for name in (*project["dependencies"], *extras)}
+    wanted = {Requirement(name).name for name in (*project["dependencies"], *extras)}
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower() for line in lines if "==" in line}
     assert wanted <= pinned
