@@ -121,6 +121,8 @@ def _foretell(session: RunSession) -> int:
 
 def _carry_out(run: OpenRun) -> int:
     """Measure; then print the table and say whether the run is good."""
+    if limit := run.session.time_limit:
+        click.echo(f"{' '.join(run.run.request.suites)}: {limit}", err=True)
     stored = run.carry_out(watcher())
     from harness.commands.show import render
 

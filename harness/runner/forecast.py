@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.model import Case, Request
 from harness.runner.controller import Controller
 from harness.runner.plan import Contest
+from harness.runner.time_limit import chosen_by_suites
 
 FIRST, LATER = 2.0, 1.0
 """Seconds that a case takes to be built and checked in the first round and in later ones, where it is a layer of a few
@@ -48,12 +49,20 @@ def _time(contests: Sequence[Contest], turns: _Turns, request: Request) -> str:
         left = turns[contest.cases[0].contest]
         timing += contest.suite.budget.seconds * len(left)
         preparing += sum(len(cases) * (LATER if number else FIRST) for number, cases in left.items())
-    end = f"no contest begins after {_duration(request.budget)}" if request.budget else "--budget TIME ends it before"
+    end = time_limit_in_words(request, contests) or "--budget TIME ends it before"
     return (
         f"time: {_duration(timing)} of timing and {_duration(preparing)} of building and checking at most, if a case"
         f" takes {FIRST:g} s for that at first and {LATER:g} s in later rounds; one that does not answer is ended after"
         f" {_duration(request.case_limit)}; {end}"
     )
+
+
+def time_limit_in_words(request: Request, contests: Sequence[Contest]) -> str:
+    """When the run ends whatever is left; nothing where that is never."""
+    if request.budget:
+        return f"no contest begins after {_duration(request.budget)}"
+    seconds = chosen_by_suites(request, {contest.suite.name: contest.suite for contest in contests}.values())
+    return f"it ends after {_duration(seconds)}, besides what is compiled for the first time" if seconds else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -26,7 +26,7 @@ from harness.model.run import known_metrics
 from harness.model.stored_run import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
 from harness.runner.controller import Controller
-from harness.runner.forecast import forecast
+from harness.runner.forecast import forecast, time_limit_in_words
 from harness.runner.packages import registry_for
 from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, require_devices
 from harness.runner.pool import WorkerPool
@@ -57,6 +57,11 @@ class RunSession:
     def forecast(self) -> Iterator[str]:
         """Lines that say what would be measured."""
         return forecast(self.controller, self.pool.description.unavailable)
+
+    @property
+    def time_limit(self) -> str:
+        """When the run ends whatever is left, in words; nothing where that is never."""
+        return time_limit_in_words(self.request, self.contests)
 
     def records(self, watching: Watching) -> list[Record]:
         """Measure, and keep nothing."""
