@@ -31,7 +31,16 @@ def once(name: str, compute: Callable[[], Sequence[Tensor]], device: torch.devic
     found = tuple(compute())
     held = sum(other.stat().st_size for other in file.parent.glob("*.pt"))
     if held + sum(tensor.nbytes for tensor in found) <= MOST:
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        torch.save([tensor.cpu().contiguous() for tensor in found], unfinished)
-        unfinished.rename(file)
+        _keep(found, file)
     return found
+
+
+def _keep(tensors: Sequence[Tensor], file: Path) -> None:
+    """Write them, or not at all: where the disk is full, later workers compute them again."""
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    try:
+        torch.save([tensor.cpu().contiguous() for tensor in tensors], unfinished)
+    except (OSError, RuntimeError):  # torch's own writer raises the latter
+        unfinished.unlink(missing_ok=True)
+    else:
+        unfinished.rename(file)

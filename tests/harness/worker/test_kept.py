@@ -35,3 +35,19 @@ def test_without_a_folder_or_room_it_is_computed_every_time(tmp_path: Path, monk
     for value in (1.0, 2.0):
         assert kept.once("a", lambda value=value: [torch.full((1,), value, dtype=torch.float64)], CPU)[0] == value
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("failed writing file")])
+def test_a_full_disk_costs_time_and_nothing_else(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(kept.FOLDER, str(tmp_path))
+
+    def full(tensors: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    for _ in range(2):
+        assert kept.once("a", lambda: [torch.ones(1)], CPU) == (torch.ones(1),)
+    assert not list(tmp_path.iterdir())
