@@ -66,7 +66,6 @@ class Controller:
         self._loops: dict[Case, Loop] = {}
         self._link = WorkerLink(start, request.case_limit)
         self._prober = Prober(start, request.case_limit)
-        self._limit = TimeLimit(request, contests, now)
 
     def continue_from(self, records: Sequence[Record]) -> None:
         """Take these records as made, but for those that say that there was no time: there is time again."""
@@ -88,7 +87,7 @@ class Controller:
 
     def batches(self, progress: Progress) -> Iterator[Sequence[Record]]:
         """The same, those together that come to be together: the cases of one contest in one round."""
-        self._limit = TimeLimit(self.request, self.contests, self.now)
+        self._limit = TimeLimit(self.request, self.contests, self.now)  # from now on, and not from when all was planned
         try:
             for number in range(max(contest.aim.rounds for contest in self.contests)):
                 turns = [contest for contest in self._order(number) if self._waiting(contest, number)]

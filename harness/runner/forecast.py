@@ -61,7 +61,7 @@ def time_limit_in_words(request: Request, contests: Sequence[Contest]) -> str:
     """When the run ends whatever is left; nothing where that is never."""
     if request.budget:
         return f"no contest begins after {_duration(request.budget)}"
-    seconds = chosen_by_suites(request, {contest.suite.name: contest.suite for contest in contests}.values())
+    seconds = chosen_by_suites(request, contests)
     return f"it ends after {_duration(seconds)}, besides what is compiled for the first time" if seconds else ""
 
 

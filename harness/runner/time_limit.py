@@ -4,20 +4,19 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from harness.model import Request
-from harness.model.suite import Suite
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RecordBuilder
 
-LATER = 0.6
-"""A later round of a contest takes about this part of the first, in which more is checked, counted and compiled."""
+LATER = 0.5
+"""A later round of a contest takes at most about this part of the first, in which more is checked and counted."""
 
 
-def chosen_by_suites(request: Request, suites: Iterable[Suite]) -> float:
-    """Seconds that the suites of a run give it together; 0, for no limit, where one gives none or the user says more.
+def chosen_by_suites(request: Request, contests: Iterable[Contest]) -> float:
+    """Seconds that the suites of `contests` give a run; 0 for no limit, if one gives none or the user says more.
 
     Who asks for rounds or for a precision wants them, however long that takes.
     """
-    limits = [suite.budget.wall for suite in suites]
+    limits = {contest.suite.name: contest.suite.budget.wall for contest in contests}.values()
     return sum(limits) if all(limits) and not (request.budget or request.rounds or request.precision) else 0.0
 
 
@@ -29,9 +28,8 @@ class TimeLimit:
     """
 
     def __init__(self, request: Request, contests: Sequence[Contest], now: Callable[[], float]) -> None:
-        suites = {contest.suite.name: contest.suite for contest in contests}
         self._is_strict = request.budget > 0
-        self.seconds = request.budget or chosen_by_suites(request, suites.values())
+        self.seconds = request.budget or chosen_by_suites(request, contests)
         """From the beginning to the end; 0 for no limit."""
         self._now = now
         self._end = now() + self.seconds if self.seconds else math.inf

@@ -1,6 +1,7 @@
 """What a run has time for, where its suites say how long it may take."""
 
 from collections import Counter
+from dataclasses import replace
 
 from harness.model import Record
 from harness.model.messages import Answer, Prepare, Question
@@ -66,9 +67,11 @@ def test_a_slow_machine_leaves_out_contestants_of_a_contest_that_has_begun() -> 
 
 def test_who_asks_for_rounds_precision_or_a_budget_gets_what_was_asked_for() -> None:
     scene = RunScene(wall=75.0)
-    suites = [contest.suite for contest in scene.contests]
     request = scene.controller.request
-    assert chosen_by_suites(request, suites) == 75.0
-    assert chosen_by_suites(request, [*suites, RunScene().contests[0].suite]) == 0.0, "one of them has no limit"
+    assert chosen_by_suites(request, scene.contests) == 75.0
+    assert chosen_by_suites(request, RunScene(wall=75.0, contests=2).contests) == 75.0, "once a suite"
+    other = RunScene().contests[0]
+    endless = replace(other, suite=replace(other.suite, name="endless"))
+    assert chosen_by_suites(request, [*scene.contests, endless]) == 0.0, "one of them has no limit"
     for asked in ({"rounds": 9}, {"precision": 0.02}, {"budget": 600.0}):
-        assert chosen_by_suites(type(request)(suites=("s",), **asked), suites) == 0.0
+        assert chosen_by_suites(type(request)(suites=("s",), **asked), scene.contests) == 0.0
