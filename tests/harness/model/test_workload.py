@@ -69,3 +69,52 @@ def test_the_clock_calls_what_is_bare(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (answer.outcome, answer.reason) == ("measured", "")
         assert isinstance(question, Accuracy) or prepared.calls["bare"] > before
     assert prepared.calls["passed on"] == 0
+
+
+class GoesWrong(Prepared):
+    """Right until it is wrong."""
+
+    is_wrong = False
+
+    def __call__(self) -> str:
+        return "wrong" if self.is_wrong else "right"
+
+    def check(self, metrics: frozenset[str]) -> Check:
+        return Check(wrong="wrong answer: checked" if self.is_wrong else "")
+
+
+class Inspected(GoesWrong):
+    """Judges the last output of every visit, too."""
+
+    def inspect(self, output: object) -> str:
+        return "wrong answer: inspected" if output == "wrong" else ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasons"),
+    [
+        (GoesWrong, ["wrong answer: checked", ""]),
+        (Inspected, ["", "wrong answer: inspected"]),
+    ],
+)
+def test_what_goes_wrong_in_a_later_round_is_found_before_it_has_a_latency(
+    kind: type[GoesWrong], reasons: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the visit where visits judge, and else by another check before any visit."""
+
+    class Later(Workload):
+        def build(self) -> GoesWrong:
+            return kind()
+
+    worker = Worker(Registry.load(SUITE))
+    monkeypatch.setattr(worker, "_workload", Later)
+    case = Case.of("summing", "sum", {"device": "cpu"})
+    for question in (Prepare(case, 0), Accuracy(case, ()), Time(case, 1, 1)):
+        answer = worker.answer(question)
+        assert isinstance(answer, Answer)
+        assert answer.outcome == "measured"
+    monkeypatch.setattr(GoesWrong, "is_wrong", True)
+    found = [worker.answer(question) for question in (Accuracy(case, (), again=True), Time(case, 1, 1))]
+    answers = [answer for answer in found if isinstance(answer, Answer)]
+    assert [answer.reason for answer in answers] == reasons
+    assert all("latency" not in answer.values for answer in answers if answer.outcome == "failed")
