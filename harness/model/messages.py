@@ -61,7 +61,7 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
 class Accuracy(msgspec.Struct, frozen=True, tag="accuracy"):
     """Judge the output of the prepared case; fails when it is wrong. Answers those of `metrics` that were asked for.
 
-    `again`: an earlier round has judged it, so that it is enough if every visit's last output is judged.
+    `again`: an earlier round has judged it, so that it is enough to judge one output as those of visits are.
     """
 
     case: Case

@@ -88,7 +88,7 @@ class Prepared(ABC):
 
     @property
     def inspects(self) -> bool:
-        """Whether `inspect` is this class's own: then `check` is asked of every case once, and else in every round."""
+        """Whether `inspect` is this class's own: then it does for `check` in all rounds but the first."""
         return type(self).inspect is not Prepared.inspect
 
     def stored(self) -> Mapping[str, float]:

@@ -186,13 +186,16 @@ class Worker:
             return judged(workload.probe())
 
     def accuracy(self, asked: Accuracy) -> Answer:
-        """Judge the output, unless that was done before and every visit does it too."""
+        """Judge the output; where that was done before and every visit does it too, as a visit does, once."""
         case, ready = asked.case, self.ready[asked.case]
-        if asked.again and ready.prepared.inspects:
-            return Answer()
         compilation = Compilation()
         with ready.workload.context():
-            answer = judged(ready.prepared.check(frozenset(asked.metrics)))
+            if asked.again and ready.prepared.inspects:
+                ready.prepared.refresh()
+                check = Check(wrong=ready.prepared.inspect(ready.prepared.timed()))
+            else:
+                check = ready.prepared.check(frozenset(asked.metrics))
+        answer = judged(check)
         return msgspec.structs.replace(answer, warnings=(*answer.warnings, *of_whom(case, compilation.later_doubts())))
 
     def memory(self, case: Case, seed: int) -> Answer:

@@ -94,13 +94,13 @@ class Inspected(GoesWrong):
     ("kind", "reasons"),
     [
         (GoesWrong, ["wrong answer: checked", ""]),
-        (Inspected, ["", "wrong answer: inspected"]),
+        (Inspected, ["wrong answer: inspected"] * 2),
     ],
 )
 def test_what_goes_wrong_in_a_later_round_is_found_before_it_has_a_latency(
     kind: type[GoesWrong], reasons: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the visit where visits judge, and else by another check before any visit."""
+    """Before any visit, and by every visit where visits judge."""
 
     class Later(Workload):
         def build(self) -> GoesWrong:
