@@ -128,9 +128,20 @@ def test_every_path_returns_the_bits_of_plain_c(path, problem):
     assert same_bits(forward(path, op, x), forward("plain", op, x))
 
 
+@pytest.mark.parametrize("path", FAST)
+@pytest.mark.parametrize("weight_bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("n", [16, 48])
+def test_every_number_of_tokens_returns_the_bits_of_plain_c(path, weight_bits, n):
+    """Each has a kernel of its own, with one tile and with two, in groups, and a last chunk that is padded."""
+    op = NativeLinear.from_layer(BitLinear(2 * 77, n, 2, weight_bits=weight_bits))
+    x = torch.randn(20, op.in_features)
+    for m in range(1, len(x) + 1):
+        assert same_bits(forward(path, op, x[:m]), forward("plain", op, x[:m])), m
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("weight_bits", BITS)
-@pytest.mark.parametrize("tokens", [1, 33])
+@pytest.mark.parametrize("tokens", [1, 3, 8, 33])
 def test_inner_sums_are_exact(path, weight_bits, tokens):
     """Scales that are powers of two leave the sums as they are, the largest ones included."""
     layer = BitLinear(2053, 35, weight_bits=weight_bits, norm=False)

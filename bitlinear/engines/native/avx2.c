@@ -124,6 +124,7 @@ const path avx2_path = {
     .unpack = {unpack_1, unpack_2, unpack_4, 0},
     .multiply = {multiply_small, multiply_whole},
     .tokens = 8,
+    .block = TOKENS,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

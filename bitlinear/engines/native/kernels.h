@@ -44,6 +44,10 @@ typedef void unpack_function(const uint8_t *packed, int64_t chunks, uint8_t *byt
 typedef void multiply_function(const uint8_t *bytes, int64_t tile_bytes, int tiles, const int8_t *codes, int64_t stride,
                                int tokens, int64_t fours, int32_t sums[][2][TILE]);
 
+/* `multiply_packed` of as many tokens as `multiply` takes at a time, which also writes what `unpack` would. */
+typedef void unpacking_function(const uint8_t *packed, int64_t tile_bytes, int tiles, const int8_t *codes,
+                                int64_t stride, int64_t chunks, int32_t sums[][2][TILE], uint8_t *unpacked);
+
 /* Makes a thread's registers ready for `multiply`, and puts back what they were for; `kept` holds 64 bytes. */
 typedef void enter_function(void *kept);
 typedef void leave_function(const void *kept);
@@ -79,7 +83,11 @@ typedef struct {
     dot_function *dot[4]; /* by log2 of the bits: 1, 2, 4, 8 */
     unpack_function *unpack[4];
     multiply_function *multiply[2]; /* of codes below 16, of bytes */
+    multiply_function *multiply_packed[4]; /* tiles as they are stored, in steps of a chunk; may be null */
+    unpacking_function *multiply_unpacking[4]; /* may be null where there is `unpack` */
+    int32_t packed_tokens; /* up to which tiles stay packed, if there is `multiply_packed` */
     int32_t tokens; /* that `multiply` takes at a time */
+    int32_t block;  /* so many of them take as long as any less */
     int32_t spare;  /* of them it may read, and not use, behind the last */
     enter_function *enter; /* may be null, and then `leave` is */
     leave_function *leave;

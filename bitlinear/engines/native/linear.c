@@ -33,7 +33,7 @@ typedef struct {
 } call;
 
 #ifndef FEW_TOKENS
-#define FEW_TOKENS 6 /* so many are multiplied with weights that are not unpacked first */
+#define FEW_TOKENS 6 /* so many are multiplied one by one rather than with tiles that are unpacked to memory first */
 #endif
 #ifndef BLOCK_BYTES
 #define BLOCK_BYTES (1024 * 1024) /* activation codes worked on at a time: about a core's cache */
@@ -42,6 +42,9 @@ enum {
     WORTH_A_THREAD = 1 << 16, /* products */
     STACK_BYTES = 1 << 15
 };
+
+/* How tiles meet tokens: packed with one after the other, packed with some, unpacked to scratch memory with some. */
+typedef enum { ONE_BY_ONE, PACKED, UNPACKED } way;
 
 typedef struct job job;
 struct job {
@@ -70,7 +73,11 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t width(int32_t type) { return type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2; }
 static int kernel_of(int32_t bits) { return bits == 1 ? 0 : bits == 2 ? 1 : bits == 4 ? 2 : 3; }
 
-static int is_few(int64_t tokens) { return tokens <= FEW_TOKENS; }
+static way way_of(const layer *l, const path *p, int64_t tokens) {
+    int packed = p->multiply_packed[kernel_of(l->bits)] != 0, free = packed || l->bits == 8;
+    if (tokens <= (free ? 1 : FEW_TOKENS)) return ONE_BY_ONE;
+    return packed && tokens <= p->packed_tokens ? PACKED : UNPACKED;
+}
 
 static range share_of(int64_t count, int64_t share, int64_t shares) {
     return (range){count * share / shares, count * (share + 1) / shares};
@@ -126,7 +133,7 @@ static void store(const job *j, int64_t m, int tokens, int64_t tile, int tiles, 
 }
 
 /* One token with a packed tile, so that memory is read from one end to the other. */
-static void multiply_packed(const job *j, int64_t tile, int64_t m) {
+static void multiply_alone(const job *j, int64_t tile, int64_t m) {
     float y[1][2][TILE];
     int32_t sums[1][2][TILE];
     correction by;
@@ -140,47 +147,88 @@ static void multiply_packed(const job *j, int64_t tile, int64_t m) {
     store(j, m, 1, tile, 1, y);
 }
 
-/* Some tokens with unpacked weights. */
-static void multiply_unpacked(const job *j, int64_t tile, int tiles, const uint8_t *bytes, int64_t m, int tokens) {
+/* One or two tiles in steps of 64 bytes a tile, which are four input features or a packed chunk. */
+typedef struct {
+    multiply_function *multiply;
+    unpacking_function *unpacking; /* instead, with `unpacked` to write to */
+    uint8_t *unpacked;
+    const uint8_t *bytes;
+    int64_t steps; /* of a group */
+} operand;
+
+static operand packed_tiles(const job *j, int64_t tile) {
+    const uint8_t *weights = j->call->weights + tile * j->tile_bytes;
+    return (operand){.multiply = j->path->multiply_packed[kernel_of(j->layer->bits)], .bytes = weights, .steps = j->chunks};
+}
+
+static operand bytes_of_tiles(const job *j, const uint8_t *bytes) {
+    return (operand){.multiply = j->path->multiply[j->layer->bits == 8], .bytes = bytes, .steps = j->padded / 4};
+}
+
+static void multiply_tokens(const job *j, int64_t tile, int tiles, operand o, int64_t m, int tokens) {
     float y[MOST_TOKENS][2][TILE];
     int32_t sums[MOST_TOKENS][2][TILE];
     correction by;
-    int64_t groups = j->layer->groups, fours = j->padded / 4;
+    int64_t groups = j->layer->groups, tile_bytes = groups * o.steps * CHUNK;
     for (int64_t g = 0; g < groups; g++) {
         const activations *a = &j->activations[m * groups + g];
+        const uint8_t *bytes = o.bytes + g * o.steps * CHUNK;
         correct(j, g, tile, tiles, &by);
-        j->path->multiply[j->layer->bits == 8](bytes + g * fours * CHUNK, groups * fours * CHUNK, tiles, a->codes,
-                                               j->stride, tokens, fours, sums);
+        if (o.unpacking)
+            o.unpacking(bytes, tile_bytes, tiles, a->codes, j->stride, o.steps, sums, o.unpacked + g * j->padded * TILE);
+        else
+            o.multiply(bytes, tile_bytes, tiles, a->codes, j->stride, tokens, o.steps, sums);
         j->path->rescale(sums, tokens, tiles, a, groups, &by, y);
     }
     store(j, m, tokens, tile, tiles, y);
 }
 
-/* Bytes of one or two tiles, as they are if they are bytes already. */
-static const uint8_t *unpacked(const job *j, int64_t tile, int tiles, char *scratch) {
-    const uint8_t *weights = j->call->weights + tile * j->tile_bytes;
-    if (j->layer->bits == 8) return weights;
-    int64_t chunks = tiles * j->layer->groups * j->chunks;
-    j->path->unpack[kernel_of(j->layer->bits)](weights, chunks, (uint8_t *)scratch);
-    return (const uint8_t *)scratch;
+/* In passes of about as many tokens each: a last pass of one token would take longer than its part of them all. */
+static void multiply_range(const job *j, int64_t tile, int tiles, operand o, range token) {
+    const path *p = j->path;
+    int64_t tokens = token.last - token.first, passes = up(tokens, p->tokens) / p->tokens;
+    int64_t pass = passes ? up(up(tokens, passes) / passes, p->block) : 0;
+    for (int64_t m = token.first; m < token.last; m += pass)
+        multiply_tokens(j, tile, tiles, o, m, (int)least(pass, token.last - m));
 }
 
-static void multiply_few(const job *j, range tile, range token) {
+/* What `operand`s of bytes read: the weights if they are bytes, else scratch, filled here or by the first pass. */
+static void multiply_unpacked(const job *j, int64_t tile, int tiles, range token, uint8_t *scratch) {
+    const path *p = j->path;
+    int kernel = kernel_of(j->layer->bits);
+    operand packed = packed_tiles(j, tile);
+    if (j->layer->bits == 8) {
+        multiply_range(j, tile, tiles, bytes_of_tiles(j, packed.bytes), token);
+        return;
+    }
+    if (p->multiply_unpacking[kernel]) {
+        packed.unpacking = p->multiply_unpacking[kernel];
+        packed.unpacked = scratch;
+        multiply_tokens(j, tile, tiles, packed, token.first, p->tokens);
+        token.first += p->tokens;
+    } else {
+        p->unpack[kernel](packed.bytes, tiles * j->layer->groups * j->chunks, scratch);
+    }
+    multiply_range(j, tile, tiles, bytes_of_tiles(j, scratch), token);
+}
+
+static void multiply_one_by_one(const job *j, range tile, range token) {
     for (int64_t t = tile.first; t < tile.last; t++)
-        for (int64_t m = token.first; m < token.last; m++) multiply_packed(j, t, m);
+        for (int64_t m = token.first; m < token.last; m++) multiply_alone(j, t, m);
 }
 
-static void multiply_many(const job *j, range tile, range token, char *scratch) {
+static void multiply_together(const job *j, range tile, range token, way way, uint8_t *scratch) {
     const path *p = j->path;
     char kept[64];
-    if (p->enter) p->enter(kept);
+    if (way == UNPACKED && p->enter) p->enter(kept);
     for (int64_t t = tile.first; t < tile.last; t += 2) {
         int tiles = (int)least(2, tile.last - t);
-        const uint8_t *bytes = unpacked(j, t, tiles, scratch);
-        for (int64_t m = token.first; m < token.last; m += p->tokens)
-            multiply_unpacked(j, t, tiles, bytes, m, (int)least(p->tokens, token.last - m));
+        if (way == PACKED)
+            multiply_range(j, t, tiles, packed_tiles(j, t), token);
+        else
+            multiply_unpacked(j, t, tiles, token, scratch);
     }
-    if (p->leave) p->leave(kept);
+    if (way == UNPACKED && p->leave) p->leave(kept);
 }
 
 /* A share is some tiles with all tokens or, where there are few tiles, all tiles with some tokens. */
@@ -190,10 +238,11 @@ static void multiply_share(const job *j, int64_t share) {
     range pair = by_tiles ? share_of(pairs, share, j->shares) : (range){0, pairs};
     range tile = {2 * pair.first, least(2 * pair.last, j->tiles)};
     range token = by_tiles ? (range){0, j->tokens} : share_of(j->tokens, share, j->shares);
-    if (is_few(j->tokens))
-        multiply_few(j, tile, token);
+    way way = way_of(j->layer, j->path, token.last - token.first);
+    if (way == ONE_BY_ONE)
+        multiply_one_by_one(j, tile, token);
     else
-        multiply_many(j, tile, token, j->scratch + share * j->scratch_bytes);
+        multiply_together(j, tile, token, way, (uint8_t *)j->scratch + share * j->scratch_bytes);
 }
 
 static int64_t shares_of(const job *j, int64_t work, int64_t parts) {
@@ -209,14 +258,14 @@ static job job_of(const layer *l, const call *c, const path *p, const team *t) {
     j.tile_bytes = l->groups * j.chunks * CHUNK;
     j.stride = up(l->groups * j.padded, CHUNK) + CHUNK; /* not a power of two: the tokens would share cache sets */
     j.tokens = least(c->tokens, most(p->tokens, BLOCK_BYTES / j.stride / p->tokens * p->tokens));
-    int64_t unpacked = !is_few(j.tokens) && l->bits < 8 ? 2 * TILE * l->groups * j.padded : 0;
+    int64_t unpacked = way_of(l, p, j.tokens) == UNPACKED && l->bits < 8 ? 2 * TILE * l->groups * j.padded : 0;
     int64_t widened = needs_scratch((dtype)c->type, l->normalise) ? (int64_t)sizeof(double) * j.size : 0;
     j.scratch_bytes = up(most(unpacked, widened), CHUNK);
     return j;
 }
 
 static int64_t codes_bytes(const job *j) {
-    return (j->tokens + (is_few(j->tokens) ? 0 : j->path->spare)) * j->stride;
+    return (j->tokens + (way_of(j->layer, j->path, j->tokens) == UNPACKED ? j->path->spare : 0)) * j->stride;
 }
 static int64_t activations_bytes(const job *j) {
     return up(j->tokens * j->layer->groups * (int64_t)sizeof(activations), CHUNK);

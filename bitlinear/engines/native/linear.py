@@ -1,5 +1,6 @@
 """NativeLinear: the layer on packed weights, and the operator that torch.compile and torch.export keep."""
 
+import copy
 import math
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from bitlinear.engines.native.library import (
     storage_bits,
 )
 from bitlinear.layer import BitLinear
+from bitlinear.layouts import pages
 from bitlinear.layouts.tiles import from_tiles, to_tiles
 from bitlinear.observers import is_unobserved
 from bitlinear.quantize import activation_codes, normalise, require_floating, widen
@@ -70,7 +72,7 @@ class NativeLinear(FrozenLinear):
         self._has_kernel = scheme.activation_bits <= WIDEST_CODES
         f32 = torch.float32  # whatever torch's default is while a model is being loaded
         codes, scale = self._layer.shapes
-        self.register_buffer("codes", torch.empty(codes, dtype=torch.uint8, device=device))
+        self.register_buffer("codes", pages.empty(codes, device))
         self.register_buffer("scale", torch.empty(scale, dtype=f32, device=device))
         self.register_buffer("bias", torch.empty(out_features, dtype=f32, device=device) if bias else None)
 
@@ -90,7 +92,8 @@ class NativeLinear(FrozenLinear):
         bits = storage_bits(layer.scheme)
         whole = codes.nan_to_num(nan=0.0).to(torch.int16)
         stored = (whole > 0 if bits == 1 else whole + offset_of(bits)).to(torch.uint8)
-        op.codes = to_tiles(stored, bits)
+        tiles = to_tiles(stored, bits)
+        op.codes = pages.copied(tiles) if pages.fills_a_page(tiles) else tiles
         op.scale = scale.float().squeeze(-1).T.contiguous()
         if layer.bias is not None:
             op.bias = layer.bias.detach().float().clone()
@@ -128,6 +131,16 @@ class NativeLinear(FrozenLinear):
             buffer = self._buffers[name]
             if buffer is not None:
                 self._buffers[name] = (buffer.float() if buffer.is_floating_point() else buffer).contiguous()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """As any module, but for memory: the copy of large weights is in huge pages, too."""
+        codes = self._buffers.get("codes")
+        if codes is not None and codes.dtype == torch.uint8 and pages.fills_a_page(codes) and id(codes) not in memo:
+            memo[id(codes)] = pages.copied(codes)
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__setstate__(copy.deepcopy(self.__dict__, memo))  # type: ignore[no-untyped-call]  # torch's own
+        return other
 
     def weight_codes(self) -> Tensor:
         """The integer codes `(N, G, Kg)`, int16, unpacked."""

@@ -88,6 +88,7 @@ const path neon_path = {
     .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
     .multiply = {multiply_small, multiply_whole},
     .tokens = 8,
+    .block = TOKENS,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

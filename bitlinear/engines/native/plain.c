@@ -36,6 +36,7 @@ const path plain_path = {
     .unpack = {unpack_1, unpack_2, unpack_4, unpack_8},
     .multiply = {multiply, multiply},
     .tokens = 8,
+    .block = 1,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

@@ -17,10 +17,14 @@ from torch import Tensor, nn
 
 from bitlinear import BitLinear, Scheme
 from harness.measure import interleave
+from harness.worker.ceilings import cache_sizes
 from suites.catalogue.contestants import find
 from suites.workloads.layer.forward import stored_bytes
+from suites.workloads.layer.ring import CACHES
 
-RING_BYTES = 96 << 20
+THREADS = 2
+RING_BYTES = CACHES * sum(cache_sizes("cpu", THREADS))
+"""Twice what all caches hold, as in the suites."""
 
 
 class Read(nn.Module):
@@ -57,7 +61,7 @@ def call(op: nn.Module, x: Tensor, cache: str) -> Callable[[], object]:
 
 def main(shape: str, m: str, cache: str, *contestants: str) -> None:
     """Build, take turns, print."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     x = torch.randn(int(m), int(shape.partition("x")[2]))
     ops = {spelling: build(shape, spelling) for spelling in contestants}
     timings = interleave({name: call(op, x, cache) for name, op in ops.items()}, seconds=2.0 * len(ops))

@@ -18,9 +18,14 @@ from torch import Tensor
 from bitlinear import BitLinear, Scheme
 from bitlinear.engines.native import NativeLinear, build
 from bitlinear.engines.native.library import Library, layer_of, library
+from bitlinear.layouts import pages
 from harness.measure import interleave
+from harness.worker.ceilings import cache_sizes
+from suites.workloads.layer.ring import CACHES
 
-RING_BYTES = 96 << 20
+THREADS = 2
+RING_BYTES = CACHES * sum(cache_sizes("cpu", THREADS))
+"""Twice what all caches hold, as in the suites."""
 
 
 def compiled(flags: str) -> Path:
@@ -37,13 +42,13 @@ def forward(bound: Library, op: NativeLinear, weights: Iterator[Tensor], x: Tens
 
 def main(shape: str, m: str, scheme: str, cache: str, *variants: str) -> None:
     """Build, take turns, print."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     n, k = map(int, shape.split("x"))
     parsed = Scheme.parse(scheme)
     layer = BitLinear(k, n, parsed.groups, weight_bits=parsed.weight_bits, norm=parsed.norm)
     op = NativeLinear.from_layer(layer)
     size = op.codes.nbytes
-    ring = [op.codes.clone() for _ in range(1 if cache == "hot" else RING_BYTES // size + 1)]
+    ring = [pages.copied(op.codes) for _ in range(1 if cache == "hot" else RING_BYTES // size + 1)]
     x, y = torch.randn(int(m), k), torch.empty(int(m), n)
     calls: dict[str, Callable[[], None]] = {}
     for flags in variants:
