@@ -60,9 +60,9 @@ FOR_BITS(2)
 FOR_BITS(4)
 FOR_BITS(8)
 
-/* Some tokens with one or two packed tiles. A chunk is unpacked into registers, once for all tokens. Of `sets` planes in
- * a row only the first is shifted to the lowest bits; each of the others is masked where it lies, and has sums of its
- * own. The next tiles are fetched meanwhile: to read two at a time is too much for what a processor fetches ahead. */
+/* Some tokens with one or two packed tiles. A chunk is unpacked into registers, once for all tokens. Of `sets` planes
+ * in a row only the first is shifted to the lowest bits; each of the others is masked where it lies, and has sums of
+ * its own. The next tiles are fetched meanwhile: a processor does not fetch two rows of chunks ahead by itself. */
 ALWAYS void packed_block(const uint8_t *packed, int64_t tile_bytes, const int tiles, const int8_t *codes,
                          int64_t stride, const int tokens, int64_t chunks, int32_t sums[][2][TILE], uint8_t *unpacked,
                          const int bits, const int sets) {

@@ -158,7 +158,8 @@ typedef struct {
 
 static operand packed_tiles(const job *j, int64_t tile) {
     const uint8_t *weights = j->call->weights + tile * j->tile_bytes;
-    return (operand){.multiply = j->path->multiply_packed[kernel_of(j->layer->bits)], .bytes = weights, .steps = j->chunks};
+    multiply_function *multiply = j->path->multiply_packed[kernel_of(j->layer->bits)];
+    return (operand){.multiply = multiply, .bytes = weights, .steps = j->chunks};
 }
 
 static operand bytes_of_tiles(const job *j, const uint8_t *bytes) {
@@ -175,7 +176,8 @@ static void multiply_tokens(const job *j, int64_t tile, int tiles, operand o, in
         const uint8_t *bytes = o.bytes + g * o.steps * CHUNK;
         correct(j, g, tile, tiles, &by);
         if (o.unpacking)
-            o.unpacking(bytes, tile_bytes, tiles, a->codes, j->stride, o.steps, sums, o.unpacked + g * j->padded * TILE);
+            o.unpacking(bytes, tile_bytes, tiles, a->codes, j->stride, o.steps, sums,
+                        o.unpacked + g * j->padded * TILE);
         else
             o.multiply(bytes, tile_bytes, tiles, a->codes, j->stride, tokens, o.steps, sums);
         j->path->rescale(sums, tokens, tiles, a, groups, &by, y);
