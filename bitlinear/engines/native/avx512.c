@@ -7,6 +7,9 @@
 #include "portable.h"
 
 enum { TOKENS = 8 }; /* at a time: with two tiles, as many sums as there are registers for */
+#ifndef PACKED_TOKENS
+#define PACKED_TOKENS (3 * TOKENS) /* up to which every pass unpacks in registers, and none to memory */
+#endif
 enum { PAGE = 4096 }; /* what a processor fetches ahead by itself ends with one */
 
 ALWAYS __m512i broadcast(const int8_t *four) {
@@ -180,7 +183,7 @@ const path avx512_path = {
     .multiply_unpacking = {multiply_unpacking_1, multiply_unpacking_2, multiply_unpacking_4},
     .tokens = TOKENS,
     .block = 1,
-    .packed_tokens = 2 * TOKENS,
+    .packed_tokens = PACKED_TOKENS,
     FOR_ALL_TOKENS,
 };
 
