@@ -24,9 +24,9 @@ def empty(shape: tuple[int, ...], device: torch.device | str | None = None) -> T
     if not fills_a_page(plain):
         return plain
     memory = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # of a kernel that was built without huge pages
-        memory.madvise(mmap.MADV_HUGEPAGE)
     start = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % HUGE_PAGE
+    with suppress(OSError):  # of a kernel that was built without huge pages
+        memory.madvise(mmap.MADV_HUGEPAGE, start, size // HUGE_PAGE * HUGE_PAGE)  # what fills no page has small ones
     return torch.frombuffer(memory, dtype=torch.uint8, offset=start, count=size).view(shape)
 
 

@@ -95,6 +95,10 @@ class Prepared(ABC):
         """`weight_bytes` and `bits_per_weight` of the contestant, and `code_bytes` if they are apart."""
         return {}
 
+    def storages(self) -> Mapping[int, int]:
+        """Bytes by address of the memory behind its weights, which need not come from an allocator that is watched."""
+        return {}
+
     def declared(self) -> float | None:
         """The bytes that it keeps alive by its own account: its weights, unless there is more; None for no account.
 

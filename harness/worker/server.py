@@ -208,7 +208,8 @@ class Worker:
             peaks = {metric: device.peak(part) for metric, part in prepared.peaks().items()}
             rss = peak_rss(prepared.timed)
             stored, declared = prepared.stored(), prepared.declared()
-        resident = allocation.kept + elsewhere
+            mapped = allocation.missed(prepared.storages())
+        resident = allocation.kept + max(elsewhere, mapped)  # a numpy array behind a tensor is both
         values = {"resident_bytes": resident, **peaks, "reserved_bytes": allocation.reserved, "peak_rss": rss}
         told = surplus(resident, declared, stored) if declared is not None else ""
         known = {name: value for name, value in values.items() if value is not None}

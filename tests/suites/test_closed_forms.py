@@ -161,6 +161,12 @@ def test_a_packed_forward_allocates_three_mebibytes_at_most(packing: Packing | N
     assert BLOCK_BYTES < trace_cpu(lambda: layer(x))[0].peak <= 3 << 20
 
 
+def test_weights_in_memory_that_no_allocator_hands_out_are_resident(worker: Worker) -> None:
+    n = k = 4096  # fills two huge pages
+    found = measure(worker, "memory", "native", (n, k, 1, "w1.58a8"))
+    assert found["resident_bytes"] == found["weight_bytes"] == n * k / 4 + 4
+
+
 def test_a_compiled_layer_stores_and_keeps_what_it_was_made_of(worker: Worker) -> None:
     (n, k, m, scheme), name = LAYERS[0], "compiled"
     found, expected = measure(worker, "memory", name, (n, k, m, scheme)), STORED[name](n, k, Scheme.parse(scheme))

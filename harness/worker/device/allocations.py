@@ -5,7 +5,7 @@ import json
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,12 @@ class Allocation:
     kept: int
     reserved: int | None = None
     """What the allocator took from the device for it, where that is another number."""
+    held: frozenset[int] | None = field(default=None, compare=False)
+    """Addresses of what is still held; None where the allocator does not tell them."""
+
+    def missed(self, storages: Mapping[int, int]) -> int:
+        """Bytes of those `storages`, by address, that the allocator has not handed out: mapped ones, or Python's."""
+        return 0 if self.held is None else sum(size for place, size in storages.items() if place not in self.held)
 
 
 def tally(events: Iterable[Event]) -> Allocation:
@@ -48,7 +54,7 @@ def tally(events: Iterable[Event]) -> Allocation:
         else:
             held -= live.pop(address, 0)
         peak = max(peak, held)
-    return Allocation(peak, held)
+    return Allocation(peak, held, held=frozenset(live))
 
 
 def trace_cpu(call: Callable[[], Result], collect: bool = True) -> tuple[Allocation, Result]:

@@ -181,6 +181,10 @@ class PreparedForward(Prepared):
         size = stored_bytes(op)
         return {"weight_bytes": size, "code_bytes": code_bytes(op, count), "bits_per_weight": 8 * size / count}
 
+    def storages(self) -> Mapping[int, int]:
+        """Those behind parameters and buffers."""
+        return storages(weights(self.rotation.op))
+
     def declared(self) -> float | None:
         """The bytes of buffers and parameters; a function gives no account of itself."""
         op = self.rotation.op
@@ -239,13 +243,14 @@ def code_bytes(op: nn.Module, count: int) -> int:
 
     What is smaller are scales and tables.
     """
-    return sum(size for size in (*_storages(weights(op)), hidden_bytes(op)) if 8 * size >= count)
+    return sum(size for size in (*storages(weights(op)).values(), hidden_bytes(op)) if 8 * size >= count)
 
 
 def storage_bytes(tensors: Sequence[Tensor]) -> int:
     """Bytes of every storage behind `tensors`, shared ones once."""
-    return sum(_storages(tensors))
+    return sum(storages(tensors).values())
 
 
-def _storages(tensors: Sequence[Tensor]) -> Iterable[int]:
-    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}.values()
+def storages(tensors: Sequence[Tensor]) -> dict[int, int]:
+    """Bytes of every storage behind `tensors`, by address."""
+    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.numel()}

@@ -1,6 +1,7 @@
 """Bytes: known allocations are reported to the byte, wherever they come from and however often they are traced."""
 
 import gc
+import mmap
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -99,6 +100,11 @@ def test_a_tenth_and_a_small_workspace_are_granted() -> None:
     assert surplus(1.1e7 + LARGE + 1, 1e7, stored)
 
 
+def mapped(size: int) -> torch.Tensor:
+    """So many bytes that no allocator sees."""
+    return torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
+
+
 class Keeping(Workload):
     def build(self) -> "Kept":
         return Kept(self.case.implementation)
@@ -109,8 +115,10 @@ class Kept(Prepared):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.weights = bytes_of(MB)
-        besides = {"copy": lambda: torch.empty(MB), "numpy": lambda: np.zeros(MB, dtype=np.float32)}
+        self.weights = mapped(MB) if name.startswith("mapped") else bytes_of(MB)
+        besides = {name: lambda: torch.empty(MB) for name in ("copy", "mapped copy")} | {
+            "numpy": lambda: np.zeros(MB, dtype=np.float32)
+        }
         self.besides: object = besides.get(name, lambda: None)()
 
     def __call__(self) -> object:
@@ -124,8 +132,14 @@ class Kept(Prepared):
     def stored(self) -> Mapping[str, float]:
         return {"weight_bytes": MB, "bits_per_weight": 2.0}
 
+    def storages(self) -> Mapping[int, int]:
+        return {self.weights.data_ptr(): MB}
 
-@pytest.mark.parametrize(("name", "resident"), [("honest", MB), ("copy", 5 * MB), ("numpy", 5 * MB), ("late", 5 * MB)])
+
+@pytest.mark.parametrize(
+    ("name", "resident"),
+    [("honest", MB), ("mapped", MB), ("mapped copy", 5 * MB), ("copy", 5 * MB), ("numpy", 5 * MB), ("late", 5 * MB)],
+)
 def test_a_hidden_copy_is_counted_and_told_in_the_row(
     name: str, resident: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
