@@ -37,6 +37,7 @@ MAY = {
     "bitlinear.implementations": "bitlinear bitlinear.layouts bitlinear.engines",
     "bitlinear.peers": "bitlinear bitlinear.implementations",
     "bitlinear.models": "bitlinear bitlinear.engines bitlinear.implementations",
+    "bitlinear.checkpoints": "bitlinear",
     "bitlinear.conformance": "bitlinear",
     "harness": "",
     "harness.errors": "",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bitlinear.engines.codes import QuantisedLinear
+from bitlinear.engines.given_codes import GivenCodes, fitting
 from bitlinear.layer import BitLinear
 from bitlinear.layouts.packing import PACKINGS, Packing
 from bitlinear.quantize import scale_shape
@@ -28,8 +29,8 @@ class PackedLinear(QuantisedLinear):
 
     Buffers, all that it stores and all that is in its `state_dict`: `codes` uint8 `(N, packing.size(K))`, `scale`
     `(1 or N, G)` in float32 (float64 for a layer of `dtype` float64), and `bias` `(N,)` in `dtype` if there is one. A
-    new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear. Loading makes no floats of
-    the weight; a forward unpacks some rows, `BLOCK_BYTES` at a time, multiplies them and drops them.
+    new one holds zeros, and is to be loaded; `from_layer` makes one from a BitLinear, `from_codes` from codes. Loading
+    makes no floats of the weight; a forward unpacks some rows, `BLOCK_BYTES` at a time, multiplies them and drops them.
 
     The inner sums are exact: in float32 while they stay below 2^24, else in float64; where there is none (mps), and for
     activations that are not quantised, float32 rounding stays within the contract's 1e-6.
@@ -67,21 +68,44 @@ class PackedLinear(QuantisedLinear):
     @torch.no_grad()
     def from_layer(cls, layer: BitLinear, packing: Packing | None = None) -> Self:
         """The weights of `layer` quantised and packed; nothing is shared with it. Raises ValueError as above."""
-        packed = cls(
-            layer.in_features,
-            layer.out_features,
-            layer.scheme,
-            packing=packing,
-            bias=layer.bias is not None,
-            device=layer.weight.device,
-            dtype=layer.weight.dtype,
-        )
         codes, scale = layer.quantised_weight()
         whole = codes.nan_to_num(nan=0.0).to(torch.int8)  # a poisoned group has a NaN for its scale
-        packed.codes.copy_(packed.packing.pack(whole.flatten(1)))
-        packed.scale.copy_(scale.squeeze(-1))
-        if packed.bias is not None and layer.bias is not None:
-            packed.bias.copy_(layer.bias)
+        return cls._of(GivenCodes(whole, scale.squeeze(-1), layer.scheme, layer.bias), packing, layer.weight.dtype)
+
+    @classmethod
+    @torch.no_grad()
+    def from_codes(
+        cls,
+        codes: Tensor,
+        scale: Tensor,
+        scheme: Scheme | str,
+        *,
+        bias: Tensor | None = None,
+        packing: Packing | None = None,
+    ) -> Self:
+        """A layer of codes `(N, G, Kg)`, an integer dtype, and their scale `(1 or N, G)`, without float weights.
+
+        `scale` and `bias` `(N,)` are kept in float32, in float64 if `scale` is. Nothing is shared. A scale for each row
+        takes a scheme of two bits or more. Raises ValueError for what does not fit, and as above.
+        """
+        given = fitting(codes, scale, scheme, bias)
+        return cls._of(given, packing, given.scale.dtype)
+
+    @classmethod
+    def _of(cls, given: GivenCodes, packing: Packing | None, dtype: torch.dtype) -> Self:
+        packed = cls(
+            given.in_features,
+            given.out_features,
+            given.scheme,
+            packing=packing,
+            bias=given.bias is not None,
+            device=given.codes.device,
+            dtype=dtype,
+        )
+        packed.codes.copy_(packed.packing.pack(given.codes.flatten(1)))
+        packed.scale.copy_(given.scale)
+        if packed.bias is not None and given.bias is not None:
+            packed.bias.copy_(given.bias)
         return packed
 
     def dequantised_weight(self) -> Tensor:

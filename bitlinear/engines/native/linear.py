@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from bitlinear.engines.frozen import FrozenLinear
+from bitlinear.engines.given_codes import GivenCodes, fitting
 from bitlinear.engines.native.library import (
     TYPES,
     NativeLayer,
@@ -37,7 +38,7 @@ class NativeLinear(FrozenLinear):
 
     Buffers: `codes` uint8 `(T, G, C, 64)`, the packed weight in tiles (`bitlinear.layouts.tiles`); `scale` float32
     `(G, 1 or N)`; `bias` float32 `(N,)` or None. They are made empty: `from_layer` fills them from a layer, or
-    `load_state_dict` from what was saved, without the float weights. `.half()` and the like leave them as they are.
+    `from_codes` and `load_state_dict` from codes, without float weights. `.half()` and the like leave them as they are.
 
     Codes are computed in float32 (float64 for float64 input), sums are exact, results are rescaled in float32. The
     kernels multiply activation codes of up to 8 bits. For wider ones, and for activations that are not quantised, torch
@@ -79,24 +80,31 @@ class NativeLinear(FrozenLinear):
     @classmethod
     def from_layer(cls, layer: BitLinear) -> Self:
         """With the weights of `layer`, quantised. A weight that holds NaN or infinity has a scale of NaN."""
-        given = layer.weight
-        op = cls(
-            layer.in_features,
-            layer.out_features,
-            layer.scheme,
-            bias=layer.bias is not None,
-            device="meta",
-            dtype=given.dtype,
-        )
         codes, scale = layer.quantised_weight()
-        bits = storage_bits(layer.scheme)
         whole = codes.nan_to_num(nan=0.0).to(torch.int16)
+        return cls._of(GivenCodes(whole, scale.squeeze(-1), layer.scheme, layer.bias), layer.weight.dtype)
+
+    @classmethod
+    def from_codes(cls, codes: Tensor, scale: Tensor, scheme: Scheme | str, *, bias: Tensor | None = None) -> Self:
+        """A layer of codes `(N, G, Kg)`, an integer dtype, and their scale `(1 or N, G)`, without float weights.
+
+        `scale` and `bias` `(N,)` are kept in float32. Nothing is shared. A scale for each row takes a scheme of two
+        bits or more. Raises ValueError for what does not fit, and as above.
+        """
+        return cls._of(fitting(codes, scale, scheme, bias), torch.float32)
+
+    @classmethod
+    def _of(cls, given: GivenCodes, dtype: torch.dtype) -> Self:
+        has_bias = given.bias is not None
+        op = cls(given.in_features, given.out_features, given.scheme, bias=has_bias, device="meta", dtype=dtype)
+        bits = storage_bits(given.scheme)
+        whole = given.codes.to(torch.int16)
         stored = (whole > 0 if bits == 1 else whole + offset_of(bits)).to(torch.uint8)
         tiles = to_tiles(stored, bits)
         op.codes = pages.copied(tiles) if pages.fills_a_page(tiles) else tiles
-        op.scale = scale.float().squeeze(-1).T.contiguous()
-        if layer.bias is not None:
-            op.bias = layer.bias.detach().float().clone()
+        op.scale = given.scale.detach().to(torch.float32, copy=True).T.contiguous()
+        if given.bias is not None:
+            op.bias = given.bias.detach().to(torch.float32, copy=True)
         return op
 
     def forward(self, x: Tensor) -> Tensor:
