@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
 import torch
 
 from harness.model import Params
@@ -27,6 +28,18 @@ class Device(ABC):
 
     name: str
     clock: Clock
+    queued: int = 1
+    """Calls in a row by which the speed of the device itself is timed: where the host queues calls, launching one is
+    hidden behind the one before."""
+
+    @property
+    def unwatched(self) -> Clock:
+        """The clock, for what is to be as fast as the device ever is: a slow sample does no harm."""
+        return self.clock
+
+    def free_bytes(self) -> int:
+        """Bytes of its memory that nobody has taken."""
+        return int(psutil.virtual_memory().available)
 
     @abstractmethod
     def why_not(self) -> str | None:
@@ -93,12 +106,22 @@ class Cuda(Device):
     """An NVIDIA (or ROCm) GPU: calls are queued, so they are timed by events."""
 
     name = "cuda"
+    queued = 8
 
     def __init__(self) -> None:
         self.watch = Watch()
         self.clock: Clock = SteadyClock(EventClock(), self.watch)
         self.cold: Clock = SteadyClock(ColdClock(), self.watch)
         self.graph: Clock = SteadyClock(GraphClock(), self.watch)
+
+    @property
+    def unwatched(self) -> Clock:
+        """By events, whether the GPU throttles or not."""
+        return EventClock()
+
+    def free_bytes(self) -> int:
+        """As the driver tells."""
+        return int(torch.cuda.mem_get_info()[0])
 
     def why_not(self) -> str | None:
         """Usable where torch finds a GPU."""
@@ -143,6 +166,7 @@ class Mps(Device):
     """Apple's GPU: timed by the wall clock between synchronisations."""
 
     name = "mps"
+    queued = 8
 
     def __init__(self) -> None:
         self.clock: Clock = WallClock(synchronise=torch.mps.synchronize)

@@ -11,8 +11,10 @@ from harness.machine.caches import Caches, caches
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, MeasureCeilings, ObserveMachine
 from harness.model.suite import Registry
-from harness.worker.ceilings import measure
+from harness.worker.ceilings import PATIENCE, _fastest, measure
+from harness.worker.device.devices import Cpu
 from harness.worker.server import Worker
+from harness.worker.visit import Call
 
 
 @pytest.fixture
@@ -85,6 +87,26 @@ def test_a_cache_that_the_machine_gets_only_a_part_of_is_as_fast_as_that_part(mo
     monkeypatch.setattr("harness.worker.ceilings._product_rate", lambda device, dtype: 1e12)
     found = measure("cpu", 2)
     assert (found.core_cache_bandwidth, found.cache_bandwidth, found.memory_bandwidth) == (150e9, 45e9, 24e9)
+
+
+class Queueing(Cpu):
+    """A device whose queue takes a while to begin, and much longer for the first call of all."""
+
+    queued = 8
+
+    def __init__(self) -> None:
+        self.clock = self
+        self.samples = 0
+
+    def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
+        self.samples += 1
+        return iterations * 1e-4 + (1.0 if self.samples == 1 else 1e-5), call()
+
+
+def test_a_gpu_is_timed_by_calls_in_a_row_and_never_by_the_one_that_loads_its_kernel() -> None:
+    device = Queueing()
+    assert _fastest(device, lambda: None) == pytest.approx(1e-4, rel=0.02)
+    assert device.samples == pytest.approx(PATIENCE / 8e-4, rel=0.1)
 
 
 def test_a_look_says_how_long_the_canary_took_and_what_happened(worker: Worker) -> None:
