@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ LARGE = 64 << 10
 """Bytes from which on one block of memory, or what a contestant keeps beside its weights, is worth a word."""
 COMPILERS = tuple(str(Path(str(package.__file__)).parent) for package in (torch, json))
 """Folders of the modules that keep large blocks for themselves: torch's compiler, and json, which writes its log."""
+CLEAR_REFS = Path("/proc/self/clear_refs")
 SLACK = 0.1
 """The share of what it declares that a contestant may keep besides."""
 
@@ -135,11 +135,12 @@ def surplus(resident: float, declared: float, stored: Mapping[str, float]) -> st
 def peak_rss(call: Callable[[], object]) -> int | None:
     """Bytes of the resident set at its largest during `call`, everything in the process included.
 
-    None where the kernel cannot reset its high-water mark (anything but Linux).
+    None where the kernel cannot reset its high-water mark: on anything but Linux, and in some sandboxes.
     """
-    if sys.platform != "linux":
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:
         return None
-    Path("/proc/self/clear_refs").write_text("5")
     call()
     status = Path("/proc/self/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from harness.model import Case
 from harness.model.messages import Accuracy, Answer, Memory, Prepare, Time
 from harness.model.suite import Registry
+from harness.worker.device import allocations
 from harness.worker.device.allocations import Allocation, peak_rss, tally, trace_mps
 from harness.worker.device.devices import DEVICES, Cpu, Device, Mps
 from harness.worker.server import Worker
@@ -36,6 +38,13 @@ def test_the_resident_set_sees_a_large_temporary() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) == pytest.approx(64 << 20, rel=0.05)
+
+
+def test_a_kernel_that_cannot_reset_its_high_water_mark_costs_that_number_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(allocations, "CLEAR_REFS", tmp_path)  # a folder: nothing can be written to it
+    assert peak_rss(lambda: None) is None
 
 
 def test_mps_waits_before_it_looks_at_the_clock_and_at_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
