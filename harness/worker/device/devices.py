@@ -12,6 +12,7 @@ from harness.worker.device.allocations import Allocation, trace_cpu, trace_mps
 from harness.worker.device.cuda import (
     ColdClock,
     EventClock,
+    Flush,
     GraphClock,
     SteadyClock,
     launch_overhead,
@@ -111,8 +112,10 @@ class Cuda(Device):
     def __init__(self) -> None:
         self.watch = Watch()
         self.clock: Clock = SteadyClock(EventClock(), self.watch)
-        self.cold: Clock = SteadyClock(ColdClock(), self.watch)
+        flush = Flush()
+        self.cold: Clock = SteadyClock(ColdClock(flush), self.watch)
         self.graph: Clock = SteadyClock(GraphClock(), self.watch)
+        self.graph_of_a_stream: Clock = SteadyClock(GraphClock(flush), self.watch)
 
     @property
     def unwatched(self) -> Clock:
@@ -138,7 +141,7 @@ class Cuda(Device):
     def clock_for(self, params: Params) -> Clock:
         """By events around all calls; around each with the L2 flushed for cache=cold; of a replay for graph=1."""
         if params.get("graph"):
-            return self.graph
+            return self.graph_of_a_stream if params.get("cache") == "stream" else self.graph
         return self.cold if params.get("cache") == "cold" else self.clock
 
     def synchronise(self) -> None:

@@ -17,6 +17,7 @@ from harness.worker.device.allocations import Allocation
 from harness.worker.device.cuda import (
     ColdClock,
     EventClock,
+    Flush,
     GraphClock,
     SteadyClock,
     launch_overhead,
@@ -39,7 +40,9 @@ class Gpu:
         self.seconds = 0.0
         self.log: list[str] = []
         self.capturing: list[str] | None = None
-        self.refuses_capture = False
+        self.refuses_calls = False
+        self.current = "default"
+        """The stream."""
 
     def do(self, word: str, seconds: float = 0.0) -> None:
         if self.capturing is not None:
@@ -49,6 +52,8 @@ class Gpu:
         self.log.append(word)
 
     def call(self) -> str:
+        if self.capturing is not None and self.refuses_calls:
+            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be ...")
         self.do("call", CALL)
         return "output"
 
@@ -63,16 +68,28 @@ class Gpu:
 
     @contextmanager
     def graph(self, made: "Graph") -> Iterator[None]:
-        if self.refuses_capture:
-            raise RuntimeError("operation not permitted when stream is capturing\nCUDA kernel errors might be ...")
-        self.capturing = made.calls
-        yield
-        self.capturing = None
+        """As torch's, which leaves its own stream as the current one when the capture cannot be ended."""
+        self.capturing, before, self.current = made.calls, self.current, "capture"
+        try:
+            yield
+        finally:
+            self.capturing = None
+            if self.refuses_calls:
+                raise RuntimeError("operation failed due to a previous error during capture")
+            self.current = before
 
     @contextmanager
-    def stream(self, _: object) -> Iterator[None]:
-        self.log.append("side")
-        yield
+    def stream(self, stream: SimpleNamespace) -> Iterator[None]:
+        before, self.current = self.current, stream.name
+        if stream.name == "side":
+            self.log.append("side")
+        try:
+            yield
+        finally:
+            self.current = before
+
+    def new_stream(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name, wait_stream=lambda _: None)
 
 
 class Event:
@@ -109,15 +126,15 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     """A fake in the place of torch's GPU. Without NVIDIA's library, unless a test brings one."""
     fake = Gpu()
     Event.gpu = Graph.gpu = fake
-    stream = SimpleNamespace(wait_stream=lambda _: None)
     properties = SimpleNamespace(L2_cache_size=L2, uuid="0123-4567")
     for name, stand_in in {
         "Event": Event,
         "CUDAGraph": Graph,
         "graph": fake.graph,
         "stream": fake.stream,
-        "Stream": lambda: stream,
-        "current_stream": lambda: stream,
+        "Stream": lambda: fake.new_stream("side"),
+        "current_stream": lambda: fake.new_stream(fake.current),
+        "_sleep": lambda cycles: fake.do("hold", cycles / cuda.CYCLES),
         "synchronize": fake.synchronise,
         "current_device": lambda: 3,
         "get_device_properties": lambda _: properties,
@@ -172,29 +189,56 @@ def test_all_calls_of_a_sample_lie_between_two_events(gpu: Gpu) -> None:
     assert gpu.log == ["synchronise", "record", *["call"] * 4, "record", "wait"]
 
 
-def test_cold_calls_are_timed_one_by_one_after_a_flush_of_the_whole_l2(gpu: Gpu) -> None:
-    assert ColdClock().elapsed(gpu.call, 3) == (pytest.approx(3 * CALL), "output")
-    assert gpu.log == ["synchronise", *[f"flush {L2}", "record", "call", "record"] * 3, "synchronise"]
+COLD = [f"flush {L2}", "hold", "record", "call", "record"]
+
+
+def test_cold_calls_are_timed_one_by_one_after_a_flush_of_the_whole_l2_and_while_the_gpu_is_held(gpu: Gpu) -> None:
+    assert ColdClock(Flush()).elapsed(gpu.call, 3) == (pytest.approx(3 * CALL), "output")
+    assert gpu.log == ["synchronise", *COLD * 3, "synchronise"]
+
+
+def test_the_gpu_is_held_for_longer_than_the_quickest_launch_and_no_call_can_prolong_that(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, held = SimpleNamespace(now=0.0), []
+    launches = iter([300e-6, 100e-6, 1.0, 90e-6])
+    monkeypatch.setattr(cuda.time, "perf_counter", lambda: host.now)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda cycles: held.append(cycles / cuda.CYCLES))
+
+    def call() -> None:
+        host.now += next(launches)
+
+    ColdClock(Flush()).elapsed(call, 4)
+    assert held == pytest.approx([cuda.HELD, 600e-6, 200e-6, 200e-6], rel=1e-3)
+    held.clear()
+    launches = iter([1.0, 1.0])
+    ColdClock(Flush()).elapsed(call, 2)
+    assert held == pytest.approx([cuda.HELD, cuda.LONGEST_HELD])
 
 
 def test_an_l2_of_unknown_size_is_not_flushed_by_guess(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace())
     with pytest.raises(RuntimeError, match="use cache=hot"):
-        ColdClock().elapsed(gpu.call, 1)
+        ColdClock(Flush()).elapsed(gpu.call, 1)
 
 
-def test_a_graph_is_captured_after_a_call_aside_and_replayed_twice(gpu: Gpu) -> None:
-    assert GraphClock().elapsed(gpu.call, 5) == (pytest.approx(5 * CALL), "output")
-    assert gpu.log == ["side", "call", "synchronise", "replay", "synchronise", "record", "replay", "record", "wait"]
+@pytest.mark.parametrize(("flush", "flushed"), [(None, []), (Flush(), [f"flush {L2}"])])
+def test_a_graph_is_captured_after_a_call_aside_and_its_second_replay_is_timed(
+    gpu: Gpu, flush: Flush | None, flushed: list[str]
+) -> None:
+    assert GraphClock(flush).elapsed(gpu.call, 5) == (pytest.approx(5 * CALL), "output")
+    before = ["side", "call", "synchronise", "replay", "synchronise"]
+    assert gpu.log == [*before, *flushed, "hold", "record", "replay", "record", "wait"]
 
 
-def test_what_cannot_be_captured_says_so_in_one_line(gpu: Gpu) -> None:
-    gpu.refuses_capture = True
+def test_what_cannot_be_captured_says_why_in_one_line_and_leaves_the_stream_as_it_was(gpu: Gpu) -> None:
+    gpu.refuses_calls = True
     with pytest.raises(RuntimeError) as error:
         GraphClock().elapsed(gpu.call, 5)
     assert str(error.value) == (
         "cannot be captured as a CUDA graph (operation not permitted when stream is capturing); use graph=0"
     )
+    assert gpu.current == "default"
 
 
 def test_throttled_samples_are_discarded_counted_and_taken_again(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,21 +323,27 @@ def test_launch_overhead_queues_few_calls_and_waits_only_between_loops(
     assert gpu.log.count("call") == cuda.LAUNCH_LOOPS
 
 
-def test_bytes_are_the_allocators_above_what_was_there_and_what_it_reserved_is_apart(
-    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("backend", "counted"), [("native", "requested"), ("cudaMallocAsync", "allocated")])
+def test_bytes_are_what_was_asked_for_above_what_was_there_and_what_was_reserved_is_apart(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch, backend: str, counted: str
 ) -> None:
-    held = iter([1000, 1300])
+    held = {"current": 1000, "peak": 1900}
+
+    def call() -> str:
+        gpu.log.append("call")
+        held["current"] = 1300
+        return "result"
+
     for name, answer in {
-        "memory_allocated": lambda: next(held),
-        "max_memory_allocated": lambda: 1900,
+        "get_allocator_backend": lambda: backend,
+        "memory_stats": lambda: {f"{counted}_bytes.all.{which}": size for which, size in held.items()},
         "memory_reserved": lambda: 4096,
         "max_memory_reserved": lambda: 10240,
         "empty_cache": lambda: gpu.log.append("empty"),
         "reset_peak_memory_stats": lambda: gpu.log.append("reset"),
     }.items():
         monkeypatch.setattr(torch.cuda, name, answer)
-    allocation, result = trace_cuda(lambda: gpu.log.append("call") or "result")
-    assert (allocation, result) == (Allocation(peak=900, kept=300, reserved=6144), "result")
+    assert trace_cuda(call) == (Allocation(peak=900, kept=300, reserved=6144), "result")
     assert gpu.log == ["synchronise", "empty", "reset", "call", "synchronise"]
 
 
@@ -305,6 +355,14 @@ def test_the_case_chooses_the_clock(params: dict[str, Any], times: type) -> None
     clock = Cuda().clock_for(params)
     assert isinstance(clock, SteadyClock)
     assert isinstance(clock.clock, times)
+
+
+def test_a_graph_is_replayed_on_a_flushed_cache_if_its_weights_are_to_come_from_memory(gpu: Gpu) -> None:
+    device = Cuda()
+    for cache, flushes in (("hot", 0), ("stream", 1)):
+        gpu.log.clear()
+        device.clock_for({"graph": 1, "cache": cache}).elapsed(gpu.call, 2)
+        assert gpu.log.count(f"flush {L2}") == flushes
 
 
 def test_graphs_are_for_cuda_and_cannot_be_flushed_in_between() -> None:
