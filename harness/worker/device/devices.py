@@ -14,6 +14,7 @@ from harness.worker.device.cuda import (
     EventClock,
     Flush,
     GraphClock,
+    HeldClock,
     SteadyClock,
     launch_overhead,
     trace_cuda,
@@ -35,7 +36,7 @@ class Device(ABC):
 
     @property
     def unwatched(self) -> Clock:
-        """The clock, for what is to be as fast as the device ever is: a slow sample does no harm."""
+        """The clock for what shows how fast the device is by itself: a slow sample does no harm."""
         return self.clock
 
     def free_bytes(self) -> int:
@@ -119,8 +120,8 @@ class Cuda(Device):
 
     @property
     def unwatched(self) -> Clock:
-        """By events, whether the GPU throttles or not."""
-        return EventClock()
+        """By events, whether the GPU throttles or not, and without what it costs to launch."""
+        return HeldClock()
 
     def free_bytes(self) -> int:
         """As the driver tells."""

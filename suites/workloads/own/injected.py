@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from statistics import median
 
 import torch
@@ -11,18 +11,28 @@ from torch import Tensor, nn
 
 from harness.model import Case, filters
 from harness.model.injection import VARIABLE, Injection
+from harness.worker.device.devices import DEVICES
 from suites.workloads.layer.forward import Forward
 
 _NOW = time.perf_counter
 TRIALS = 9
-"""Calls that tell how long one takes."""
-LARGEST = 1 << 22
+"""Samples that tell how long a call takes."""
+CALLS = {"cpu": 1}
+"""In a sample."""
+QUEUED = 32
+"""In a sample on any other device: so many that the queue never runs dry, and few enough that all are soon launched."""
+LARGEST = {"cpu": 1 << 22}
 """Elements of what the additional work goes through, at most."""
-_DATA = torch.ones(LARGEST)
+OF_A_GPU = 1 << 26
+"""The same on any other device, which reads terabytes a second."""
+CYCLES = 1_000_000
+"""Of a GPU's clock, which tell how many a second has."""
+
+Delay = Callable[[], object]
 
 
 class Spun(nn.Module):
-    """Calls an op, and spins for a share of what that took."""
+    """Calls an op, and spins for a share of what that took. Where calls are done when they return."""
 
     def __init__(self, op: nn.Module, share: float) -> None:
         super().__init__()
@@ -40,48 +50,64 @@ class Spun(nn.Module):
         return output
 
 
-class Worked(nn.Module):
-    """Calls an op, and sums numbers for about a share of what that takes, as found out at the first call."""
+class Delayed(nn.Module):
+    """Calls an op after what takes about a share of its time on the device, as found out at the first call."""
 
-    def __init__(self, op: nn.Module, share: float) -> None:
+    def __init__(self, op: nn.Module, share: float, delay: Callable[[float, str], Delay]) -> None:
+        """`delay` makes what takes so many seconds on a device."""
         super().__init__()
         self.op = op
         self.share = share
-        self._work: Callable[[], object] | None = None
+        self._made_by = delay
+        self._delay: Delay | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The op's output, after more work than it needs."""
-        if self._work is None and self.share:
-            self._work = work_of(self.share * seconds_of(partial(self.op, x)))
-        if self._work is not None:
-            self._work()
+        """The op's output, later."""
+        if self._delay is None and self.share:
+            device = x.device.type
+            self._delay = self._made_by(self.share * seconds_of(partial(self.op, x), device), device)
+        if self._delay is not None:
+            self._delay()
         output: Tensor = self.op(x)
         return output
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    """What a call takes, in the middle of some."""
+def seconds_of(call: Callable[[], object], device: str) -> float:
+    """What a call takes on a device, in the middle of some samples."""
+    clock, count = DEVICES[device].unwatched, CALLS.get(device, QUEUED)
     call()
-    taken = []
-    for _ in range(TRIALS):
-        start = _NOW()
-        call()
-        taken.append(_NOW() - start)
-    return median(taken)
+    return median(clock.elapsed(call, count)[0] / count for _ in range(TRIALS))
 
 
-def work_of(seconds: float) -> Callable[[], object]:
+def work_of(seconds: float, device: str) -> Delay:
     """A sum that takes about `seconds`: of twice as many numbers until it takes longer, then of fewer in proportion."""
-    count = 64
-    while count < LARGEST and seconds_of(_DATA[:count].sum) < seconds:
+    numbers, count = _numbers(device), 64
+    while count < len(numbers) and seconds_of(numbers[:count].sum, device) < seconds:
         count *= 2
-    least, most = seconds_of(_DATA[: count // 2].sum), seconds_of(_DATA[:count].sum)
+    least, most = seconds_of(numbers[: count // 2].sum, device), seconds_of(numbers[:count].sum, device)
     part = (seconds - least) / (most - least) if most > least else 1.0
-    chosen: Callable[[], object] = _DATA[: int(count / 2 * (1 + min(1.0, max(0.0, part))))].sum
+    chosen: Delay = numbers[: int(count / 2 * (1 + min(1.0, max(0.0, part))))].sum
     return chosen
 
 
-KINDS: dict[str, Callable[[nn.Module, float], nn.Module]] = {"spin": Spun, "work": Worked}
+@cache
+def _numbers(device: str) -> Tensor:
+    """Kept, so that they count as nobody's."""
+    return torch.ones(LARGEST.get(device, OF_A_GPU), device=device)
+
+
+def hold_of(seconds: float, device: str) -> Delay:
+    """A kernel that keeps a CUDA GPU for `seconds` and does nothing."""
+    spin = torch.cuda._sleep
+    a_cycle = seconds_of(partial(spin, CYCLES), device) / CYCLES
+    return partial(spin, round(seconds / a_cycle))
+
+
+def slower(op: nn.Module, injection: Injection, device: str) -> nn.Module:
+    """The op, and what slows it down as `injection` says: on the host of a GPU nobody would see it."""
+    if injection.kind == "work":
+        return Delayed(op, injection.share, work_of)
+    return Delayed(op, injection.share, hold_of) if device == "cuda" else Spun(op, injection.share)
 
 
 class Slowed(Forward):
@@ -93,7 +119,7 @@ class Slowed(Forward):
 
     def op(self, gain: float = 1.0) -> nn.Module:
         """The contestant's, with what slows it down around it."""
-        return KINDS[self.injection.kind](super().op(gain), self.injection.share)
+        return slower(super().op(gain), self.injection, self.problem.x.device.type)
 
 
 def injected(case: Case, seed: int) -> Forward:
