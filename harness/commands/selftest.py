@@ -7,14 +7,15 @@ import click
 
 from harness.analysis.results import results
 from harness.commands import options
-from harness.commands.values import Whole, Words
+from harness.commands.options import Asked, Field
+from harness.commands.values import Place, Whole, Words
 from harness.errors import UsageError
 from harness.judge.known_costs import ALLOWED, CostFinding, exit_code, find
 from harness.model import Record, Request
 from harness.model.injection import InjectionKind
 from harness.model.metrics import METRICS
 from harness.model.suite import Registry
-from harness.model.units import amount
+from harness.model.units import amount, parse_duration
 from harness.runner.progress import watcher
 from harness.runner.session import opened
 from harness.show.table import Column, Format, Table, pretty_json, render
@@ -72,8 +73,33 @@ def metrics(form: Format) -> int:
     help="Spin for a share of each call, or do that share of more work.",
 )
 @click.option("--everywhere", is_flag=True, help="Inject into every case and not into one at random.")
-@click.option("-k", "keyword", type=Words(), metavar="EXPR", help="Only such cases; for injections six by default.")
-@click.option("--budget", type=Words(), default="5m", show_default=True, metavar="TIME", help="Of each gate.")
+@options.request_options(
+    options.implementations,
+    options.axes,
+    click.option(
+        "-k",
+        "keyword",
+        type=Words(),
+        default=None,
+        cls=Field,
+        read=str,
+        otherwise="",
+        metavar="EXPR",
+        help="Only such cases; for injections six by default.",
+    ),
+    options.device,
+    click.option(
+        "--budget",
+        type=Words(),
+        default="5m",
+        cls=Field,
+        read=parse_duration,
+        show_default=True,
+        metavar="TIME",
+        help="Of each gate.",
+    ),
+)
+@click.option("--out", type=Place(), default=None, metavar="DIR", help="Keep the gates here, in 1, 2, 3 ...")
 @options.rules_file
 @options.margin
 @options.table_format
@@ -83,8 +109,8 @@ def gate(
     times: int,
     kind: InjectionKind,
     everywhere: bool,
-    keyword: str | None,
-    budget: str,
+    asked: Asked,
+    out: Path | None,
     rules: Path | None,
     margin: str | None,
     form: Format,
@@ -94,13 +120,14 @@ def gate(
     What it learns of this machine's noise is kept: a gate whose margin is below what can be resolved here says so.
     Exit codes: 0 no case was red that had not been slowed down and none called ok that had, else 1.
     """
-    from harness.commands.selftest_gate import measure, tell
+    from harness.commands.selftest_gate import Planned, measure, tell
 
     aimless = [one.opts[0] for one in options.given(click.get_current_context()) if one.name in OF_INJECTIONS]
     if aimless and not shares:
         raise UsageError(f"{', '.join(aimless)}: says how to inject; give --inject 5% too, or leave it out")
     tolerated = options.rules_of(rules, margin)
-    _, trials = measure(same, shares, times, kind, everywhere, keyword or "", budget, tolerated)
+    planned = Planned(same, shares, times, kind, everywhere)
+    _, trials = measure(planned, asked.request, tolerated, out)
     return tell(trials, tolerated, form)
 
 

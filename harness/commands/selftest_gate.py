@@ -3,8 +3,11 @@
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
+import msgspec
 
 from harness.errors import NothingMeasuredError, UsageError
 from harness.estimators.t_test import detectable
@@ -16,7 +19,7 @@ from harness.machine.environment import available_memory, combine, machine
 from harness.model import Environment, Request
 from harness.model.injection import Injection, InjectionKind
 from harness.model.rules import Rules
-from harness.model.units import amount, parse_duration, parse_share
+from harness.model.units import amount, parse_share
 from harness.runner.process import describe_torch
 from harness.show.table import Block, Cell, Column, Format, Table, pretty_json, render
 
@@ -24,36 +27,44 @@ SIX = "(eager or int8 or bf16) and not bf16-naive and not m=1/"
 """Six cases whose calls take 100 us and more."""
 
 
-def measure(
-    same: int,
-    shares: Sequence[str],
-    times: int,
-    kind: InjectionKind,
-    everywhere: bool,
-    keyword: str,
-    budget: str,
-    rules: Rules,
-) -> tuple[Environment, list[TrialGate]]:
-    """Hold the gates that were asked for; what is learned of the noise is kept for the gates to come."""
-    injections = [parse_share(text) for text in shares]
-    request = Request(
+@dataclass(frozen=True)
+class Planned:
+    """Which gates are to be held: so many of the same code, and for each share so many of a slowdown by it."""
+
+    same: int
+    shares: Sequence[str]
+    times: int
+    kind: InjectionKind
+    everywhere: bool
+    """Into every case and not into one at random."""
+
+
+def measure(planned: Planned, request: Request, rules: Rules, out: Path | None) -> tuple[Environment, list[TrialGate]]:
+    """Hold the gates that were asked for; what is learned of the noise is kept for the gates to come.
+
+    Their runs are kept in `out`, if that is given.
+    """
+    injections = [parse_share(text) for text in planned.shares]
+    gates: list[tuple[float, int]] = [(0.0, number) for number in range(planned.same)]
+    gates += [(part, number) for part in injections for number in range(planned.times)]
+    if not gates:
+        raise UsageError("nothing to do: give --aa N, or --inject 5% with --times N")
+    chosen = request.keyword or request.implementations or request.axes or not injections
+    request = msgspec.structs.replace(
+        request,
         suites=(SUITE,),
-        keyword=keyword or ("" if same and not injections else SIX),
-        budget=parse_duration(budget),
+        keyword=request.keyword if chosen else SIX,
         memory_limit=available_memory(),
     )
-    planned: list[tuple[float, int]] = [(0.0, number) for number in range(same)]
-    planned += [(part, number) for part in injections for number in range(times)]
-    if not planned:
-        raise UsageError("nothing to do: give --aa N, or --inject 5% with --times N")
     names = cases_of(request)
     trials: list[TrialGate] = []
-    for part, number in planned:
-        match = "" if everywhere else random.Random(f"{part}/{number}").choice(names)
-        injection = Injection(kind, part, match) if part else None
+    for part, number in gates:
+        match = "" if planned.everywhere else random.Random(f"{part}/{number}").choice(names)
+        injection = Injection(planned.kind, part, match) if part else None
         what = f"{100 * part:g} % in {match or 'every case'}" if part else "same code"
-        click.echo(f"gate {len(trials) + 1} of {len(planned)}: {what}", err=True)
-        trials.append(hold(request, rules, injection, Narrator(lambda line: click.echo(f"  {line}", err=True))))
+        click.echo(f"gate {len(trials) + 1} of {len(gates)}: {what}", err=True)
+        watcher = Narrator(lambda line: click.echo(f"  {line}", err=True))
+        trials.append(hold(request, rules, injection, watcher, directory=out and out / str(len(trials) + 1)))
     here = combine(machine(), describe_torch())
     noise = {name: round_noise(rows) for name, rows in by_case(trials).items()}
     resolution.store(here, Resolution(len(trials), noise))

@@ -97,10 +97,12 @@ def hold(
     injection: Injection | None,
     watcher: GateWatcher,
     budget: Budget = BUDGET,
+    directory: Path | None = None,
 ) -> TrialGate:
     """One gate of the code as it is against itself, with `injection` in head; in base where it is to be faster.
 
-    The other side has one of nothing, so that what it costs to inject at all is on both.
+    The other side has one of nothing, so that what it costs to inject at all is on both. The runs are kept in
+    `directory`, if that is given.
     """
     registry = Registry.load(MODULE)
     side: Side = "base" if injection and injection.share < 0 else "head"
@@ -114,7 +116,8 @@ def hold(
                 environment = {VARIABLE: str(put_in)} if put_in else {}
                 pools[one] = WorkerPool(registry, request.memory_limit, shuffle=True, environment=environment)
             code = revision()
-            outcome = session.of_staffs(pools, dict.fromkeys(SIDES, code), Path(folder, "gate"), watcher)
+            place = directory or Path(folder, "gate")
+            outcome = session.of_staffs(pools, dict.fromkeys(SIDES, code), place, watcher)
         finally:
             for pool in pools.values():
                 pool.close()

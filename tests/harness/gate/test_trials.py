@@ -1,14 +1,19 @@
 """What trials of the gate are counted as, and what noise lets it resolve."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from harness.analysis.proportion import Share
+from harness.commands import selftest_gate
 from harness.estimators.t_test import detectable, resolvable
 from harness.gate.resolution import Resolution, doubt
 from harness.gate.trials import TrialGate, TrialRow, by_case, round_noise, share
+from harness.model import Request
+from harness.model.injection import Injection
 from harness.model.rules import Rules
+from tests.harness.fakes.command_line import bitbench
 
 
 def trial(injection: str = "", mean: str = "ok", **words: str) -> TrialGate:
@@ -26,6 +31,36 @@ def test_what_is_found_and_what_is_false() -> None:
     assert not trial("spin 0.1 a", a="inconclusive").is_missed
     everywhere = trial("spin 0.02", mean="regressed", a="ok")
     assert (everywhere.is_found, everywhere.false_reds) == (True, [])
+
+
+def test_gates_are_held_of_the_cases_that_are_asked_for_and_kept_where_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    held: list[tuple[Request, Injection | None, Path | None]] = []
+
+    def hold(
+        request: Request, rules: Rules, injection: Injection | None, watcher: object, directory: Path | None
+    ) -> TrialGate:
+        held.append((request, injection, directory))
+        return trial(str(injection or ""), **{"gate/a": "regressed" if injection else "ok"})
+
+    monkeypatch.setattr(selftest_gate, "hold", hold)
+    monkeypatch.setattr(selftest_gate, "cases_of", lambda request: ["gate/a"])
+    monkeypatch.setattr(selftest_gate, "describe_torch", dict)
+    monkeypatch.setattr(selftest_gate.resolution, "store", lambda *_: None)
+    asked = ("--aa", "1", "--inject", "5%", "--times", "1", "--with", "work", "--budget", "1m")
+    chosen = ("--device", "cuda", "--impl", "triton", "--axis", "m=2048", "--axis", "dtype=bfloat16")
+    done = bitbench("selftest", "gate", *asked, *chosen, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (same, nothing, first), (slowed, injection, second) = held
+    assert same == slowed
+    assert (same.suites, same.device, same.implementations, same.budget) == (("gate",), "cuda", ("triton",), 60.0)
+    assert (same.axes, same.keyword) == ({"m": (2048,), "dtype": ("bfloat16",)}, "")
+    assert (nothing, injection) == (None, Injection("work", 0.05, "gate/a"))
+    assert (first, second) == (tmp_path / "1", tmp_path / "2")
+    held.clear()
+    assert bitbench("selftest", "gate", "--inject", "5%", "--times", "1").returncode == 0
+    assert (held[0][0].keyword, held[0][2]) == (selftest_gate.SIX, None)
 
 
 def test_shares_have_exact_intervals() -> None:
