@@ -3,14 +3,15 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-OUT := results/runs/$(shell date -u +%Y%m%dT%H%M%SZ)-quick
+NOW := $(shell date -u +%Y%m%dT%H%M%SZ)
+OUT := results/runs/$(NOW)-quick
 BASELINE := results/baselines/quick
 BIN := .venv/bin
 
 # Every process that the tests start would otherwise compile the program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help bench test test-slow lint types reference docs browser emulator baseline clean
+.PHONY: help bench device-check test test-slow lint types reference docs browser emulator baseline clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,6 +22,9 @@ bench: .venv/measures  ## measure with the suite `quick`, print its table, write
 	[ $$code -le 1 ] || exit $$code; \
 	$(BIN)/bitbench report "$(OUT)" -o "$(OUT)/report.html"; \
 	exit $$code
+
+device-check: .venv/measures  ## show all that only a GPU can show, in eight minutes, with a summary of one page
+	@$(BIN)/python -m suites.device_check --out results/runs/$(NOW)-device
 
 test: .venv/installed  ## run the tests, less the slow ones
 	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -75,18 +76,24 @@ def bitbench(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Every foreseen error is one line on stderr."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    return ended(bitbench, "bitbench", sys.argv[1:] if arguments is None else arguments)
+
+
+def ended(program: click.Command, name: str, arguments: Sequence[str]) -> int:
+    """The exit code of a program of that name. Every foreseen error is one line on stderr."""
+    given = list(arguments)
     debug = "--debug" in given
+    fail = partial(_fail, name, debug)
     try:
-        code = bitbench.main(given, prog_name="bitbench", standalone_mode=False)
+        code = program.main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         click.echo(help_wanted.format_message())
         return 2
     except click.ClickException as error:
-        return _fail(" ".join(error.format_message().split()), error.exit_code, debug)
+        return fail(" ".join(error.format_message().split()), error.exit_code)
     except BitbenchError as error:
-        return _fail(str(error), error.exit_code, debug)
+        return fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:  # click wraps the one in the other
         for note in getattr(stop.__cause__ or stop, "__notes__", ()):
             click.echo(note, err=True)
@@ -96,9 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         _close_stdout()
-        return _fail(f"cannot write the output: {error.strerror}; send it elsewhere", 2, debug)
+        return fail(f"cannot write the output: {error.strerror}; send it elsewhere", 2)
     except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would say "regressed"
-        return _fail(f"internal error, please report it with --debug: {error!r}", INTERNAL_ERROR, debug)
+        return fail(f"internal error, please report it with --debug: {error!r}", INTERNAL_ERROR)
     return code if isinstance(code, int) else 0
 
 
@@ -107,10 +114,10 @@ def _close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
+def _fail(name: str, debug: bool, message: str, code: int) -> int:
     if debug:
         traceback.print_exc()
-    click.echo(f"bitbench: {message}", err=True)
+    click.echo(f"{name}: {message}", err=True)
     return code
 
 

@@ -67,6 +67,8 @@ MAY = {
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"
     " harness.model",
     "suites.special": "bitlinear bitlinear.conformance harness.model suites",
+    "suites.device_check": "bitlinear bitlinear.conformance harness.errors harness.model harness.estimators"
+    " harness.store harness.analysis harness.gate harness.show harness.commands harness.cli suites.special",
     "suites.workloads": "bitlinear bitlinear.conformance harness.errors harness.user_code harness.model harness.store"
     " harness.worker suites suites.catalogue suites.special",
 }

@@ -1,7 +1,19 @@
 """What every implementation must be able to do, property by property; the tests and `bitbench check` ask for the same.
 
-This file imports no torch: it says in words what the modules beside it ask.
+This file imports no torch: it says in words what the modules beside it ask, and of which schemes.
 """
+
+import itertools
+
+from bitlinear.scheme import Scheme
+
+SCHEMES: tuple[Scheme, ...] = tuple(
+    Scheme(weight_bits, activation_bits, groups, norm)
+    for weight_bits, groups, norm, activation_bits in itertools.product(
+        (1, 1.58, 2, 3, 4, 8), (1, 2, 5), (False, True), (8, 4, 16)
+    )
+)
+"""Every number of weight bits that kernels are written for, with plain and grouped, normalised and raw activations."""
 
 PROPERTIES: dict[str, str] = {
     "why_not": "says in a sentence why it cannot run, and never raises when asked",

@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from bitlinear.conformance import SCHEMES
 from bitlinear.conformance.output import shared
-from bitlinear.conformance.subject import DTYPES, SCHEMES, Subject, in_words
+from bitlinear.conformance.subject import DTYPES, Subject, in_words
 from bitlinear.scheme import FULL_PRECISION, Scheme
 
 CALLERS, CALLS = 4, 8

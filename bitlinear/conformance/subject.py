@@ -5,7 +5,6 @@ Examples are enumerated and not drawn at random: what fails once fails for every
 nothing to shrink.
 """
 
-import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,19 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from bitlinear.conformance import SCHEMES
 from bitlinear.conformance.output import misshapen
 from bitlinear.interface import Implementation, overflown
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
 from bitlinear.theory import OUTLIER
 
-SCHEMES: tuple[Scheme, ...] = tuple(
-    Scheme(weight_bits, activation_bits, groups, norm)
-    for weight_bits, groups, norm, activation_bits in itertools.product(
-        (1, 1.58, 2, 3, 4, 8), (1, 2, 5), (False, True), (8, 4, 16)
-    )
-)
-"""Every number of weight bits that kernels are written for, with plain and grouped, normalised and raw activations."""
 LAYERS = ((10, 20, True), (100, 1, False))
 """Input features, output features, bias."""
 EVEN = (640, 64, False)

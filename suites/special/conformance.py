@@ -12,6 +12,8 @@ from suites import axes
 SENTENCES = {**PROPERTIES, "storage": "keeps its weights in parameters and buffers, and no copy elsewhere"}
 """Of each property. The last one needs to see what is allocated, which is the harness's business."""
 ALL_SCHEMES = "all"
+NOT_ASKED = "the rest was not asked"
+"""How the warning ends that a property was asked of its first examples alone."""
 
 
 def _property(value: Value) -> Value:

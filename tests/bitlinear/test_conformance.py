@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from bitlinear import IMPLEMENTATIONS, BitLinear, Scheme
-from bitlinear.conformance import INFORMATIVE, PROPERTIES
+from bitlinear.conformance import INFORMATIVE, PROPERTIES, SCHEMES
 from bitlinear.conformance.check import check, refused
-from bitlinear.conformance.subject import SCHEMES, Subject
+from bitlinear.conformance.subject import Subject
 from bitlinear.contract import accumulators
 from bitlinear.quantize import activation_codes, normalise
 from tests.bitlinear.conforms import assert_conforms

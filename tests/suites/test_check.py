@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bitlinear import Scheme
-from bitlinear.conformance import PROPERTIES
+from bitlinear.conformance import PROPERTIES, SCHEMES
 from bitlinear.conformance.check import check, refused
-from bitlinear.conformance.subject import SCHEMES, Subject
+from bitlinear.conformance.subject import Subject
 from harness.model import Case
 from harness.model.messages import Find
 from harness.runner.process import WorkerProcess

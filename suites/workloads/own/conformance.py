@@ -5,9 +5,9 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor, nn
 
-from bitlinear.conformance import PROPERTIES
+from bitlinear.conformance import PROPERTIES, SCHEMES
 from bitlinear.conformance.check import PropertyFinding, check, refused
-from bitlinear.conformance.subject import SCHEMES, Subject
+from bitlinear.conformance.subject import Subject
 from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
 from bitlinear.scheme import Scheme
@@ -17,7 +17,7 @@ from harness.user_code.raised import own_frames
 from harness.worker.device.allocations import kept_by_python, surplus
 from harness.worker.device.devices import DEVICES
 from suites.catalogue.contestants import find
-from suites.special.conformance import ALL_SCHEMES
+from suites.special.conformance import ALL_SCHEMES, NOT_ASKED
 from suites.workloads.layer.forward import stored_bytes
 
 SECONDS = 20.0
@@ -64,7 +64,7 @@ class Asked(Prepared):
     def check(self, metrics: frozenset[str]) -> Check:
         """The finding, as a judgement."""
         found = self()
-        rest = f"the first {found.examples} examples took {SECONDS:g} s; the rest was not asked" if found.cut else ""
+        rest = f"the first {found.examples} examples took {SECONDS:g} s; {NOT_ASKED}" if found.cut else ""
         trace = own_frames(found.raised) if found.raised else ()
         return Check({"examples": found.examples}, found.fault, rest, trace)
 
