@@ -32,7 +32,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 @click.command("device-check", cls=options.Command)
-@click.option("--out", type=Place(), default=None, metavar="DIR", help="Where runs, report and summary go.")
+@click.option("--out", type=Place(), default=None, metavar="DIR", help="The folder for runs, report and summary.")
 @click.option("--budget", type=Words(), default="8m", show_default=True, metavar="TIME", help="For all of it.")
 @click.option("--device", type=Words(), default="cuda", show_default=True, metavar="NAME", help="cuda, cpu or mps.")
 def command(out: Path | None, budget: str, device: str) -> int:
