@@ -9,21 +9,17 @@ from bitlinear.scheme import Scheme
 from harness.model import Record
 from harness.show.table import Column, Table
 from suites.device_check.carry_out import Ended
-from suites.device_check.plan import PlannedStep
+from suites.device_check.plan import CHECKS, KERNELS, PlannedStep
 from suites.device_check.section import FAILED, Section, run_in, told
 from suites.special.conformance import ALL_SCHEMES, NOT_ASKED
 
-KERNELS = "kernels"
-"""The step that runs the tests of the kernels."""
-PREFIX = "check-"
-"""Of the names of steps that ask for properties."""
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 """In the last line of pytest."""
 
 
 def section(out: Path, steps: Iterable[PlannedStep], ended: Sequence[Ended]) -> Section:
     """What has been asked so far."""
-    runs = [run_in(out, step.name) for step in steps if step.name.startswith(PREFIX)]
+    runs = [run_in(out, step.name) for step in steps if step.name.startswith(CHECKS)]
     records = [record for run in runs if run for record in run.records]
     counted = _counted(records)
     wrong = [told(record, "property", "scheme") for record in records if _is_fault(record)]

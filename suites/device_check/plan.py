@@ -13,6 +13,8 @@ OUT, SECONDS, RUNS = "OUT", "SECONDS", "RUNS"
 """In the words of a command line: the folder of the check, the seconds that the program is given, and what the steps
 before have left for the report."""
 ALL_SCHEMES = tuple(map(str, SCHEMES))
+KERNELS, CHECKS, LATENCIES, BYTES, GATES = "kernels", "check-", "latency", "memory", "gate-"
+"""Steps by name, or by how their names begin."""
 KERNEL_TESTS = "tests/bitlinear/triton_on_device.py"
 SLOWER = "5%"
 """How much slower one side of the second gate is made."""
@@ -72,11 +74,11 @@ def plan(device: str, extent: Extent | None = None) -> tuple[Stage, ...]:
     asked = extent or Extent()
     return (
         Stage(100, (_kernels(asked), *_conformance(device, asked))),
-        Stage(150, (_latency("latency", device, asked.timed, ()),)),
-        Stage(30, (_latency("latency-compiled", device, asked.compiled, ("linear-bf16", "compiled")),)),
+        Stage(150, (_latency(LATENCIES, device, asked.timed, ()),)),
+        Stage(30, (_latency(f"{LATENCIES}-compiled", device, asked.compiled, ("linear-bf16", "compiled")),)),
         Stage(20, (_memory(device, asked),)),
-        Stage(75, (_gate("gate-same", "a gate of the same code is not red", ("--aa", "1"), device, asked),)),
-        Stage(95, (_gate("gate-slower", f"a gate of {SLOWER} more work is red", _INJECTED, device, asked),)),
+        Stage(75, (_gate(f"{GATES}same", "a gate of the same code is not red", ("--aa", "1"), device, asked),)),
+        Stage(95, (_gate(f"{GATES}slower", f"a gate of {SLOWER} more work is red", _INJECTED, device, asked),)),
         Stage(15, (_report(),)),
     )
 
@@ -94,7 +96,7 @@ def _kernels(asked: Extent) -> PlannedStep:
     # The settings of all tests want what only developers have installed.
     words = ("pytest", str(tests), "--confcutdir", str(tests.parent), "-p", "no:cacheprovider", *asked.kernels)
     missing = "" if tests.exists() else f"{KERNEL_TESTS} is not here: run it from a checkout"
-    return PlannedStep("kernels", "the kernels of triton compute the contract, bit for bit", words, why_not=missing)
+    return PlannedStep(KERNELS, "the kernels of triton compute the contract, bit for bit", words, why_not=missing)
 
 
 def _conformance(device: str, asked: Extent) -> Iterator[PlannedStep]:
@@ -107,15 +109,15 @@ def _conformance(device: str, asked: Extent) -> Iterator[PlannedStep]:
         return PlannedStep(name, f"conformance of {implementations.replace(',', ', ')}", whole)
 
     everything = f"property={','.join(asked.properties)}"
-    yield step("check-linear", "linear-fp32,linear-bf16,linear-fp16", everything)
+    yield step(f"{CHECKS}linear", "linear-fp32,linear-bf16,linear-fp16", everything)
     for lane in range(asked.lanes):
         properties, schemes = (",".join(some[lane :: asked.lanes]) for some in (asked.properties, asked.schemes))
-        yield step(f"check-triton-{lane + 1}", "triton", f"property={properties}")
-        yield step(f"check-schemes-{lane + 1}", "triton", "property=schemes", f"scheme={schemes}")
-        yield step(f"check-compiled-{lane + 1}", "compiled", f"property={properties}", "scheme=w2a8-nonorm")
+        yield step(f"{CHECKS}triton-{lane + 1}", "triton", f"property={properties}")
+        yield step(f"{CHECKS}schemes-{lane + 1}", "triton", "property=schemes", f"scheme={schemes}")
+        yield step(f"{CHECKS}compiled-{lane + 1}", "compiled", f"property={properties}", "scheme=w2a8-nonorm")
     for peer in ("gemlite", "bitblas"):
         own = ("scheme=w1.58a8-nonorm", "dtype=bfloat16")
-        yield replace(step(f"check-{peer}", peer, everything, *own), why_not=_not_installed(peer), is_optional=True)
+        yield replace(step(f"{CHECKS}{peer}", peer, everything, *own), why_not=_not_installed(peer), is_optional=True)
 
 
 def _latency(name: str, device: str, axes: Sequence[str], implementations: Sequence[str]) -> PlannedStep:
@@ -128,8 +130,8 @@ def _latency(name: str, device: str, axes: Sequence[str], implementations: Seque
 
 def _memory(device: str, asked: Extent) -> PlannedStep:
     words = ("bitbench", "run", "memory", "--device", device, "--impl", "linear-bf16,triton,int8")
-    limits = ("--budget", SECONDS, "--out", f"{OUT}/memory")
-    return PlannedStep("memory", "bytes, exactly", (*words, *_axes(*asked.stored), *limits), "memory")
+    limits = ("--budget", SECONDS, "--out", f"{OUT}/{BYTES}")
+    return PlannedStep(BYTES, "bytes, exactly", (*words, *_axes(*asked.stored), *limits), BYTES)
 
 
 def _gate(name: str, shows: str, trials: tuple[str, ...], device: str, asked: Extent) -> PlannedStep:

@@ -11,7 +11,7 @@ from harness.show.table import Block, Cell, Column, Table, render
 from harness.store import files
 from suites.device_check import conformance, gates, speed, stored
 from suites.device_check.carry_out import Ended
-from suites.device_check.plan import Stage, steps
+from suites.device_check.plan import BYTES, GATES, LATENCIES, Stage, steps
 from suites.device_check.section import Section
 
 FILE = "summary.md"
@@ -19,7 +19,7 @@ WRONG, MISSING = 1, 3
 """Exit codes: something is wrong or a goal is missed; something was not shown."""
 MOST = 12
 """Lines of one list on the page."""
-UNCONFIRMED = "A step that was skipped or cut off has shown nothing: it is not green."
+NOT_GREEN = "A step that was skipped or cut off has shown nothing: it is not green."
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,15 @@ class SummaryPage:
     @property
     def sections(self) -> list[Section]:
         """One for each thing that only a GPU can show."""
-        latencies = [one.name for one in steps(self.stages) if one.name.startswith("latency")]
+        latencies, trials = (
+            [one.name for one in steps(self.stages) if one.name.startswith(kind)] for kind in (LATENCIES, GATES)
+        )
         return [
             conformance.section(self.out, steps(self.stages), self.ended),
             speed.latencies(self.out, latencies),
             speed.ceilings(self.out, latencies),
-            stored.section(self.out, "memory"),
-            gates.section(self.out, [one.name for one in steps(self.stages) if one.name.startswith("gate")]),
+            stored.section(self.out, BYTES),
+            gates.section(self.out, trials),
         ]
 
     def write(self) -> int:
@@ -72,7 +74,7 @@ class SummaryPage:
 
     def _page(self, sections: Sequence[Section], wrong: Sequence[str], missing: Sequence[str]) -> str:
         machine = f"{machine_name(self.machine)}; driver {self.machine.driver}"
-        blocks: list[Block] = ["# Device check", machine, UNCONFIRMED]
+        blocks: list[Block] = ["# Device check", machine, NOT_GREEN]
         blocks += [f"## Wrong or missed: {len(wrong)}", *_listed(wrong)]
         blocks += [f"## Not shown: {len(missing)}", *_listed(missing)]
         for section in sections:
