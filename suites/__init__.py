@@ -21,3 +21,4 @@ CATALOGUE = "suites.catalogue.contestants:catalogue"
 SENTINELS = ("sentinel",)
 GUARDED = ("bitlinear", "suites")
 USAGE = usage
+MODELS = "suites.models.source:answer"

@@ -54,7 +54,7 @@ class Standing:
     @classmethod
     def of(cls, work: Work, latency: float, ceilings: Ceilings) -> "Standing":
         """Of a call that takes `latency` seconds. The nearer ceiling is that which alone would take longer."""
-        least = _least_seconds(work, ceilings)
+        least = least_seconds(work, ceilings)
         nearer = max(least, key=lambda name: least[name], default="")
         share = least[nearer] / latency if nearer else math.nan
         intensity = work.operations / work.bytes if work.bytes else math.inf
@@ -81,7 +81,7 @@ def too_fast(work: Work, latency: float, ceilings: Ceilings) -> str:
 
     Before it fails a row for this, the caller measures ceilings and call in turns: neighbours may have lowered them.
     """
-    least = _least_seconds(work, ceilings)
+    least = least_seconds(work, ceilings)
     claims = [_claim(name, work, latency, seconds) for name, seconds in least.items() if seconds > ALLOWED * latency]
     if not claims:
         return ""
@@ -94,7 +94,7 @@ def _claim(name: str, work: Work, latency: float, least: float) -> str:
     return f"{done} {amount / latency / 1e9:.3g} {unit} where {amount / least / 1e9:.3g} {unit} were measured"
 
 
-def _least_seconds(work: Work, ceilings: Ceilings) -> dict[str, float]:
+def least_seconds(work: Work, ceilings: Ceilings) -> dict[str, float]:
     """The time that each kind of work takes at least, by the name of its ceiling."""
     rates: dict[str, float] = {name: getattr(ceilings, name) for name in DTYPES}
     fastest = max(DTYPES, key=lambda name: rates[name])

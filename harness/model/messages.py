@@ -5,6 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from harness.model import Case, Outcome, Params
+from harness.model.whole_model import WholeModel
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -28,6 +29,16 @@ class TakeFingerprint(msgspec.Struct, frozen=True, tag="whence"):
     instead_of: str
     references: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+
+class ReadModel(msgspec.Struct, frozen=True, tag="model"):
+    """Read the linear products of a model, each with its bytes by `schemes`; of an empty `source` none, only names.
+
+    `source` is a file or a folder, "module:object", or the name of a model that comes with the suites.
+    """
+
+    source: str
+    schemes: tuple[str, ...]
 
 
 class MeasureCeilings(msgspec.Struct, frozen=True, tag="ceilings"):
@@ -100,6 +111,7 @@ Question: TypeAlias = (
     Describe
     | Find
     | TakeFingerprint
+    | ReadModel
     | MeasureCeilings
     | Probe
     | ObserveMachine
@@ -159,7 +171,17 @@ class Fingerprint(msgspec.Struct, frozen=True):
     """Files that were looked for below the root and not found, and are in the repository that it stands for."""
 
 
-Reply: TypeAlias = Answer | Description | Fingerprint
+class ModelReading(msgspec.Struct, frozen=True):
+    """The reply to `ReadModel`."""
+
+    model: WholeModel | None = None
+    refusal: str = ""
+    """The sentence that says why there is no model."""
+    known: tuple[WholeModel, ...] = ()
+    """Those that come with the suites, where no source was given."""
+
+
+Reply: TypeAlias = Answer | Description | Fingerprint | ModelReading
 
 
 class Sources(msgspec.Struct, frozen=True):

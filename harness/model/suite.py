@@ -133,6 +133,8 @@ class Registry:
     """From an implementation and a case's params to the line of code that uses it; empty where there is none."""
     declared: tuple[Metric, ...] = ()
     """Metrics that its suites may name, beside those of the project."""
+    models: str = ""
+    """"module:function" that answers a `messages.ReadModel`; imported in the worker only."""
     file: str = ""
     """What was imported: two revisions are measured by one declaration, wherever each has its own."""
 
@@ -182,6 +184,7 @@ class Registry:
                 "guarded": own.guarded,
                 "sentinels": tuple(one.name for one in watched),
                 "usage": own.usage,
+                "models": own.models,
             } | given
         declared = tuple(getattr(package, "METRICS", ()))
         registry = cls(module, suites, catalogue, **given, declared=declared, file=package.__file__ or "")
@@ -195,7 +198,7 @@ class Registry:
         return self.suites[name]
 
 
-_MORE = ("guarded", "sentinels", "usage")
+_MORE = ("guarded", "sentinels", "usage", "models")
 """What a package of suites may say besides, in capitals."""
 
 

@@ -19,7 +19,17 @@ from harness.errors import InvalidEnvironmentError
 from harness.machine import git
 from harness.model import Outcome
 from harness.model.codec import LineError, decode, encode
-from harness.model.messages import Answer, Describe, Description, Fingerprint, Question, Sources, TakeFingerprint
+from harness.model.messages import (
+    Answer,
+    Describe,
+    Description,
+    Fingerprint,
+    ModelReading,
+    Question,
+    ReadModel,
+    Sources,
+    TakeFingerprint,
+)
 from harness.model.units import amount
 from harness.user_code.folders import folders
 from harness.user_code.plain_text import one_line
@@ -128,6 +138,10 @@ class WorkerProcess:
     def loaded(self, question: TakeFingerprint) -> Fingerprint:
         """What it has loaded, and from where. Raises WorkerLostError as `ask`."""
         return self._exchange(question, Fingerprint, START_LIMIT)
+
+    def read_model(self, question: ReadModel, limit: float) -> ModelReading:
+        """What a model is made of. Raises WorkerLostError as `ask`."""
+        return self._exchange(question, ModelReading, limit)
 
     def ask(self, question: Question, limit: float) -> Answer:
         """The answer to `question`. Raises WorkerLostError when there is none within `limit` seconds.

@@ -26,10 +26,12 @@ from harness.model.messages import (
     Find,
     MeasureCeilings,
     Memory,
+    ModelReading,
     ObserveMachine,
     Prepare,
     Probe,
     Question,
+    ReadModel,
     Release,
     Reply,
     TakeFingerprint,
@@ -108,6 +110,9 @@ class Worker:
                 return self.look()
             case MeasureCeilings(device, threads):
                 return self.ceilings(device, threads)
+            case ReadModel():
+                reading: ModelReading = follow(self.registry.models)(question)
+                return reading
         if not isinstance(question, Release | Find):
             _use_threads(int(question.case.params.get("threads", 0)))
         builds = isinstance(question, Prepare | Probe | Memory)

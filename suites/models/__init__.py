@@ -1,0 +1,1 @@
+"""Models that a user names: their linear products, from a file, a configuration or code."""
