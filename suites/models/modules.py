@@ -19,8 +19,8 @@ EXPERTS_USED = (
 )
 """How configurations and routers call the number of experts that a token is sent to."""
 NUMBERED_EXPERT = re.compile(r"(.*(?:^|\.)experts)\.\d+\.")
-OTHER_INPUT = "it has parts for pictures or sound, which are counted as if every token went through them too"
-ALL_COUNT = "no number of experts for each token is known: all count as used"
+OTHER_INPUT = "It has parts for pictures or sound, which are counted as if every token went through them too."
+ALL_COUNT = "Nothing says how many experts a token uses: all count as used."
 
 
 def model_of(module: nn.Module, name: str) -> WholeModel:
@@ -47,7 +47,7 @@ def _add(rows: Rows, whole: nn.Module, name: str, layer: nn.Module, own: str, te
     kind, size = type(layer).__name__, tensor.numel() * tensor.element_size()
     if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
         rows.add_other(name.removesuffix(".weight"), kind, EMBEDDING, tensor.numel(), size)
-    elif tensor.dim() == 1:
+    elif tensor.dim() < 2 or own.endswith("bias"):
         rows.add_other("", "norms and biases", "vectors", tensor.numel(), size)
     elif (why := _why_none(layer, own, tensor)) or not tensor.numel():
         rows.add_other(name, kind, why or "empty", tensor.numel(), size)
@@ -66,7 +66,7 @@ def _why_none(layer: nn.Module, own: str, tensor: Tensor) -> str:
         return f"{tensor.dtype} codes, whose meaning only their class knows"
     if isinstance(layer, nn.Linear) or own == "in_proj_weight" or (own == "weight" and tensor.dim() == 2):
         return ""
-    if tensor.dim() == 3 and not own.endswith("bias") and re.search("expert", type(layer).__name__, re.IGNORECASE):
+    if tensor.dim() == 3 and re.search("expert", type(layer).__name__, re.IGNORECASE):
         return ""
     return f"no linear layer is known that holds {own!r}"
 

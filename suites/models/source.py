@@ -51,7 +51,7 @@ def read(source: str) -> WholeModel:
         raise UsageError(f"there is no {source}; {FORMS}")
     if ":" in source:
         return modules.model_of(_made(source), source)
-    raise UsageError(f"no model {source!r} comes with bitbench; {choices(source, shipped.names())}; or {FORMS}")
+    raise UsageError(f"no model {source!r} comes with bitbench; {FORMS}, or {choices(source, shipped.names())}")
 
 
 def with_bytes(products: Sequence[Product], schemes: Sequence[Scheme]) -> tuple[Product, ...]:

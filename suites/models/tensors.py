@@ -13,8 +13,8 @@ HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output|cls|head|classifier|scor
 EXPERTS = re.compile(r"exp(?:ert)?s")
 NUMBERED_EXPERT = re.compile(r"(?:^|\.)experts\.(\d+)\.")
 MATRIX = re.compile(r"weight$|proj")
-ALL_COUNT = "the file does not say how many experts a token uses: all count as used; config.json says it"
-NO_HEAD = "the file holds no head: if it is a language model, the head is tied to the embedding and not counted here"
+ALL_COUNT = "The file does not say how many experts a token uses: all count as used. A config.json says it."
+NO_HEAD = "The file holds no head: if it is a language model, the head is tied to the embedding and not counted here."
 
 
 class FileTensor(msgspec.Struct, frozen=True):
@@ -49,9 +49,9 @@ def model_of(
 
 def _add(rows: Rows, tensor: FileTensor, by_name: Mapping[str, FileTensor], experts: int, experts_used: int) -> None:
     numbers, size = _product_of(tensor.shape), tensor.stored_bytes
-    if len(tensor.shape) < 2:
+    if len(tensor.shape) < 2 or tensor.name.endswith("bias"):
         rows.add_other("", "norms and biases", "vectors", numbers, size)
-    elif len(tensor.shape) == 2 and TABLE.search(tensor.name):
+    elif len(tensor.shape) == 2 and tensor.is_float and TABLE.search(tensor.name):
         rows.add_other(_short(tensor), tensor.dtype, EMBEDDING, numbers, size)
     elif why := _why_none(tensor):
         rows.add_other(tensor.name, tensor.dtype, why, numbers, size)
@@ -65,7 +65,7 @@ def _add(rows: Rows, tensor: FileTensor, by_name: Mapping[str, FileTensor], expe
 
 def _why_none(tensor: FileTensor) -> str:
     if not tensor.is_float:
-        return "codes, whose meaning only the library knows that wrote them"
+        return "whole numbers, whose meaning only the library knows that wrote them"
     if not _product_of(tensor.shape):
         return "empty"
     if not MATRIX.search(tensor.name):

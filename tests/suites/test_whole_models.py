@@ -165,7 +165,7 @@ def test_a_safetensors_file_is_read_by_names_and_shapes(tmp_path: Path) -> None:
         "h.*.experts.down_proj": (8, 16, 4, 4),
     }
     assert model["stored_bytes"] == 4 * (400 + 192 + 24 + 512 + 512)
-    assert "how many experts" in model["notes"][0]
+    assert "how many experts a token uses" in model["notes"][0]
     assert "no head" in model["notes"][1]
 
 

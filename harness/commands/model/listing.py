@@ -32,9 +32,8 @@ READING_LIMIT = 120.0
     type=Words(),
     multiple=True,
     default=SCHEMES,
-    show_default=",".join(SCHEMES),
     metavar="A,B",
-    help="Show bytes by these schemes; may be given several times.",
+    help=f"Show bytes by these schemes; default {','.join(SCHEMES)}; may be given several times.",
 )
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def command(source: str | None, schemes: tuple[str, ...], form: str) -> None:
