@@ -74,11 +74,8 @@ def _why_none(layer: nn.Module, own: str, tensor: Tensor) -> str:
 def _out_and_in(layer: nn.Module, tensor: Tensor) -> tuple[int, int]:
     """Output and input features; Conv1D and some experts hold the transpose."""
     first, second = tensor.shape[-2:]
-    return (
-        (second, first)
-        if type(layer).__name__ == "Conv1D" or getattr(layer, "is_transposed", False)
-        else (first, second)
-    )
+    is_turned = type(layer).__name__ == "Conv1D" or getattr(layer, "is_transposed", False)
+    return (second, first) if is_turned else (first, second)
 
 
 def _share_used(rows: Rows, whole: nn.Module, name: str, tensor: Tensor) -> float:
@@ -90,10 +87,10 @@ def _share_used(rows: Rows, whole: nn.Module, name: str, tensor: Tensor) -> floa
         experts = len(list(whole.get_submodule(place).children()))
     else:
         return 1.0
-    for number in _numbers_used(whole, place):
-        return min(1.0, number / experts)
-    rows.notes[ALL_COUNT] = None
-    return 1.0
+    number = next(_numbers_used(whole, place), None)
+    if number is None:
+        rows.notes[ALL_COUNT] = None
+    return 1.0 if number is None else min(1.0, number / experts)
 
 
 def _numbers_used(whole: nn.Module, place: str) -> Iterator[int]:
