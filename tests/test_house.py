@@ -66,7 +66,7 @@ MAY = {
     "suites": "bitlinear harness.model harness.machine harness.runner harness.pytest_plugin suites.catalogue",
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"
     " harness.model",
-    "suites.models": "bitlinear bitlinear.engines harness.errors harness.user_code harness.model",
+    "suites.models": "bitlinear bitlinear.checkpoints bitlinear.engines harness.errors harness.user_code harness.model",
     "suites.special": "bitlinear bitlinear.conformance harness.model suites",
     "suites.device_check": "bitlinear bitlinear.conformance harness.errors harness.model harness.estimators"
     " harness.store harness.analysis harness.gate harness.show harness.commands harness.cli suites.special",

@@ -23,7 +23,7 @@ class GgufCheckpoint(Checkpoint):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._size = path.stat().st_size
-        self._found = read_header(path)
+        self._found = read_header(path).tensors
         self.entries = {
             name: StoredTensor(name, found.shape, _format(found.kind), found.kind in BLOCKS)
             for name, found in self._found.items()

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: names, shapes, types and places of tensors, as ggml's docs/gguf.md describes it.
+"""The header of a GGUF file, as ggml's docs/gguf.md describes it: tensors by name, shape, type and place, and metadata.
 
 The package gguf trusts what a header counts: a damaged number there costs it memory and time without end. Here every
 count is compared with the bytes that are left before anything is made of it.
@@ -15,9 +15,9 @@ _VERSIONS = (2, 3)
 _MOST_DIMENSIONS = 4
 _DEEPEST = 4
 """Arrays in arrays of the metadata."""
-_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-"""Bytes of a value in the metadata, by its type."""
-_UINT32, _TEXT, _ARRAY = 4, 8, 9
+_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+"""Of a number in the metadata, by its type, in the code of `struct`."""
+_TEXT, _ARRAY = 8, 9
 _ALIGNMENT = "general.alignment"
 
 
@@ -33,11 +33,20 @@ class TensorInfo(NamedTuple):
     """Its first byte in the file."""
 
 
-def read_header(path: Path) -> dict[str, TensorInfo]:
-    """By name. Raises CheckpointError for a header that is damaged, big-endian, or of another version."""
+class Header(NamedTuple):
+    """What the file says before its data."""
+
+    tensors: dict[str, TensorInfo]
+    """By name."""
+    metadata: dict[str, int | float | str]
+    """Numbers and texts by key; arrays are left out."""
+
+
+def read_header(path: Path) -> Header:
+    """The whole header. Raises CheckpointError for a header that is damaged, big-endian, or of another version."""
     try:
         with path.open("rb") as file:
-            return _tensors(_Cursor(path, file))
+            return _header(_Cursor(path, file))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -51,14 +60,18 @@ class _Cursor:
         self.at = 0
 
     def number(self, code: str) -> int:
-        """The next number, in the code of `struct`."""
-        number: int = struct.unpack(f"<{code}", self._take(struct.calcsize(code)))[0]
-        return number
+        """The next whole number, in the code of `struct`."""
+        return int(self.value(code))
 
-    def text(self) -> str:
-        """The next text, after its length."""
+    def value(self, code: str) -> int | float:
+        """The next number of any kind."""
+        value: int | float = struct.unpack(f"<{code}", self._take(struct.calcsize(f"<{code}")))[0]
+        return value
+
+    def text(self, errors: str = "strict") -> str:
+        """The next text, after its length; `errors` as of `bytes.decode`."""
         try:
-            return self._take(self.number("Q")).decode()
+            return self._take(self.number("Q")).decode(errors=errors)
         except UnicodeDecodeError as error:
             raise self.error("a name in the header is no UTF-8") from error
 
@@ -85,21 +98,24 @@ class _Cursor:
             )
 
 
-def _tensors(cursor: _Cursor) -> dict[str, TensorInfo]:
+def _header(cursor: _Cursor) -> Header:
     cursor.skip(len(MAGIC))
     version = cursor.number("I")
     if version not in _VERSIONS:
         endian = " in big-endian order" if version & 0xFFFF == 0 and version else ""
         raise cursor.error(f"GGUF of version {version}{endian}; versions 2 and 3 in little-endian order are read")
     tensors, values = cursor.number("Q"), cursor.number("Q")
-    alignment = 32
+    metadata: dict[str, int | float | str] = {}
     for _ in range(values):
         name, kind = cursor.text(), cursor.number("I")
-        if name == _ALIGNMENT and kind == _UINT32:
-            alignment = cursor.number("I")
+        if kind in _CODES:
+            metadata[name] = cursor.value(_CODES[kind])
+        elif kind == _TEXT:
+            metadata[name] = cursor.text(errors="replace")
         else:
-            _skip_value(cursor, kind)
-    if not alignment or alignment & (alignment - 1):
+            _skip_array(cursor, kind)
+    alignment = metadata.get(_ALIGNMENT, 32)
+    if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
         raise cursor.error(f"{_ALIGNMENT} is {alignment}; it has to be a power of two")
     found: dict[str, TensorInfo] = {}
     for _ in range(tensors):
@@ -108,7 +124,8 @@ def _tensors(cursor: _Cursor) -> dict[str, TensorInfo]:
             raise cursor.error(f"the tensor {tensor.name!r} is there twice")
         found[tensor.name] = tensor
     start = -(-cursor.at // alignment) * alignment
-    return {name: tensor._replace(start=start + tensor.start) for name, tensor in found.items()}
+    placed = {name: tensor._replace(start=start + tensor.start) for name, tensor in found.items()}
+    return Header(placed, metadata)
 
 
 def _tensor(cursor: _Cursor) -> TensorInfo:
@@ -119,17 +136,15 @@ def _tensor(cursor: _Cursor) -> TensorInfo:
     return TensorInfo(name, shape[::-1], cursor.number("I"), cursor.number("Q"))
 
 
-def _skip_value(cursor: _Cursor, kind: int, depth: int = 0) -> None:
-    if kind in _WIDTHS:
-        cursor.skip(_WIDTHS[kind])
-    elif kind == _TEXT:
-        cursor.skip(cursor.number("Q"))
-    elif kind == _ARRAY and depth < _DEEPEST:
-        inner, count = cursor.number("I"), cursor.number("Q")
-        if inner in _WIDTHS:
-            cursor.skip(count * _WIDTHS[inner])
-        else:
-            for _ in range(count):
-                _skip_value(cursor, inner, depth + 1)
-    else:
+def _skip_array(cursor: _Cursor, kind: int, depth: int = 0) -> None:
+    if kind != _ARRAY or depth == _DEEPEST:
         raise cursor.error(f"the metadata has a value of type {kind}, or arrays in more than {_DEEPEST} arrays")
+    inner, count = cursor.number("I"), cursor.number("Q")
+    if inner in _CODES:
+        cursor.skip(count * struct.calcsize(f"<{_CODES[inner]}"))
+        return
+    for _ in range(count):
+        if inner == _TEXT:
+            cursor.skip(cursor.number("Q"))
+        else:
+            _skip_array(cursor, inner, depth + 1)

@@ -17,8 +17,9 @@ from harness.user_code import shadowing
 from harness.user_code.plain_text import of_error
 from harness.user_code.raised import innermost, own_frames
 from harness.user_code.reference import follow
-from suites.models import gguf_file, modules, safetensors_file, shipped, tensors
+from suites.models import modules, shipped
 from suites.models.configuration import module_of, read_configuration
+from suites.models.weight_files import read_gguf, read_safetensors
 
 FORMS = "give a config.json or its folder, a .safetensors or .gguf file, or mypkg:make_model"
 
@@ -91,11 +92,11 @@ def _from_disk(path: Path, source: str) -> WholeModel:
         found = sorted(path.glob("*.safetensors"))
         if not found:
             raise UsageError(f"the folder {path} has neither config.json nor a .safetensors file; {FORMS}")
-        return tensors.model_of(source, [tensor for file in found for tensor in safetensors_file.read_tensors(file)])
+        return read_safetensors(found, source)
     if path.suffix == ".safetensors":
-        return tensors.model_of(source, list(safetensors_file.read_tensors(path)))
+        return read_safetensors([path], source)
     if path.suffix == ".gguf":
-        return gguf_file.read_model(path)
+        return read_gguf(path)
     if path.suffix != ".json":
         raise UsageError(f"{path} is of no kind that is read; {FORMS}")
     return modules.model_of(module_of(read_configuration(path), source), source)

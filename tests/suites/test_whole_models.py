@@ -191,17 +191,20 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "no JSON": (lambda t: broken(t, "config.json", b"{"), "is no configuration"),
     "no kind": (lambda t: broken(t, "model.bin", b"x"), "is of no kind that is read"),
     "an empty folder": (str, "has neither config.json nor"),
-    "an empty file": (lambda t: broken(t, "m.safetensors", b""), "is cut off: it has 0 bytes"),
-    "a lying length": (lambda t: broken(t, "m.safetensors", struct.pack("<Q", 1 << 60)), "its header says 11529"),
+    "an empty file": (lambda t: broken(t, "m.safetensors", b""), "is no safetensors file that can be read"),
+    "a lying length": (
+        lambda t: broken(t, "m.safetensors", struct.pack("<Q", 1 << 60)),
+        "is no safetensors file that can be read",
+    ),
     "a short file": (
         lambda t: str(safetensors(t / "m.safetensors", {"a.weight": (4, 4)}, cut=9)),
-        "cut off or damaged",
+        "is no safetensors file that can be read",
     ),
     "lying sizes": (
         lambda t: broken(t, "m.gguf", b"GGUF" + struct.pack("<IQQQ", 3, 1 << 60, 1, 1 << 62)),
-        "is cut off or damaged: its header goes on to byte",
+        "its header goes on for 4611686018427387904 bytes",
     ),
-    "a short gguf": (lambda t: broken(t, "m.gguf", gguf(t / "whole.gguf").read_bytes()[:-9]), "cut off or damaged"),
+    "a short gguf": (lambda t: broken(t, "m.gguf", gguf(t / "whole.gguf").read_bytes()[:-9]), "ends at byte"),
     "types of gguf": (
         lambda t: broken(t, "m.gguf", gguf(t / "w.gguf").read_bytes().replace(*UNKNOWN_TYPE)),
         "types that are not known here: 99",
