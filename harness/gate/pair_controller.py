@@ -10,11 +10,10 @@ from typing import TypeAlias
 
 from harness.model import Budget, Case, Record, Side
 from harness.model.messages import Memory, Prepare
-from harness.runner.case_round import CaseRound
+from harness.runner.case_round import CaseRound, time_in_turns
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RoundNoise
 from harness.runner.schedule import Loop
-from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
 SIDES: tuple[Side, ...] = ("base", "head")

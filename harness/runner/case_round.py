@@ -1,14 +1,15 @@
-"""One case in one round: what is asked about it, in which order, and the record that comes of it."""
+"""One case in one round: what is asked about it, in which order and in which turn, and the record that comes of it."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from harness.model import Case, Record
+from harness.model import Budget, Case, Record
 from harness.model.messages import Accuracy, Answer, Memory, ObserveMachine, Prepare, Question, Time
 from harness.model.metrics import MEMORY_METRICS
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RecordBuilder, RoundNoise
-from harness.runner.schedule import Loop, Visit, calibrate
+from harness.runner.schedule import Loop, Visit, calibrate, take_turns
 from harness.runner.worker_link import CaseEndedError, WorkerLink
 
 
@@ -129,3 +130,28 @@ class CaseRound:
     def record(self, noise: RoundNoise) -> Record:
         """The record of a case that has come to its end, whichever that is."""
         return self.ended or self.builder.measured(noise, self._now())
+
+
+def time_in_turns(
+    rounds: Sequence[CaseRound], budget: Budget, rng: random.Random, now: Callable[[], float]
+) -> RoundNoise:
+    """Time `rounds`, at least one, until `budget.seconds` are spent; what happened to the machine, block by block.
+
+    It is observed by the worker that was visited last: at random, so that no side has one that a canary warms up.
+
+    Raises CaseEndedError when one of them cannot go on, which then is the one that has `ended`.
+    """
+    noise = RoundNoise()
+    noise.take_in(rounds[0].observe())
+    timings = take_turns(
+        CaseRound.take,
+        {one: one.loop for one in rounds},
+        seconds=budget.seconds,
+        sample=budget.sample,
+        rng=rng,
+        now=now,
+        after_block=lambda last: noise.take_in(last.observe()),
+    )
+    for one, timing in timings.items():
+        one.builder.timing = timing
+    return noise

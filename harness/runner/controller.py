@@ -15,13 +15,12 @@ from harness.model import Case, Ceilings, Record, Request
 from harness.model.ceilings import from_answer, matching, merge
 from harness.model.messages import MeasureCeilings
 from harness.model.record import late
-from harness.runner.case_round import CaseRound
+from harness.runner.case_round import CaseRound, time_in_turns
 from harness.runner.plan import Contest
 from harness.runner.probe import Prober
 from harness.runner.record_builder import RoundNoise
 from harness.runner.schedule import Loop, Visit
 from harness.runner.time_limit import TimeLimit
-from harness.runner.turns import time_in_turns
 from harness.runner.worker_link import CaseEndedError, Worker, WorkerLink
 
 CONFIRMATIONS = 5
