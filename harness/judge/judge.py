@@ -4,8 +4,8 @@ Nothing that was not measured, cannot be compared or is not a number ever counts
 `harness.show.verdict_words` puts it into words, and `harness.judge.policy` makes an exit code of it.
 
 A record's way to its verdict: `store.runs` reads it by `store.schema` and `model.codec`; `judge_runs` gathers it by
-case (`analysis.results`), holds both sides against each other (`analysis.pairs`, by way of `analysis.intervals`) and
-asks the decision (`judge.sequential`, by Student's t in `analysis.t_test`).
+case (`analysis.results`), holds both sides against each other (`analysis.pairs`, by way of `estimators.intervals`)
+and asks the decision (`judge.sequential`, by Student's t in `estimators.t_test`).
 """
 
 import math
