@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 from urllib.parse import quote, unquote
 
@@ -36,8 +36,11 @@ def _escape(text: str) -> str:
     return quote(text, ".:+,@ ")
 
 
-class Case(msgspec.Struct, frozen=True, eq=False):
-    """One implementation at one point of a suite's axes. `params` never holds the implementation itself."""
+class Case(msgspec.Struct, frozen=True, eq=False, dict=True):
+    """One implementation at one point of a suite's axes. `params` never holds the implementation itself.
+
+    Its names are spelled once: whatever gathers records asks for them again and again.
+    """
 
     suite: str
     implementation: str
@@ -58,12 +61,12 @@ class Case(msgspec.Struct, frozen=True, eq=False):
         params = {unquote(key): unquote(value) for key, value in pairs.items()}
         return cls.of(unquote(suite), params.pop("implementation"), params)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Round-trips through `parse`: `latency/implementation=eager/k=2560/m=1/n=6912/scheme=w1.58a8`."""
         return self._name({**self.params, "implementation": self.implementation})
 
-    @property
+    @cached_property
     def contest(self) -> str:
         """The name without the implementation: cases that share it are timed against each other."""
         return self._name(self.params)

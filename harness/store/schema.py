@@ -3,7 +3,6 @@
 A line is read exactly or it is an error; only the last line may be cut off, by whatever ended the run that wrote it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,10 +163,11 @@ def _record(line: bytes, version: int, path: Path, number: int, known: Mapping[s
 
 def _impossible(record: Record, known: Mapping[str, Metric]) -> str:
     """What of a record cannot be, though each of its fields could; empty when all can."""
-    for name, count in Counter(m.metric for m in record.measurements).items():
-        if count > 1:
-            return f"the metric {name} twice"
+    seen: set[str] = set()
     for m in record.measurements:
+        if m.metric in seen:
+            return f"the metric {m.metric} twice"
+        seen.add(m.metric)
         if m.blocks and len(m.blocks) != len(m.values):
             return f"{len(m.values)} values of {m.metric} in {len(m.blocks)} blocks"
         if m.metric in known and known[m.metric].is_never_negative and any(v < 0 for v in m.values):
