@@ -39,22 +39,30 @@ def _typed(name: str, column: Any) -> Any:
         return column.astype(_empty(name, column))
     if column.dtype in ("Int64", "bool"):
         return column
-    if name in _WHOLE and column.dtype.kind in "if" and (column.dropna() % 1 == 0).all():
-        return column.astype("Int64")
-    if column.dtype.kind in "if":
-        return column if column.dtype == "float64" else column.astype("float64" if name in _REAL else "Int64")
-    if isinstance(column.dtype, pd.StringDtype) and not column.isin(_SPECIAL).any():
+    if column.dtype.kind == "O":
+        column = _of_objects(name, column)
+    if column.dtype.kind not in "if":
         return column
-    return _of_objects(name, pd.Series([_number(value) for value in column], column.index, dtype=object))
+    if name in _WHOLE and (column.dropna() % 1 == 0).all():
+        return column.astype("Int64")
+    return column if column.dtype == "float64" else column.astype("float64" if name in _REAL else "Int64")
 
 
 def _of_objects(name: str, column: Any) -> Any:
-    kinds = {type(value) for value in column[column.notna()]}
-    if kinds <= {float}:
-        return column.astype("float64")
-    if kinds <= {int, float}:
-        return column.astype("float64" if name in _REAL or float in kinds else "Int64")
-    return column.where(column.isna(), column.map(str)).astype(_TEXT)
+    """The same as text or as numbers."""
+    kind = pd.api.types.infer_dtype(column)
+    if kind == "string" and not column.isin(_SPECIAL).any():
+        return column.astype(_TEXT)
+    if kind not in _NUMBERS:
+        column = pd.Series([_number(value) for value in column], column.index, dtype=object)
+        kind = pd.api.types.infer_dtype(column)
+    if kind not in _NUMBERS:
+        return column.where(column.isna(), column.map(str)).astype(_TEXT)
+    return column.astype("Int64" if kind == "integer" and name not in _REAL else "float64")
+
+
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
+"""What pandas calls a column of Python's numbers; one of NaN alone is empty."""
 
 
 def _number(value: object) -> object:

@@ -7,6 +7,8 @@ knows how a number comes about.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from harness.analysis.convergence import Convergence
 from harness.analysis.results import Result
@@ -17,9 +19,12 @@ from harness.model.metrics import Metric
 from harness.model.units import figure, spread
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What one result has in one column."""
+def _nothing() -> str:
+    return ""
+
+
+class Reading(NamedTuple):
+    """What one result has in one column. Words are made when they are asked for: frames have numbers alone."""
 
     value: float | str
     """In the column's unit, or a word."""
@@ -27,10 +32,18 @@ class Reading:
     hi: float = math.nan
     n: int = 0
     """Rounds behind the interval."""
-    text: str = ""
-    """Number, unit and interval as people read them."""
-    spread: str = ""
-    """The interval alone; empty where there is nothing to say of it."""
+    says: Callable[[], str] = _nothing
+    says_spread: Callable[[], str] = _nothing
+
+    @property
+    def text(self) -> str:
+        """Number, unit and interval as people read them."""
+        return self.says()
+
+    @property
+    def spread(self) -> str:
+        """The interval alone; empty where there is nothing to say of it."""
+        return self.says_spread()
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,9 @@ def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
             if ratio is None:
                 return None
             has_spread = ratio.ratio > 0 and result.case.implementation != base
-            width = spread(ratio.ratio, ratio.hi) if has_spread else ""
+            width = partial(spread, ratio.ratio, ratio.hi) if has_spread else _nothing
             rounds = min(ratio.baseline.n, ratio.candidate.n)
-            return Reading(*ratio.inverse, rounds, speedup(ratio), width)
+            return Reading(*ratio.inverse, rounds, partial(speedup, ratio), width)
 
         return ResultColumn(f"speedup_{base}", f"vs {base}", "1", read)
 
@@ -94,11 +107,11 @@ def standing_columns(view: View) -> list[ResultColumn]:
                 return None
             here = value(found)
             if isinstance(here, str):
-                return Reading(here, text=here)
-            text = f"{figure(100 * here, 2)}% {found.ceiling}" if key == "ceiling_share" and found.ceiling else ""
+                return Reading(here, says=partial(str, here))
             if key == "intensity":
                 return Reading(here, here, here, latency.n)
             lo, hi = (here * (latency.centre / bound) for bound in (latency.hi, latency.lo))
+            text = partial(_share, found) if key == "ceiling_share" and found.ceiling else _nothing
             return Reading(here, lo, hi, latency.n, text)
 
         return ResultColumn(key, heading, unit, read, **shown)  # type: ignore[arg-type]  # how it is shown, by name
@@ -119,7 +132,7 @@ def effort_columns(view: View) -> list[ResultColumn]:
         def read(result: Result) -> Reading | None:
             found = view.reached.get(result.case)
             here = value(found) if found else ""
-            return None if here == "" else Reading(here, text=str(here))
+            return None if here == "" else Reading(here, says=partial(str, here))
 
         return ResultColumn(key, heading, unit, read)
 
@@ -132,11 +145,19 @@ def effort_columns(view: View) -> list[ResultColumn]:
 
 
 def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
+    repeats = metric.repeats
+
     def read(result: Result) -> Reading | None:
         summary = result.summary(metric.name)
         if summary is None:
             return None
-        width = spread(summary.centre, summary.hi) if metric.repeats and not summary.centre <= 0 else ""
-        return Reading(summary.centre, summary.lo, summary.hi, summary.n, metric.format(summary), width)
+        has_spread = repeats and not summary.centre <= 0
+        width = partial(spread, summary.centre, summary.hi) if has_spread else _nothing
+        return Reading(summary.centre, summary.lo, summary.hi, summary.n, partial(metric.format, summary), width)
 
     return read
+
+
+def _share(found: Standing) -> str:
+    """`38% memory`."""
+    return f"{figure(100 * found.share, 2)}% {found.ceiling}"

@@ -21,7 +21,8 @@ def titles(everything: Iterable[HasCase], without: Collection[str] = ()) -> dict
     for members in by_suite.values():
         said = [key for key in varying(members)[1] if key not in _ALWAYS and key not in without]
         for case in (one.case for one in members):
-            words.setdefault(case.contest, _title(case, said, without, several=len(by_suite) > 1))
+            if case.contest not in words:
+                words[case.contest] = _title(case, said, without, several=len(by_suite) > 1)
     return words
 
 

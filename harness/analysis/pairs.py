@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from harness.analysis.results import Result, contests
-from harness.estimators.intervals import Comparison, Rounds, log_ratio, round_logs
+from harness.estimators.intervals import Comparison, Rounds, log_ratio, paired_ratio, round_logs
 from harness.model import Case
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import LATENCY, Metric
 
 LogsByRound: TypeAlias = Mapping[int, float]
 """One log a round: of a ratio, or of the one value that stands for the round."""
@@ -103,8 +103,9 @@ def speedups(everything: Iterable[Result], baselines: Collection[str]) -> dict[t
 
 def in_one_run(baseline: Result, candidate: Result) -> Comparison:
     """Latency of two results of one contest, paired by round."""
-    base, head = (side.rounds("latency") for side in (baseline, candidate))
-    return METRICS["latency"].compare(base, head, paired=True, looked_at=candidate.looked_at)
+    found = paired_ratio(baseline.sides, candidate.sides, looked_at=candidate.looked_at)
+    base, head = (side.summary(LATENCY.name) or LATENCY.summarise([]) for side in (baseline, candidate))
+    return LATENCY.comparison(base, head, found, paired=True)
 
 
 def declared_otherwise(pairs: Iterable[MetricPair]) -> list[str]:

@@ -1,11 +1,11 @@
 """Records gathered by case: all rounds of one case are its result."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from harness.estimators.intervals import Summary
+from harness.estimators.intervals import RatioSide, Summary, ratio_sides
 from harness.estimators.looks import LOOKS
 from harness.model import Aim, Case, Measurement, Params, Record, Role, StoredRun, known_metrics
 from harness.model.metrics import METRICS, Metric
@@ -36,14 +36,14 @@ class Result:
     known: Mapping[str, Metric] = field(default_factory=lambda: METRICS, repr=False)
     """The metrics that its run knows, by name."""
 
-    @cached_property
+    @property
     def name(self) -> str:
-        """The case's name, spelled once."""
+        """The case's name."""
         return self.case.name
 
-    @cached_property
+    @property
     def contest(self) -> str:
-        """The contest's name, spelled once."""
+        """The contest's name."""
         return self.case.contest
 
     @property
@@ -89,11 +89,25 @@ class Result:
 
     def has(self, name: str) -> bool:
         """Whether the metric of that name was measured."""
-        return any(metric.name == name for metric in self.metrics)
+        return name in self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(metric.name for metric in self.metrics)
 
     def rounds(self, name: str) -> dict[int, Measurement]:
         """What was measured by round, without the blocks that were voided; rounds without this metric are left out."""
-        return {record.round: taken for record in self.measured if (taken := valid(record, name)).values}
+        return self._rounds.get(name, {})
+
+    @cached_property
+    def _rounds(self) -> dict[str, dict[int, Measurement]]:
+        """By metric."""
+        found: dict[str, dict[int, Measurement]] = {}
+        for record in self.measured:
+            for taken in record.measurements:
+                if (kept := _unspoilt(taken, record.voided)).values:
+                    found.setdefault(taken.metric, {})[record.round] = kept
+        return found
 
     def summary(self, name: str) -> Summary | None:
         """The metric of that name over all rounds, as its run declares it; None where it was not measured."""
@@ -107,14 +121,24 @@ class Result:
         """By metric, once asked for: tables, answers and figures ask for the same ones again and again."""
         return {}
 
+    @cached_property
+    def sides(self) -> dict[int, RatioSide]:
+        """By round, of the ratio of its latency to that of another contestant."""
+        return ratio_sides(self.rounds("latency"))
+
 
 def valid(record: Record, metric: str) -> Measurement:
     """The measurement of `metric` in `record`, without what was taken in voided blocks; empty if there is none."""
     taken = next((m for m in record.measurements if m.metric == metric), Measurement(metric, ()))
-    if not record.voided or not taken.blocks:
+    return _unspoilt(taken, record.voided)
+
+
+def _unspoilt(taken: Measurement, voided: Collection[int]) -> Measurement:
+    """Without what was taken in blocks that were `voided`."""
+    if not voided or not taken.blocks:
         return taken
-    kept = [(v, block) for v, block in zip(taken.values, taken.blocks, strict=True) if block not in record.voided]
-    return Measurement(metric, tuple(v for v, _ in kept), taken.iterations, tuple(block for _, block in kept))
+    kept = [(v, block) for v, block in zip(taken.values, taken.blocks, strict=True) if block not in voided]
+    return Measurement(taken.metric, tuple(v for v, _ in kept), taken.iterations, tuple(block for _, block in kept))
 
 
 def of_run(stored: StoredRun) -> dict[str, Result]:
@@ -148,8 +172,12 @@ def varying(everything: Iterable[HasCase]) -> tuple[Params, list[str]]:
     """Params that all the cases share, and the names of those that differ or are missing somewhere."""
     params = [result.case.params for result in everything]
     names = sorted({name for point in params for name in point}, key=_reading_order)
-    shared = {name: params[0][name] for name in names if len({str(point.get(name)) for point in params}) == 1}
+    shared = {name: params[0][name] for name in names if _is_shared(str(params[0].get(name)), name, params)}
     return shared, [name for name in names if name not in shared]
+
+
+def _is_shared(value: str, name: str, params: Iterable[Params]) -> bool:
+    return all(str(point.get(name)) == value for point in params)
 
 
 def _reading_order(name: str) -> tuple[int, str]:

@@ -64,9 +64,11 @@ class Standing:
 def standing(result: Result, everywhere: Sequence[Ceilings]) -> Standing | None:
     """Of a case over all its rounds; None where its latency, its work or the ceilings of its device are not known."""
     ceilings = matching(result.case, everywhere)
+    if ceilings is None:
+        return None
     latency, stored, ring = (_centre(result, name) for name in ("latency", "weight_bytes", "ring_bytes"))
     work = Work.of(result.facts, stored, ring)
-    if ceilings is None or work is None or latency is None or not latency > 0:
+    if work is None or latency is None or not latency > 0:
         return None
     return Standing.of(work, latency, ceilings)
 

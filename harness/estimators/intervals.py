@@ -82,23 +82,46 @@ def round_logs(rounds: Rounds) -> dict[int, float]:
     return {number: log for number, log in logs.items() if not math.isnan(log)}
 
 
+class RatioSide(NamedTuple):
+    """One side of the ratio of a round, on the log scale: made once, and held against as many others as there are."""
+
+    whole: float
+    """Of the one value that stands for the round; NaN where there is none."""
+    blocks: Mapping[int, float]
+    """By block."""
+
+    @classmethod
+    def of(cls, taken: Taken, *, apart: bool = False) -> "RatioSide":
+        """Of a block the mean of its samples' logs, which were taken within a fraction of a second of each other.
+
+        `apart` says that the sides of the ratio ran in two processes. The first samples after one has given way to the
+        other then find threads asleep and caches full of the other's data, so that a block's lowest sample takes the
+        place of its mean (docs/how-it-works/decision.md).
+        """
+        return cls(_log(round_value(taken.values)), _by_block(taken, min if apart else statistics.fmean))
+
+    def over(self, baseline: "RatioSide") -> float:
+        """Log of this side over `baseline`: the midmean of what the blocks that have both say.
+
+        What slows the machine down for longer than a block cancels. The midmean leaves out the lowest and the highest
+        quarter, blocks that something shorter has spoilt. Where there are too few blocks to leave one out, it is the
+        ratio of the medians of all samples. results/estimators.md says how this was chosen.
+        """
+        common = self.blocks.keys() & baseline.blocks.keys() if self.blocks else ()
+        if len(common) < FEW:
+            return self.whole - baseline.whole
+        return midmean([self.blocks[block] - baseline.blocks[block] for block in common])
+
+
+def ratio_sides(rounds: Rounds, *, apart: bool = False) -> dict[int, RatioSide]:
+    """One side of the ratio of every round; `apart` as in `RatioSide.of`."""
+    return {number: RatioSide.of(taken, apart=apart) for number, taken in rounds.items()}
+
+
 def log_ratio(baseline: Taken, candidate: Taken, *, apart: bool = False) -> float:
-    """Logarithm of candidate over baseline in one round: the midmean of what the blocks that have both say.
-
-    A block says the difference of the means of its samples' logs: they were taken within a fraction of a second of each
-    other, so that what slows the machine down for longer cancels. The midmean leaves out the lowest and the highest
-    quarter, blocks that something shorter has spoilt. Where there are too few blocks to leave one out, it is the ratio
-    of the medians of all samples. results/estimators.md says how this was chosen.
-
-    `apart` says that the sides ran in two processes. The first samples after one has given way to the other then find
-    threads asleep and caches full of the other's data, so that a block's lowest sample takes the place of its mean
-    (docs/how-it-works/decision.md).
-    """
-    base, head = (_by_block(side, min if apart else statistics.fmean) for side in (baseline, candidate))
-    common = base.keys() & head.keys()
-    if len(common) < FEW:
-        return _log(round_value(candidate.values)) - _log(round_value(baseline.values))
-    return midmean([head[block] - base[block] for block in common])
+    """Logarithm of candidate over baseline in one round, as of `RatioSide.over`."""
+    base, head = (RatioSide.of(side, apart=apart) for side in (baseline, candidate))
+    return head.over(base)
 
 
 def midmean(values: Sequence[float]) -> float:
@@ -141,13 +164,15 @@ def mean(rounds: Iterable[Sequence[float]], *, looked_at: bool = False) -> Estim
     return Estimate(centre, lo, hi, len(logs), tuple(warnings))
 
 
-def paired_ratio(baseline: Rounds, candidate: Rounds, *, looked_at: bool = False, apart: bool = False) -> Estimate:
+def paired_ratio(
+    baseline: Mapping[int, RatioSide], candidate: Mapping[int, RatioSide], *, looked_at: bool = False
+) -> Estimate:
     """Candidate over baseline from the rounds that have both: Student's t on the logs of the rounds' ratios.
 
-    What a round does to both sides alike cancels. `apart` says that the sides ran in two processes.
+    What a round does to both sides alike cancels.
     """
     common = sorted(baseline.keys() & candidate.keys())
-    logs, warnings = _usable([log_ratio(baseline[r], candidate[r], apart=apart) for r in common])
+    logs, warnings = _usable([candidate[number].over(baseline[number]) for number in common])
     if not common:
         warnings.append(NO_COMMON_ROUND)
     return Estimate(*_interval(logs, _level(looked_at)), len(logs), tuple(warnings))
@@ -169,6 +194,8 @@ def unpaired_ratio(baseline: Rounds, candidate: Rounds, *, looked_at: bool = Fal
 
 def extremes(values: Sequence[float]) -> Estimate:
     """What all of `values` should be, with the smallest and the largest as bounds; NaN when one is or there is none."""
+    if len(values) == 1:  # the usual case
+        return Estimate(values[0], values[0], values[0], 1, ())
     if not values or any(map(math.isnan, values)):
         return Estimate(math.nan, math.nan, math.nan, len(values), ())
     return Estimate(statistics.median_low(values), min(values), max(values), len(values), ())

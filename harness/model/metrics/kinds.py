@@ -18,11 +18,13 @@ import msgspec
 from harness.estimators.intervals import (
     ONE_ROUND,
     Comparison,
+    Estimate,
     Rounds,
     Summary,
     extremes,
     mean,
     paired_ratio,
+    ratio_sides,
     round_value,
     unpaired_ratio,
 )
@@ -138,12 +140,17 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
         `paired` says that both sides took turns in the same rounds, `apart` that they did so in two processes.
         """
         if paired:
-            found = paired_ratio(baseline, candidate, looked_at=looked_at, apart=apart)
+            sides = (ratio_sides(side, apart=apart) for side in (baseline, candidate))
+            found = paired_ratio(*sides, looked_at=looked_at)
         else:
             found = unpaired_ratio(baseline, candidate, looked_at=looked_at)
         base, head = (self.summarise(_values(side)) for side in (baseline, candidate))
-        warnings = dict.fromkeys([*self._doubts(found.warnings), *base.warnings, *head.warnings])
-        return Comparison(self.name, base, head, found.centre, found.lo, found.hi, paired, tuple(warnings))
+        return self.comparison(base, head, found, paired=paired)
+
+    def comparison(self, baseline: Summary, candidate: Summary, found: Estimate, *, paired: bool) -> Comparison:
+        """The two sides and the ratio that was `found` of them, with the doubts about all three."""
+        warnings = dict.fromkeys([*self._doubts(found.warnings), *baseline.warnings, *candidate.warnings])
+        return Comparison(self.name, baseline, candidate, found.centre, found.lo, found.hi, paired, tuple(warnings))
 
     def format(self, summary: Summary) -> str:
         """`458 us ±1.2%`, `not known` where the interval says nothing, the bare amount where it is taken once a run."""
@@ -193,10 +200,12 @@ class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
         There is no noise, so that it does not matter when one looked.
         """
         del looked_at
-        found = extremes([value for values in rounds for value in values])
-        same = math.isnan(found.centre) or all(self.is_same(one, found.centre) for one in (found.lo, found.hi))
-        doubt = f"{self.name} should be exact and differs between rounds; look for what is random in it"
-        return Summary(self.name, *found[:3], CONFIDENCE, found.n, () if same else (doubt,))
+        centre, lo, hi, count, _ = extremes([value for values in rounds for value in values])
+        same = lo == hi or math.isnan(centre) or all(self.is_same(one, centre) for one in (lo, hi))
+        doubts = (
+            () if same else (f"{self.name} should be exact and differs between rounds; look for what is random in it",)
+        )
+        return Summary(self.name, centre, lo, hi, CONFIDENCE, count, doubts)
 
     def compare(
         self, baseline: Rounds, candidate: Rounds, *, paired: bool = False, apart: bool = False, looked_at: bool = False

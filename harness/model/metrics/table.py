@@ -17,6 +17,7 @@ ERROR_WIDTH = 2 * ERROR_REACH / ERROR_BINS
 ERROR_EDGES = tuple(-ERROR_REACH + ERROR_WIDTH * number for number in range(ERROR_BINS + 1))
 """Of the bins, from the lowest to the highest; exact in binary."""
 
+LATENCY = Sampled(name="latency", title="latency of one call", unit="s", better="lower")
 ERROR_SQNR = Exact(
     name="error_sqnr",
     title="quantisation error of the scheme: SQNR",
@@ -27,7 +28,7 @@ ERROR_SQNR = Exact(
 )
 
 _ALL: tuple[Metric, ...] = (
-    Sampled(name="latency", title="latency of one call", unit="s", better="lower"),
+    LATENCY,
     Sampled(
         name="first_call",
         title="first call, compilation included",

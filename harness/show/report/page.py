@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 
 import jinja2
@@ -174,7 +175,7 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
             cards = _cards(measured, view)
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
-            fastest = {card.contest: card.answers[0] for card in cards if card.contest}
+            fastest = {card.contest: card.fastest for card in cards if card.contest}
             said = sentences(measured, view, fastest, usage)
             found.append(
                 SuitePart(
@@ -196,10 +197,16 @@ def _cards(measured: Sequence[Result], view: View) -> list[Card]:
     """A card a contest; where only error was measured there are no contests, and schemes compete at each point."""
     names = {metric.name for result in measured for metric in result.metrics}
     if "error_sqnr" in names and not names & {"latency", "weight_bytes"}:
-        return [Card("", place, schemes.answers(group)) for place, group in schemes.points(measured).items()]
+        of_schemes = ((place, *schemes.answers(group)) for place, group in schemes.points(measured).items())
+        return [Card("", place, first, partial(tuple, rest)) for place, first, *rest in of_schemes]
     words = titles(measured)
     return [
-        Card(name, words[name], contest.answers(group, view.ratios, view.baselines))
+        Card(
+            name,
+            words[name],
+            contest.speed_answer(group, view.ratios, view.baselines),
+            partial(contest.other_answers, group),
+        )
         for name, group in contests(measured).items()
     ]
 

@@ -167,8 +167,8 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
         columns.append((Heading("±"), partial(_spread, column)))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
-        columns += map(_derived, standing_columns(view))
-        columns += _effort(view)
+        columns += map(_derived, standing_columns(view)) if view.stored.run.ceilings else ()
+        columns += _effort(view) if any(found.state for found in view.reached.values()) else ()
     if column.key == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -233,23 +233,25 @@ class _Notes:
 
     def __init__(self, cards: Sequence[Card], rounds: int) -> None:
         self._rounds = rounds
-        self._won: dict[tuple[str, str], list[str]] = {}
-        for card in cards:
-            for answer in card.answers:
-                for name in () if answer.alike else answer.winners:
-                    word = "undecided" if answer.undecided else answer.question.lower()
-                    self._won.setdefault((card.contest, name), []).append(word)
+        self._cards = {card.contest: card for card in cards}
 
     def words(self, result: Result) -> str:
         """What is said of `result`."""
-        words = list(self._won.get((result.contest, result.case.implementation), ()))
+        words = self._won(result)
         words += ["! off prediction"] * is_off(result)
         missing = len(result.measured) < self._rounds and not result.aim.precision
         return ", ".join(words + [f"{len(result.measured)} of {self._rounds} rounds"] * missing)
 
     def marked(self, result: Result) -> bool:
         """Whether it alone is the fastest."""
-        return FASTEST.lower() in self._won.get((result.contest, result.case.implementation), ())
+        return FASTEST.lower() in self._won(result)
+
+    def _won(self, result: Result) -> list[str]:
+        card = self._cards.get(result.contest)
+        won = (
+            (one for one in card.answers if result.case.implementation in one.winners and not one.alike) if card else ()
+        )
+        return ["undecided" if answer.undecided else answer.question.lower() for answer in won]
 
 
 def _latency(result: Result) -> float:

@@ -28,7 +28,7 @@ def answers(
     rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str] = ()
 ) -> tuple[ContestAnswer, ContestAnswer, ContestAnswer]:
     """The three answers from the measured results of one contest; speed over `baselines`, the first before others."""
-    return _fastest(rivals, ratios, baselines), _smallest(rivals), _most_accurate(rivals)
+    return speed_answer(rivals, ratios, baselines), *other_answers(rivals)
 
 
 def centre(result: Result, metric: Metric) -> float:
@@ -52,7 +52,8 @@ def _entrants(rivals: Sequence[Result], metric: Metric) -> list[Result]:
     return [result for result in having if not result.is_baseline] or having
 
 
-def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> ContestAnswer:
+def speed_answer(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str]) -> ContestAnswer:
+    """Who is fastest."""
     ahead = fastest(rivals)
     if not ahead and not _entrants(rivals, LATENCY):
         return ContestAnswer(FASTEST, reasons=("Latency was not measured here; the suite latency measures it.",))
@@ -81,6 +82,11 @@ def _fastest(rivals: Sequence[Result], ratios: Ratios, baselines: Sequence[str])
         reasons=(*reasons, *_price(best, rivals, BYTES, SQNR)),
         rank=gains[first].inverse[0] if first in gains else math.nan,
     )
+
+
+def other_answers(rivals: Sequence[Result]) -> tuple[ContestAnswer, ContestAnswer]:
+    """Who is smallest, and who is most accurate."""
+    return _smallest(rivals), _most_accurate(rivals)
 
 
 def _smallest(rivals: Sequence[Result]) -> ContestAnswer:
