@@ -2,16 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.arguments import Source, require_frame, require_metrics, runs_given
 from harness.analysis.column_types import SPEEDUP, typed
 from harness.analysis.columns import (
-    Reading,
     ResultColumn,
     effort_columns,
     metric_columns,
@@ -19,11 +19,12 @@ from harness.analysis.columns import (
     standing_columns,
 )
 from harness.analysis.naming import titles
+from harness.analysis.raw_values import RawValues, beside_each_other
 from harness.analysis.results import Result, valid
 from harness.analysis.roofline import DTYPES
 from harness.analysis.view import View, baselines_of
 from harness.errors import UsageError
-from harness.model import Measurement, Record, StoredRun, known_metrics
+from harness.model import Record, StoredRun, known_metrics
 from harness.model.environment import machine_name
 from harness.model.metrics import METRICS, Metric
 from harness.store import load as load_run
@@ -57,16 +58,16 @@ def load(*runs: Source) -> pd.DataFrame:
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
     for stored in map(_stored, _once(runs)):
-        known = known_metrics(stored.run)
+        known, head = known_metrics(stored.run), {"machine": _machine(stored)}
         for record in stored.records:
-            rows += [
+            measured = [
                 (len(points), taken.metric, known[taken.metric].unit, _value(record, known[taken.metric]))
                 for taken in record.measurements
                 if record.outcome == "measured" and taken.values and _has_centre(known.get(taken.metric))
             ]
-            points.append(_record_point(stored, record, record.case.name))
-    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "value"])
-    return _joined(pd.DataFrame(points, dtype=object), values, COLUMNS, how="left")
+            rows += measured or [(len(points), None, None, math.nan)]
+            points.append(_record_point(stored, record, head))
+    return _joined(points, pd.DataFrame(rows, columns=["record", "metric", "unit", "value"]), COLUMNS)
 
 
 def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
@@ -78,21 +79,23 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     Raises ValueError for a metric that there is not, StoreError for what cannot be read.
     """
     points: list[dict[str, Any]] = []
-    rows: list[tuple[object, ...]] = []
+    taken: list[RawValues] = []
     views = views_of(runs)
     require_metrics(() if metric is None else (metric,), known_metrics(*(view.stored.run for view in views)))
     for view in views:
-        words = titles(view.results)
+        words, head = titles(view.results), {"machine": _machine(view.stored)}
         for result in view.results:
-            head = {"contest": result.contest, "title": words[result.contest]}
+            contest = {"contest": result.contest, "title": words[result.contest]}
             for record in result.measured:
-                for taken in record.measurements:
-                    if taken.metric in result.known and metric in (None, taken.metric):
-                        head_of_row = (len(points), taken.metric, result.known[taken.metric].unit)
-                        rows += [(*head_of_row, *sample) for sample in _in_blocks(taken, record.voided)]
-                points.append(_record_point(view.stored, record, result.name) | head)
-    values = pd.DataFrame(rows, columns=["record", "metric", "unit", "sample", "value", "block", "voided"])
-    return _joined(pd.DataFrame(points, dtype=object), values, (*COLUMNS, "sample", "block", "voided"), how="inner")
+                found = [
+                    RawValues(len(points), one, result.known[one.metric].unit, record.voided)
+                    for one in record.measurements
+                    if one.values and one.metric in result.known and metric in (None, one.metric)
+                ]
+                if found:
+                    taken += found
+                    points.append(_record_point(view.stored, record, head) | contest)
+    return _joined(points, beside_each_other(taken), (*COLUMNS, "sample", "block", "voided"), ("contest", "title"))
 
 
 def summary(*runs: Source) -> pd.DataFrame:
@@ -109,21 +112,28 @@ def summary(*runs: Source) -> pd.DataFrame:
     """
     points: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
+    beside: dict[int, list[object]] = {}
     views = views_of(runs)
     baselines = list(dict.fromkeys(name for view in views for name in baselines_of(view.results)))
     for view in views:
-        words = titles(view.results)
-        further = (*speedup_columns(view, baselines), *standing_columns(view), *effort_columns(view))
-        derived = {column.key: column for column in further}
+        words, head = titles(view.results), {"machine": _machine(view.stored)} | _run(view.stored)
+        by_metric = {column.key: column for column in metric_columns(known_metrics(view.stored.run).values())}
+        derived = _derived_columns(view, baselines)
         for result in view.results:
-            rows += [(len(points), *row) for row in _summaries(result, derived, baselines)]
-            contest = {"contest": result.contest, "title": words[result.contest]}
-            points.append(_point(view.stored, result.records[0], result.name) | contest | _run(view.stored))
-    speedups = [f"{SPEEDUP}{name}{bound}" for name in baselines for bound in BOUNDS]
-    named = [*SUMMARY, *speedups, *STANDING, *REACHED]
-    values = pd.DataFrame(rows, columns=["record", *named])
-    columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *named, *RUN)))
-    return _joined(pd.DataFrame(points, dtype=object), values, columns, how="inner")
+            for metric in result.metrics:
+                reading, taken = by_metric[metric.name].read(result), result.summary(metric.name)
+                if reading and taken:
+                    if metric.name == "latency":
+                        beside[len(rows)] = [cell for column in derived for cell in _cells(column, result)]
+                    rows.append((len(points), metric.name, metric.unit, *reading[:4], "; ".join(taken.warnings)))
+            if rows and rows[-1][0] == len(points):
+                contest = {"contest": result.contest, "title": words[result.contest]}
+                points.append(_point(view.stored, result.records[0], head) | contest)
+    named = [f"{SPEEDUP}{name}{bound}" for name in baselines for bound in BOUNDS] + [*STANDING, *REACHED]
+    values = pd.DataFrame(rows, columns=["record", *SUMMARY])
+    values = values.join(pd.DataFrame(beside.values(), index=[*beside], columns=named))
+    columns = tuple(dict.fromkeys((*LEAD, *CASE, "contest", *POINT, *SUMMARY, *named, *RUN)))
+    return _joined(points, values, columns)
 
 
 def ceilings(*runs: Source) -> pd.DataFrame:
@@ -157,16 +167,30 @@ def wide(frame: pd.DataFrame, *metrics: str) -> pd.DataFrame:
     and a column for each. Raises ValueError for a metric that there is not, and for a frame that is no `summary`.
     """
     require_frame(frame, "summary")
-    require_metrics(metrics, dict.fromkeys([*METRICS, *frame["metric"]]))
+    require_metrics(metrics, dict.fromkeys([*METRICS, *frame["metric"].unique()]))
     frame = frame[frame["metric"].isin(metrics)] if metrics else frame
     beside = [*(name for name in map(str, frame) if name.startswith(SPEEDUP)), *STANDING, *REACHED]
-    cases = frame.drop_duplicates(["run", "case"]).drop(columns=[*SUMMARY, *beside]).set_index(["run", "case"])
-    centres = frame.pivot(index=["run", "case"], columns="metric", values="centre")
-    times = frame[frame["metric"] == "latency"].set_index(["run", "case"])
-    times = times[["lo", "hi", *beside]].rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
-    cases = cases.rename(columns={name: f"{name}_param" for name in centres if name in cases})
-    joined = cases.join(centres).join(times).reset_index()
-    return joined.reindex(columns=[*joined, *(name for name in metrics if name not in joined)])
+    numbers, firsts = numbered(frame, "run", "case")
+    which, names = pd.factorize(frame["metric"], sort=True)
+    centres = np.full((len(firsts), len(names)), math.nan)
+    centres[numbers, which] = frame["centre"]
+    cases = frame.iloc[firsts].drop(columns=[*SUMMARY, *beside]).reset_index(drop=True)
+    cases = cases.rename(columns={name: f"{name}_param" for name in names if name in cases})
+    is_latency = (frame["metric"] == "latency").to_numpy()
+    times = frame.loc[is_latency, ["lo", "hi", *beside]].set_axis(numbers[is_latency]).reindex(range(len(firsts)))
+    times = times.rename(columns={"lo": "latency_lo", "hi": "latency_hi"})
+    joined = pd.concat([cases, pd.DataFrame(centres, columns=names), times], axis="columns")
+    key = ["run", "case"]
+    return joined.reindex(columns=[*dict.fromkeys([*key, *joined]), *(name for name in metrics if name not in joined)])
+
+
+def numbered(frame: pd.DataFrame, *columns: str) -> tuple[np.ndarray, np.ndarray]:
+    """The groups of rows that are alike in `columns`, in the order in which they begin.
+
+    The number of each row's group, from 0, and the place of the first row of each group.
+    """
+    numbers = frame.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
+    return numbers, np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
 
 
 def views_of(runs: Source | Sequence[Source]) -> list[View]:
@@ -203,28 +227,20 @@ def _value(record: Record, metric: Metric) -> float:
     return metric.of_round(values) if values else math.nan
 
 
-def _record_point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
+def _record_point(stored: StoredRun, record: Record, head: Mapping[str, str]) -> dict[str, Any]:
     ours = {"round": record.round, "outcome": record.outcome, "reason": record.reason}
-    return _point(stored, record, name) | ours
-
-
-def _in_blocks(taken: Measurement, voided: Collection[int]) -> Iterator[tuple[object, ...]]:
-    """Number, value, block and whether that was voided, of each raw value."""
-    blocks: Sequence[int | None] = taken.blocks or [None] * len(taken.values)
-    for number, (value, block) in enumerate(zip(taken.values, blocks, strict=True)):
-        yield number, value, block, block in voided
+    return _point(stored, record, head) | ours
 
 
 def _run(stored: StoredRun) -> dict[str, str]:
     return {"started": stored.run.started, "commit": stored.run.revision.commit}
 
 
-def _point(stored: StoredRun, record: Record, name: str) -> dict[str, Any]:
+def _point(stored: StoredRun, record: Record, head: Mapping[str, str]) -> dict[str, Any]:
     """Params and facts under their own names; ours win where a name meets one of ours."""
     case = record.case
-    ours = {"run": stored.run.id, "suite": case.suite, "case": name, "implementation": case.implementation}
-    ours |= {"role": record.role}
-    return {**case.params, **record.facts, **ours, "machine": _machine(stored)}
+    ours = {"run": stored.run.id, "suite": case.suite, "case": case.name, "implementation": case.implementation}
+    return {**case.params, **record.facts, **ours, "role": record.role, **head}
 
 
 def _machine(stored: StoredRun) -> str:
@@ -232,31 +248,30 @@ def _machine(stored: StoredRun) -> str:
     return machine_name(stored.run.environment)
 
 
-def _summaries(
-    result: Result, derived: Mapping[str, ResultColumn], baselines: Sequence[str]
-) -> Iterator[tuple[object, ...]]:
-    """What a case has of each of its metrics, and beside its latency what is `derived` from that."""
-    readings = {key: column.read(result) for key, column in derived.items()}
-    beside = [cell for base in baselines for cell in _bounds(readings[f"speedup_{base}"])]
-    beside += [found.value if (found := readings[key]) else None for key in (*STANDING, *REACHED)]
-    for column in metric_columns(result.metrics):
-        reading, summary = column.read(result), result.summary(column.key)
-        if reading and summary:
-            further = beside if column.key == "latency" else [None] * len(beside)
-            numbers = (reading.value, reading.lo, reading.hi, reading.n)
-            yield (column.key, column.unit, *numbers, "; ".join(summary.warnings), *further)
+def _derived_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
+    """What stands beside a latency: the speed-up over each baseline, what STANDING and what REACHED name."""
+    columns = (*standing_columns(view), *effort_columns(view))
+    named = {column.key: column for column in columns}
+    return [*speedup_columns(view, baselines), *(named[key] for key in (*STANDING, *REACHED))]
 
 
-def _bounds(reading: Reading | None) -> list[object]:
-    return [reading.value, reading.lo, reading.hi] if reading else [math.nan] * 3
+def _cells(column: ResultColumn, result: Result) -> Sequence[object]:
+    """A number, of a speed-up with its bounds."""
+    reading = column.read(result)
+    if column.key.startswith(SPEEDUP):
+        return reading[:3] if reading else (math.nan,) * 3
+    return (reading.value if reading else None,)
 
 
 def _joined(
-    points: pd.DataFrame, values: pd.DataFrame, columns: Sequence[str], how: Literal["left", "inner"]
+    points: Sequence[Mapping[str, Any]], values: pd.DataFrame, columns: Sequence[str], further: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Every value beside its point, `columns` first."""
-    points, values = typed(points), typed(values)
-    points = points.drop(columns=[name for name in points if name in values])  # our columns, not a param of that name
-    frame = points.merge(values, how=how, left_index=True, right_on="record").drop(columns="record")
-    frame = frame.reindex(columns=[*columns, *sorted(set(map(str, frame)) - set(columns))]).reset_index(drop=True)
-    return typed(frame)
+    """Every value beside its point, whose place `record` is; `columns` first. They and `further` are there always."""
+    beside = typed(pd.DataFrame(points, dtype=object))
+    places = values.pop("record").to_numpy(int)
+    values = typed(values)
+    beside = beside.drop(columns=[name for name in beside if name in values])  # our columns, not a param of that name
+    frame = pd.concat([beside.take(places).reset_index(drop=True), values], axis="columns")
+    missing = [name for name in (*columns, *further) if name not in frame]
+    frame = pd.concat([frame, typed(pd.DataFrame(index=frame.index, columns=missing, dtype=float))], axis="columns")
+    return frame[[*columns, *sorted(set(map(str, frame)) - set(columns))]]
