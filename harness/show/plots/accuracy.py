@@ -1,10 +1,11 @@
 """Figures of accuracy: the quantisation error against bits, groups and in the worst channel, and the agreement."""
 
 import math
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
@@ -31,6 +32,8 @@ from harness.show.plots.theme import (
 _DISTRIBUTIONS = 4
 _CONTESTS = 6
 _FLAG = RED
+_SHAPES: tuple[Any, ...] = ("o", "X", (4, 0, 45), "P")
+"""Of the points of one activation width; the third is a square."""
 _DB_PER_BIT = 6.02
 """20 log10(2): one more bit halves the step and so the error."""
 
@@ -102,11 +105,11 @@ def _flagged(cases: pd.DataFrame) -> str:
 
 def _lines(ax: Axes, part: pd.DataFrame) -> None:
     part = part.assign(activations=[f"{width}-bit activations" for width in part["activation_bits"]])
-    seaborn.lineplot(
-        part, x="weight_bits", y="error_sqnr", hue="activations", style="activations", dashes=False, markers=True,
-        palette=colours(part["activations"]), estimator=None, ax=ax,
-    )  # fmt: skip
-    ax.legend_ = None  # one for all panels
+    palette = colours(part["activations"])
+    for (name, line), shape in zip(part.groupby("activations", sort=False), cycle(_SHAPES), strict=False):
+        line = line.sort_values(["weight_bits", "error_sqnr"])
+        ax.plot(line["weight_bits"], line["error_sqnr"], color=palette[str(name)], marker=shape, markeredgecolor="w",
+                markeredgewidth=0.75, label=name)  # fmt: skip
     if part["predicted_sqnr"].notna().any():
         ax.plot(part["weight_bits"], part["predicted_sqnr"], "_", color=INK, markersize=9, label="predicted")
     off = part[part["off"]]
@@ -131,12 +134,14 @@ def error_against_groups(summary: pd.DataFrame) -> Drawing:
     if cases["groups"].nunique() < 2:
         cases = cases.iloc[:0]
     cases = require(cases, "error_sqnr at two group counts at least")
+    from seaborn import heatmap  # late: half a second, most of it scipy.stats
+
     cells = {name: _cells(part) for name, part in _by_distribution(cases)}
     tables = {name: _grid(part) for name, part in cells.items()}
     figure, axes = panels(len(tables), 0.9 + 0.2 * max(len(table) for table in tables.values()))
     lo, hi = cases["error_sqnr"].min(), cases["error_sqnr"].max()
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
-        seaborn.heatmap(
+        heatmap(
             table, vmin=lo, vmax=hi, cmap="viridis", annot=True, fmt=".1f", annot_kws={"size": 7.5},
             cbar=False, xticklabels=True, yticklabels=True, ax=ax,
         )  # fmt: skip

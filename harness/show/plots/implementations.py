@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.analysis.ranking import leading
+from harness.frames import numbered
 from harness.show.plots.theme import colours, markers
 
 MOST = 10
@@ -21,10 +23,14 @@ def baseline_of(cases: pd.DataFrame, wanted: str | None = None) -> str:
     column = f"speedup_{wanted}"
     if wanted and column in cases and cases[column][cases["implementation"] != wanted].notna().any():
         return wanted
-    contests = (part for _, part in cases.groupby(["run", "contest"], sort=False) if len(part) > 1)
-    plain = (part[part["role"] == "baseline"] for part in contests)
-    timed = (dict(zip(part["implementation"], part["latency"].astype(float), strict=True)) for part in plain)
-    return leading(timed) or wanted or "a plain linear layer"
+    numbers, firsts = numbered(cases, "run", "contest")
+    has_rival = np.bincount(numbers, minlength=len(firsts))[numbers] > 1
+    plain = has_rival & (cases["role"] == "baseline").to_numpy()
+    timed: dict[int, dict[str, float]] = {}
+    rows = cases.loc[plain, ["implementation", "latency"]].itertuples(index=False, name=None)
+    for number, (name, latency) in zip(numbers[plain], rows, strict=True):
+        timed.setdefault(number, {})[name] = float(latency)
+    return leading(timed.values()) or wanted or "a plain linear layer"
 
 
 def foremost(cases: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, str]:

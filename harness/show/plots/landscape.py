@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import seaborn
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
@@ -13,7 +13,8 @@ from harness.show.plots.scaling import freed
 from harness.show.plots.theme import RULE, Drawing, facets, headed, label, panels, require, themed
 
 _CONTESTS = 6
-_COLOURS = seaborn.color_palette("vlag_r", as_cmap=True)
+_COLOURS = "vlag_r"
+"""Of seaborn."""
 _EDGE = "#000000"
 """Not INK: cells have the same colours on a light and on a dark page, so the line between them has too."""
 _LEAST_REACH = 1.0
@@ -88,11 +89,13 @@ def _grid(part: pd.DataFrame, values: str = "gain") -> pd.DataFrame:
 
 
 def _map(ax: Axes, part: pd.DataFrame, reach: float) -> None:
+    from seaborn import heatmap  # late: half a second, most of it scipy.stats; matplotlib knows its colours then
+
     grid = _grid(part)
     rows, columns = list(grid.index), list(grid.columns)
     ax.grid(visible=False)
     ax.patch.set(hatch="////", edgecolor=RULE, linewidth=0)
-    seaborn.heatmap(
+    heatmap(
         grid, vmin=-reach, vmax=reach, cmap=_COLOURS, linewidths=0.5, linecolor=RULE, cbar=False, xticklabels=True,
         yticklabels=True, ax=ax,
     )  # fmt: skip
@@ -114,7 +117,7 @@ def _map(ax: Axes, part: pd.DataFrame, reach: float) -> None:
 
 def _on(share: float) -> str:
     """Black or white, whichever is readable on the colour of this share of the reach: 4.5:1 at least."""
-    channels = np.array(_COLOURS(0.5 + share / 2)[:3])
+    channels = np.array(colormaps[_COLOURS](0.5 + share / 2)[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return "#000000" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
 

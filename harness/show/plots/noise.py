@@ -1,11 +1,11 @@
 """Figures of doubt: the raw timings as a distribution and in the order taken, and how precise each latency is."""
 
 import math
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
@@ -41,6 +41,11 @@ _LANES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 """What half a lane may stand for: a share more than the median."""
 _HALF = 0.42
 """Half of a lane's height that values use; the rest keeps lanes apart."""
+_DASHES: tuple[tuple[float, ...], ...] = (
+    (), (4, 1.5), (1, 1), (3, 1.25, 1.5, 1.25), (5, 1, 1, 1), (3, 1.25, 1.25, 1.25, 1.25, 1.25), (4, 1, 4, 1, 1, 1),
+    (3, 1.25, 3, 1.25, 1.25, 1.25), (4, 1, 1, 1, 1, 1),
+)  # fmt: skip
+"""Of lines, as seaborn has them: nine, so that with ten colours ninety lines are told apart."""
 _VOIDED = RED
 _LONG = 14
 """Characters of a name beyond which a panel takes the whole width."""
@@ -57,18 +62,17 @@ def timings(samples: pd.DataFrame) -> Drawing:
     contests = [(title, _quantiles(part)) for title, part in contests]
     palette = colours(samples["implementation"].unique())
     names = list(dict.fromkeys(name for _, part in contests for name in part["implementation"]))
+    dashes = dict(zip(names, cycle(_DASHES), strict=False))
     figure, axes = panels(len(contests), 2.7)
     for ax, (title, points) in zip(axes, contests, strict=True):
-        seaborn.lineplot(
-            points, x="percent", y="share", hue="implementation", hue_order=names, style="implementation",
-            style_order=names, palette=palette, estimator=None, sort=False, legend=ax is axes[0], ax=ax,
-        )  # fmt: skip
+        for name, line in points.groupby("implementation", sort=False):
+            ax.plot(line["percent"], line["share"], color=palette[str(name)], dashes=dashes[str(name)])
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
         ax.set_title(title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
-    axes[0].legend_ = None
+    handles = [Line2D([], [], color=palette[name], dashes=dashes[name], label=name) for name in names]
+    figure.legend(handles=handles, loc="outside right upper")
     frame = headed(pd.concat([points for _, points in contests]), _QUANTILE)
     return Drawing(label(figure, "Distribution of the raw timings", _TIMINGS + thinned), frame)
 
@@ -82,8 +86,12 @@ _QUANTILE = {
 
 
 def _latencies(samples: pd.DataFrame) -> pd.DataFrame:
-    times = samples[(samples["metric"] == "latency") & np.isfinite(samples["value"]) & (samples["value"] > 0)]
-    return require(times, "raw values of latency")
+    is_latency = (samples["metric"] == "latency") & np.isfinite(samples["value"]) & (samples["value"] > 0)
+    return require(samples.loc[is_latency, _DRAWN], "raw values of latency")
+
+
+_DRAWN = ["run", "title", "implementation", "round", "sample", "value", "voided"]
+"""Columns of a large frame that are of use here."""
 
 
 _TIMINGS = (

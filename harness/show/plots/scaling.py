@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, NullLocator
 
 from harness.analysis.naming import titles
-from harness.frames import wide
+from harness.frames import numbered, wide
 from harness.model import Case
 from harness.show.plots.implementations import foremost, name_all
 from harness.show.plots.theme import (
@@ -41,8 +41,7 @@ def over_tokens(summary: pd.DataFrame) -> Drawing:
     `summary` comes from `harness.frames.summary`. The frame has a row a point, in seconds. Raises NothingMeasuredError
     unless something was timed with two numbers of tokens.
     """
-    cases = require(wide(summary, "latency"), "latency")
-    cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["m"] > 0)], "m"), "m")
+    cases = _with_several(require(wide(summary, "latency"), "latency"), "m")
     cases, fewer = foremost(require(cases, "latency with two numbers of tokens at least"))
     lines = cases.assign(x=cases["m"].astype(int), y=cases["latency"], lo=cases["latency_lo"], hi=cases["latency_hi"])
     contests, thinned = _panels(lines)
@@ -79,8 +78,7 @@ def over_threads(summary: pd.DataFrame) -> Drawing:
     `summary` comes from `harness.frames.summary`. The frame has a row a point: how many times as fast it is, and would
     be at best. Raises NothingMeasuredError unless something was timed with two numbers of threads.
     """
-    cases = require(wide(summary, "latency"), "latency")
-    cases = _with_several(freed(cases[(cases["latency"] > 0) & (cases["threads"] > 0)], "threads"), "threads")
+    cases = _with_several(require(wide(summary, "latency"), "latency"), "threads")
     cases, fewer = foremost(require(cases, "latency with two numbers of threads at least"))
     contests, thinned = _panels(_over_fewest(cases))
     names = _names(contests)
@@ -116,12 +114,14 @@ class _Drawn(NamedTuple):
 
 def freed(cases: pd.DataFrame, *params: str) -> pd.DataFrame:
     """`cases` with titles that do not say `params`, so that their values share a panel of `facets`."""
+    numbers, firsts = numbered(cases, "run", "contest")
+    drawn = [(run, _Drawn(Case.parse(name))) for run, name in cases[["run", "case"]].iloc[firsts].to_numpy()]
     by_run: dict[str, list[_Drawn]] = {}
-    for run, name in zip(cases["run"], cases["case"], strict=True):
-        by_run.setdefault(run, []).append(_Drawn(Case.parse(name)))
-    words = {run: titles(drawn, without=params) for run, drawn in by_run.items()}
-    found = [words[run][Case.parse(name).contest] for run, name in zip(cases["run"], cases["case"], strict=True)]
-    return cases.assign(title=found)
+    for run, one in drawn:
+        by_run.setdefault(run, []).append(one)
+    words = {run: titles(several, without=params) for run, several in by_run.items()}
+    of_contest = np.array([words[run][one.case.contest] for run, one in drawn], object)
+    return cases.assign(title=pd.Series(of_contest[numbers], cases.index, dtype=cases["title"].dtype))
 
 
 def _panels(lines: pd.DataFrame) -> tuple[list[tuple[str, pd.DataFrame]], str]:
@@ -152,9 +152,15 @@ def _near_evenly(values: list[int]) -> list[int]:
 
 
 def _with_several(cases: pd.DataFrame, param: str) -> pd.DataFrame:
-    """Without the lines that would be a single point."""
-    lines = cases.groupby(["run", "title", "implementation"], sort=False)[param]
-    return cases[lines.transform("nunique") > 1]
+    """Those that were timed, with titles that do not say `param`; without the lines that would be a single point."""
+    cases = cases[(cases["latency"] > 0) & (cases[param] > 0)]
+    if cases[param].nunique() < 2:
+        return cases.iloc[:0]
+    cases = freed(cases, param)
+    lines, firsts = numbered(cases, "run", "title", "implementation")
+    points = pd.DataFrame({"line": lines, "value": cases[param].to_numpy()}).drop_duplicates()
+    several: np.ndarray = np.bincount(points["line"], minlength=len(firsts))[lines] > 1
+    return cases[several]
 
 
 def _over_fewest(cases: pd.DataFrame) -> pd.DataFrame:

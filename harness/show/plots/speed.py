@@ -5,7 +5,6 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -125,10 +124,7 @@ def _ideal(part: pd.DataFrame, ceilings: pd.DataFrame | None) -> float:
 
 def _bars(ax: Axes, part: pd.DataFrame, column: str, palette: dict[str, str]) -> None:
     ratio, lo, hi = (np.log2(part[name].to_numpy(float)) for name in (column, f"{column}_lo", f"{column}_hi"))
-    names = part["implementation"].to_numpy()
-    seaborn.barplot(
-        x=ratio, y=names, hue=names, palette=palette, legend=False, width=0.7, saturation=1, errorbar=None, ax=ax
-    )
+    ax.barh(np.arange(len(part)), ratio, 0.7, color=[palette[name] for name in part["implementation"]])
     known = np.flatnonzero(np.isfinite(lo) & np.isfinite(hi))
     whiskers = np.abs([ratio - lo, hi - ratio])[:, known]
     ax.errorbar(ratio[known], known, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)

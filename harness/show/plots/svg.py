@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
 import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.show.plots.theme import INK, RC, label, themed
@@ -61,9 +62,15 @@ def inline(figure: Figure, name: str) -> str:
 def render(figure: Figure, kind: Kind) -> bytes:
     """The figure as a file of this kind. Bitmaps are on white, 160 dots an inch; the others let the paper through."""
     buffer = BytesIO()
-    face = "white" if kind == "png" else "none"
-    undated = dict.fromkeys(_TRACES[kind])
+    undated, dpi = dict.fromkeys(_TRACES[kind]), figure.dpi
     settings: dict[str, Any] = {**RC, **_FIXED}
     with matplotlib.rc_context(settings):  # type: ignore[arg-type]  # the stubs want literal keys
-        figure.savefig(buffer, format=kind, dpi=160, metadata=undated, facecolor=face)
+        if kind == "svg":
+            # `savefig` would draw all of it once more before, to have it laid out.
+            canvas: Any = FigureCanvasSVG(figure)
+            canvas.print_svg(buffer, metadata=undated)
+            figure.dpi = dpi
+        else:
+            face = "white" if kind == "png" else "none"
+            figure.savefig(buffer, format=kind, dpi=160, metadata=undated, facecolor=face)
     return buffer.getvalue()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from harness.analysis.arguments import require_frame
 from harness.errors import NothingMeasuredError
+from harness.frames import numbered
 
 INK = "#1b1d21"
 """Text and axes. Inline figures replace it by the page's own text colour, so no data may be drawn in it."""
@@ -179,7 +180,7 @@ def panels(count: int, height: float, columns: int = 2, width: float = 9.0) -> t
 
 def columns_for(names: pd.Series, longest: int) -> int:
     """Panels beside each other: one where a name is longer than so many characters, else two."""
-    return 1 if names.str.len().max() > longest else 2
+    return 1 if max(map(len, names.unique())) > longest else 2
 
 
 def label(figure: F, title: str, caption: str) -> F:
@@ -195,14 +196,13 @@ def facets(frame: pd.DataFrame, limit: int) -> tuple[list[tuple[str, pd.DataFram
     Each has a title that fits half the width of a figure, in several lines where it is long.
     """
     several = frame["run"].nunique() > 1
-    keys = list(frame[["run", "title"]].drop_duplicates().itertuples(index=False, name=None))
-    thinned = ""
-    if len(keys) > limit:
-        thinned = f" Shown: {limit} of {len(keys)} contests, evenly spread over their order."
-        keys = [keys[index] for index in evenly(len(keys), limit)]
-    parts = [frame[(frame["run"] == run) & (frame["title"] == title)] for run, title in keys]
+    numbers, firsts = numbered(frame, "run", "title")
+    shown = evenly(len(firsts), limit)
+    left_out = len(shown) < len(firsts)
+    thinned = f" Shown: {limit} of {len(firsts)} contests, evenly spread over their order." if left_out else ""
+    keys = frame[["run", "title"]].iloc[firsts[shown]].itertuples(index=False, name=None)
     names = ["\n".join(map(_filled, [title, run] if several else [title])) for run, title in keys]
-    return list(zip(names, parts, strict=True)), thinned
+    return list(zip(names, (frame[numbers == number] for number in shown), strict=True)), thinned
 
 
 def _filled(title: str) -> str:

@@ -1,4 +1,4 @@
-"""The report: runs in, one self-contained HTML file out. Imports pandas and seaborn, so import it late.
+"""The report: runs in, one self-contained HTML file out. Imports pandas and matplotlib, so import it late.
 
 The same records and rules always give the same bytes: nothing in the page depends on when or where it was made.
 """

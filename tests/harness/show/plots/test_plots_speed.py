@@ -178,12 +178,13 @@ def test_one_round_has_lines_without_bands_and_says_so(tmp_path):
 def test_a_title_loses_the_words_of_one_param_only():
     points = [(1, 1), (1, 16), (8, 1)]
     names = [f"a/implementation=x/k=32/m={m}/n=64/scheme=w4a8/threads={threads}" for m, threads in points]
-    cases = pd.DataFrame({"run": "one", "case": names, "title": "of before"})
+    cases = pd.DataFrame({"run": "one", "case": names, "contest": names, "title": "of before"})
     alike = ["64 × 32, w4a8, threads 1", "64 × 32, w4a8, threads 16", "64 × 32, w4a8, threads 1"]
     assert list(freed(cases, "m")["title"]) == alike
     assert list(freed(cases, "threads")["title"]) == [f"64 × 32, M = {m}, w4a8" for m, _ in points]
     assert freed(cases, "n", "k")["title"][2] == "M = 8, w4a8, threads 1"
-    bare = pd.DataFrame({"run": "one", "case": ["a/implementation=x/m=1", "b/implementation=x/m=8"], "title": ""})
+    names = ["a/implementation=x/m=1", "b/implementation=x/m=8"]
+    bare = pd.DataFrame({"run": "one", "case": names, "contest": names, "title": ""})
     assert list(freed(bare, "m")["title"]) == ["a", "b"]
 
 
