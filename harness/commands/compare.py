@@ -15,7 +15,7 @@ from harness.show.verdicts import comparison_page, content, tidy
 from harness.store import load
 
 
-@click.command("compare", cls=options.Command)
+@click.command("compare", cls=options.ReadingCommand)
 @click.argument("base", type=Place())
 @click.argument("head", type=Place())
 @options.metrics

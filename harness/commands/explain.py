@@ -23,7 +23,7 @@ from harness.store import load
 Form = Literal["text", "markdown", "json"]
 
 
-@click.command("explain", cls=options.Command)
+@click.command("explain", cls=options.ReadingCommand)
 @click.argument("case")
 @click.argument("runs", nargs=-1, type=Place(), metavar="[BASE_RUN HEAD_RUN]")
 @click.option("--gate", type=Place(), metavar="DIR", help="A gate; default the one held last.")

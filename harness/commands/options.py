@@ -1,5 +1,6 @@
 """Options that several commands share, how they make one typed request, and how they are told from those not given."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, wraps
@@ -40,6 +41,24 @@ class Command(click.Command):
             if isinstance(parameter, click.Option) and times > 1 and not (parameter.multiple or parameter.is_flag):
                 raise click.UsageError(f"{parameter.opts[0]} is given {times} times; give it once", ctx)
         return super().parse_args(ctx, args)
+
+
+class ReadingCommand(Command):
+    """A command that reads stored runs, and goes without the search for cycles of garbage while it does.
+
+    Records make millions of objects and hardly a cycle; the search would go through all of them again and again.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does."""
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            return super().invoke(ctx)
+        finally:
+            gc.freeze()  # else all of them are gone through when it is on again, and once more at the end
+            if was_on:
+                gc.enable()
 
 
 class Group(click.Group):

@@ -14,7 +14,7 @@ from harness.store import files, load
 KINDS: tuple[Literal["svg", "png", "pdf", "csv"], ...] = ("svg", "png", "pdf", "csv")
 
 
-@click.command("plot", cls=options.Command)
+@click.command("plot", cls=options.ReadingCommand)
 @click.argument("name")
 @click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
 @click.option("-o", "--output", type=NewFile(), required=True, help=f"The file to write: {', '.join(KINDS)}.")
@@ -29,7 +29,7 @@ def command(name: str, runs: tuple[Path, ...], output: Path) -> None:
     if kind is None:
         raise UsageError(f"cannot write {output}: choose a name that ends in {', '.join(f'.{one}' for one in KINDS)}")
     stored = [load(run) for run in runs]
-    from harness.show.plots import PLOTS, draw, svg  # late: pandas and seaborn take two seconds to import
+    from harness.show.plots import PLOTS, draw, svg  # late: pandas and matplotlib take a second to import
 
     if name not in PLOTS:
         raise UsageError(f"unknown figure {name!r}; {choices(name, PLOTS)}")

@@ -1,8 +1,5 @@
 """`bitbench report`: one self-contained HTML file from runs."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from harness.model.suite import DEFAULT_MODULE, Registry
 from harness.store import load
 
 
-@click.command("report", cls=options.Command)
+@click.command("report", cls=options.ReadingCommand)
 @click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
 @click.option("-o", "--output", type=NewFile(), required=True, help="The HTML file to write.")
 @click.option("--figures", type=Folder(), help="Also save each figure here, as SVG and PNG.")
@@ -28,33 +25,15 @@ def command(runs: tuple[Path, ...], output: Path, figures: Path | None, rules: P
 
     The directory of a gate stands for its two runs, which are judged by the rules. Prints the file's path.
     """
-    with _uncollected():
-        _write(runs, output, figures, rules, margin)
-    click.echo(output)
-
-
-def _write(runs: Sequence[Path], output: Path, figures: Path | None, rules: Path | None, margin: str | None) -> None:
     each = [path for run in runs for path in (sides(run) if is_gate(run) else (run,))]
     stored = [_without_path(path) for path in each]
     tolerated = options.rules_of(rules, margin, known_metrics(*(one.run for one in stored)))
     if not any(record.outcome == "measured" for run in stored for record in run.records):
         raise NothingMeasuredError("nothing was measured in these runs; `bitbench show RUN` prints the reasons")
-    from harness.show.report import write  # late: pandas and seaborn take two seconds to import
+    from harness.show.report import write  # late: pandas and matplotlib take a second to import
 
     write(stored, output, figures, tolerated, Registry.load(DEFAULT_MODULE).usage)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the search for cycles of garbage: records make millions of objects and hardly a cycle."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()  # else all of them are gone through when it is on again, and once more at the end
-        if was_on:
-            gc.enable()
+    click.echo(output)
 
 
 def _without_path(path: Path) -> StoredRun:

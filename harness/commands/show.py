@@ -20,7 +20,7 @@ from harness.show.table import render as render_blocks
 from harness.store import load
 
 
-@click.command("show", cls=options.Command)
+@click.command("show", cls=options.ReadingCommand)
 @click.argument("run", type=Place())
 @options.metrics
 @click.option(
