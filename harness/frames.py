@@ -14,17 +14,15 @@ from harness.analysis.column_types import SPEEDUP, typed
 from harness.analysis.columns import (
     ResultColumn,
     effort_columns,
-    metric_columns,
     speedup_columns,
     standing_columns,
 )
-from harness.analysis.naming import titles
 from harness.analysis.raw_values import RawValues, beside_each_other
 from harness.analysis.results import Result, valid
 from harness.analysis.roofline import DTYPES
 from harness.analysis.view import View, baselines_of
 from harness.errors import UsageError
-from harness.model import Record, StoredRun, known_metrics
+from harness.model import Params, Record, StoredRun, known_metrics
 from harness.model.environment import machine_name
 from harness.model.metrics import METRICS, Metric
 from harness.store import load as load_run
@@ -66,7 +64,8 @@ def load(*runs: Source) -> pd.DataFrame:
                 if record.outcome == "measured" and taken.values and _has_centre(known.get(taken.metric))
             ]
             rows += measured or [(len(points), None, None, math.nan)]
-            points.append(_record_point(stored, record, head))
+            ours = {"round": record.round, "outcome": record.outcome, "reason": record.reason}
+            points.append(_point(stored, record, head) | ours)
     return _joined(points, pd.DataFrame(rows, columns=["record", "metric", "unit", "value"]), COLUMNS)
 
 
@@ -83,18 +82,22 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     views = views_of(runs)
     require_metrics(() if metric is None else (metric,), known_metrics(*(view.stored.run for view in views)))
     for view in views:
-        words, head = titles(view.results), {"machine": _machine(view.stored)}
+        words, head = view.titles, {"machine": _machine(view.stored)}
         for result in view.results:
             contest = {"contest": result.contest, "title": words[result.contest]}
+            facts: Params | None = None
             for record in result.measured:
                 found = [
-                    RawValues(len(points), one, result.known[one.metric].unit, record.voided)
+                    one
                     for one in record.measurements
                     if one.values and one.metric in result.known and metric in (None, one.metric)
                 ]
-                if found:
-                    taken += found
-                    points.append(_record_point(view.stored, record, head) | contest)
+                if found and record.facts != facts:  # rounds of one case hardly ever differ in more than their values
+                    facts = record.facts
+                    ended = {"outcome": record.outcome, "reason": record.reason}
+                    points.append(_point(view.stored, record, head) | ended | contest)
+                of_round = len(points) - 1, record.round
+                taken += [RawValues(*of_round, one, result.known[one.metric].unit, record.voided) for one in found]
     return _joined(points, beside_each_other(taken), (*COLUMNS, "sample", "block", "voided"), ("contest", "title"))
 
 
@@ -116,16 +119,15 @@ def summary(*runs: Source) -> pd.DataFrame:
     views = views_of(runs)
     baselines = list(dict.fromkeys(name for view in views for name in baselines_of(view.results)))
     for view in views:
-        words, head = titles(view.results), {"machine": _machine(view.stored)} | _run(view.stored)
-        by_metric = {column.key: column for column in metric_columns(known_metrics(view.stored.run).values())}
+        words, head = view.titles, {"machine": _machine(view.stored)} | _run(view.stored)
         derived = _derived_columns(view, baselines)
         for result in view.results:
             for metric in result.metrics:
-                reading, taken = by_metric[metric.name].read(result), result.summary(metric.name)
-                if reading and taken:
+                if taken := result.summary(metric.name):
                     if metric.name == "latency":
                         beside[len(rows)] = [cell for column in derived for cell in _cells(column, result)]
-                    rows.append((len(points), metric.name, metric.unit, *reading[:4], "; ".join(taken.warnings)))
+                    numbers = taken.centre, taken.lo, taken.hi, taken.n
+                    rows.append((len(points), metric.name, metric.unit, *numbers, "; ".join(taken.warnings)))
             if rows and rows[-1][0] == len(points):
                 contest = {"contest": result.contest, "title": words[result.contest]}
                 points.append(_point(view.stored, result.records[0], head) | contest)
@@ -225,11 +227,6 @@ def _value(record: Record, metric: Metric) -> float:
     """The round's value; an exact metric may be infinite, as the SQNR of equal outputs is; NaN if all is voided."""
     values = valid(record, metric.name).values
     return metric.of_round(values) if values else math.nan
-
-
-def _record_point(stored: StoredRun, record: Record, head: Mapping[str, str]) -> dict[str, Any]:
-    ours = {"round": record.round, "outcome": record.outcome, "reason": record.reason}
-    return _point(stored, record, head) | ours
 
 
 def _run(stored: StoredRun) -> dict[str, str]:

@@ -174,6 +174,17 @@ def test_the_command_line_starts_without_what_is_slow_to_import() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+def test_what_reads_a_run_imports_no_more_than_it_shows() -> None:
+    """Tables need neither frames nor figures, and a page needs seaborn only once a heat map is drawn."""
+    show = "from harness.cli import main; main(['show', 'results/examples/decode', '--metric', 'latency'])"
+    for does, needless in ((show, "torch pandas matplotlib seaborn"), ("import harness.show.report", "torch seaborn")):
+        code = (
+            f"{does}; import sys; print(*(name for name in {needless.split()} if name in sys.modules), file=sys.stderr)"
+        )
+        done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=module_name)
 def test_no_name_of_a_package_hides_one_of_its_modules(path: Path) -> None:
     """`harness.plots.memory` is the module, whether it is imported or looked up."""

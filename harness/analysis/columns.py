@@ -92,11 +92,12 @@ def standing_columns(view: View) -> list[ResultColumn]:
     All but the intensity have the latency's interval, upside down.
     """
     known: dict[str, Standing | None] = {}
+    ceilings = view.stored.run.ceilings
 
     def of(result: Result) -> Standing | None:
-        if result.name not in known:
-            known[result.name] = standing(result, view.stored.run.ceilings)
-        return known[result.name]
+        if ceilings and result.name not in known:
+            known[result.name] = standing(result, ceilings)
+        return known.get(result.name)
 
     def column(
         key: str, heading: str, unit: str, value: Callable[[Standing], float | str], **shown: object

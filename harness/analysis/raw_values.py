@@ -16,7 +16,8 @@ class RawValues(NamedTuple):
     """What was taken of one metric in one record."""
 
     record: int
-    """The number of the record, which the caller gives."""
+    """A number for what else is known of it, which the caller gives."""
+    round: int
     measurement: Measurement
     unit: str
     voided: Collection[int]
@@ -24,7 +25,7 @@ class RawValues(NamedTuple):
 
 
 def beside_each_other(everything: Sequence[RawValues]) -> pd.DataFrame:
-    """A row a value, in the order given: `record metric unit sample value block voided`.
+    """A row a value, in the order given: `record round metric unit sample value block voided`.
 
     `sample` counts from 0 in each measurement, `block` is <NA> where values were not taken in blocks.
     """
@@ -36,6 +37,7 @@ def beside_each_other(everything: Sequence[RawValues]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "record": np.array([one.record for one in everything], int)[which],
+            "round": np.array([one.round for one in everything], int)[which],
             "metric": np.array([one.measurement.metric for one in everything], object)[which],
             "unit": np.array([one.unit for one in everything], object)[which],
             "sample": np.arange(total) - (np.cumsum(counts) - counts)[which],

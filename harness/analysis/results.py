@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from harness.estimators.intervals import RatioSide, Summary, ratio_sides
+from harness.estimators.intervals import Comparison, RatioSide, Summary, ratio_sides
 from harness.estimators.looks import LOOKS
 from harness.model import Aim, Case, Measurement, Params, Record, Role, StoredRun, known_metrics
 from harness.model.metrics import METRICS, Metric
@@ -125,6 +125,11 @@ class Result:
     def sides(self) -> dict[int, RatioSide]:
         """By round, of the ratio of its latency to that of another contestant."""
         return ratio_sides(self.rounds("latency"))
+
+    @cached_property
+    def ratios(self) -> dict[str, Comparison]:
+        """Of its latency to those of others in its contest, by their names, once asked for (`pairs.in_one_run`)."""
+        return {}
 
 
 def valid(record: Record, metric: str) -> Measurement:

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.analysis import convergence
+from harness.analysis.naming import titles
 from harness.analysis.pairs import speedups
 from harness.analysis.results import Result, contests, of_run
 from harness.estimators.intervals import Comparison
@@ -50,6 +52,11 @@ class View:
     def whole(cls, stored: StoredRun) -> "View":
         """With all that was measured."""
         return cls.of(stored, known_metrics(stored.run))
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """The contests in words, by name."""
+        return titles(self.results)
 
     @property
     def is_timed(self) -> bool:

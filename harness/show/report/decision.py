@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.estimators.intervals import Comparison
@@ -100,7 +99,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Cont
 
 
 def _entries(view: View, fastest: Mapping[tuple[str, str], ContestAnswer]) -> list[_Entry]:
-    words, run = titles(view.results), view.stored.run.id
+    words, run = view.titles, view.stored.run.id
     found = []
     for contest, group in contests(view.results).items():
         if any(result.has(LATENCY.name) for result in group):
@@ -148,7 +147,7 @@ def _unbroken(title: str) -> str:
 
 
 def _typical(ratios: Iterable[Comparison | None]) -> float:
-    return statistics.median([one.inverse[0] for one in ratios if one and one.ratio > 0] or [0.0])
+    return statistics.median([1 / one.ratio for one in ratios if one and one.ratio > 0] or [0.0])
 
 
 def _ratio(entry: _Entry, name: str, base: str) -> Comparison | None:

@@ -151,7 +151,8 @@ def _fact(name: str) -> Show:
 
 def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list[tuple[Heading, Show]]:
     """The metric's column, and what belongs beside it: intervals and speed-ups, or the prediction."""
-    values = [value for result in members if math.isfinite(value := _number(column, result))]
+    summaries = (result.summary(column.key) for result in members)
+    values = [one.centre for one in summaries if one and math.isfinite(one.centre)]
     size, unit = suited(statistics.median(map(abs, values)) if values else 1.0, column.unit)
     heading = Heading(column.heading, "" if unit == "1" else unit.replace("us", "µs"))
     is_latency, declared = column.key == "latency", members[0].known[column.key]

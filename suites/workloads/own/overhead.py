@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from harness.errors import UsageError
-from harness.model import Case, Environment, Measurement, Record, Request, Revision, Run
+from harness.model import ROLE, Case, Environment, Measurement, Params, Record, Request, Revision, Run
 from harness.model.codec import encode
 from harness.model.metrics import METRICS
 from harness.model.workload import Check, Prepared, Workload
@@ -49,7 +49,9 @@ def _made_up_records(count: int) -> Iterator[Record]:
     for index in range(count):
         number, point = index % 3, index // 3
         params = {"m": point // len(LAYERS) + 1, "n": 2560, "k": 2560, "scheme": "w1.58a8", "dtype": "float32"}
-        case = Case.of("quick", LAYERS[point % len(LAYERS)], {**params, "device": "cpu", "threads": 2})
+        layer = LAYERS[point % len(LAYERS)]
+        case = Case.of("quick", layer, {**params, "device": "cpu", "threads": 2})
+        role: Params = {ROLE: "baseline"} if layer.startswith("linear") else {}
         yield Record(
             case,
             number,
@@ -59,7 +61,7 @@ def _made_up_records(count: int) -> Iterator[Record]:
                 for name in quick.SUITE.metric_names
                 if METRICS[name].repeats or number == 0
             ),
-            facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1},
+            facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1} | role,
         )
 
 
