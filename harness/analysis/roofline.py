@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.analysis.results import Result
 from harness.model import Ceilings, Params
 from harness.model.ceilings import SEVERAL, matching
+from harness.model.whole_model import WholeModel
 
 ALLOWED = 1.05
 """A share above this is no measurement but a sign that the call does not do its work."""
@@ -101,6 +102,16 @@ def least_seconds(work: Work, ceilings: Ceilings) -> dict[str, float]:
     rates: dict[str, float] = {name: getattr(ceilings, name) for name in DTYPES}
     fastest = max(DTYPES, key=lambda name: rates[name])
     return _reading(work, ceilings) | ({fastest: work.operations / rates[fastest]} if rates[fastest] else {})
+
+
+def most_tokens(model: WholeModel, scheme: str, ceilings: Ceilings) -> float:
+    """Tokens a second if every product took the least time that `ceilings` allow, and all else took none.
+
+    For one sequence: every token reads all weights that it uses. 0 where no ceiling is known, or there is no product.
+    """
+    read, working_set = model.bytes_read(scheme)
+    slowest = max(least_seconds(Work(model.operations, read, working_set), ceilings).values(), default=0.0)
+    return 1 / slowest if slowest else 0.0
 
 
 def _reading(work: Work, ceilings: Ceilings) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import bitlinear
-from harness.analysis.token_rate import most_tokens
+from harness.analysis.roofline import most_tokens
 from harness.machine.ceilings import remember
 from harness.machine.environment import combine, machine, usable_cores
 from harness.model import Ceilings

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from harness.analysis.token_rate import most_tokens
+from harness.analysis.roofline import most_tokens
 from harness.commands import options
 from harness.commands.values import Words
 from harness.errors import UsageError
