@@ -61,7 +61,7 @@ def _made_up_records(count: int) -> Iterator[Record]:
                 for name in quick.SUITE.metric_names
                 if METRICS[name].repeats or number == 0
             ),
-            facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1} | role,
+            facts={"weight_bits": 1.58, "activation_bits": 8, "groups": 1, **role},
         )
 
 
