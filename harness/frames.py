@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,12 @@ def load(*runs: Source) -> pd.DataFrame:
     return _joined(points, pd.DataFrame(rows, columns=["record", "metric", "unit", "value"]), COLUMNS)
 
 
-def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
+def samples(*runs: Source, metric: str | None = None, columns: Collection[str] = ()) -> pd.DataFrame:
     """One row per raw value, of one `metric` or all, in the order taken.
 
     The columns are those of `load` and `sample`, counted from 0 in each round; `block`, in which it was taken close to
     those of its rivals, and `voided`, whether that block counts for nobody; `contest` and `title` are as in `summary`.
-    A distribution has a row for each of its bins.
+    A distribution has a row for each of its bins. With `columns` there are only these, for runs of millions of rows.
     Raises ValueError for a metric that there is not, StoreError for what cannot be read.
     """
     points: list[dict[str, Any]] = []
@@ -84,6 +84,8 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
     for view in views:
         words, head = view.titles, {"machine": _machine(view.stored)}
         for result in view.results:
+            if metric is not None and not result.took(metric):
+                continue
             contest = {"contest": result.contest, "title": words[result.contest]}
             facts: Params | None = None
             for record in result.measured:
@@ -98,7 +100,11 @@ def samples(*runs: Source, metric: str | None = None) -> pd.DataFrame:
                     points.append(_point(view.stored, record, head) | ended | contest)
                 of_round = len(points) - 1, record.round
                 taken += [RawValues(*of_round, one, result.known[one.metric].unit, record.voided) for one in found]
-    return _joined(points, beside_each_other(taken), (*COLUMNS, "sample", "block", "voided"), ("contest", "title"))
+    values = beside_each_other(taken)
+    if columns:
+        chosen = {name: [point.get(name) for point in points] for name in columns if name not in values}
+        return _joined(chosen, values[["record", *(name for name in columns if name in values)]], columns)
+    return _joined(points, values, (*COLUMNS, "sample", "block", "voided"), ("contest", "title"))
 
 
 def summary(*runs: Source) -> pd.DataFrame:
@@ -261,7 +267,10 @@ def _cells(column: ResultColumn, result: Result) -> Sequence[object]:
 
 
 def _joined(
-    points: Sequence[Mapping[str, Any]], values: pd.DataFrame, columns: Sequence[str], further: Sequence[str] = ()
+    points: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]],
+    values: pd.DataFrame,
+    columns: Collection[str],
+    further: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Every value beside its point, whose place `record` is; `columns` first. They and `further` are there always."""
     beside = typed(pd.DataFrame(points, dtype=object))

@@ -103,7 +103,8 @@ def standing_columns(view: View) -> list[ResultColumn]:
         key: str, heading: str, unit: str, value: Callable[[Standing], float | str], **shown: object
     ) -> ResultColumn:
         def read(result: Result) -> Reading | None:
-            found, latency = of(result), result.summary("latency")
+            found = of(result)
+            latency = result.summary("latency") if found else None
             if found is None or latency is None:
                 return None
             here = value(found)

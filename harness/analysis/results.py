@@ -61,7 +61,7 @@ class Result:
         """Whether others are compared with it, and it competes with nobody."""
         return self.role == "baseline"
 
-    @property
+    @cached_property
     def looked_at(self) -> bool:
         """Whether its number of rounds was decided by looking at them; a single look at the end decides nothing."""
         return (self.aim.precision > 0 or self.aim.extended) and self.aim.rounds > LOOKS[0]
@@ -84,8 +84,15 @@ class Result:
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """What was measured, in the order of `known`; not what is a distribution, which nothing here sums up."""
-        names = {m.metric for record in self.measured for m in record.measurements if m.values}
-        return tuple(metric for name, metric in self.known.items() if name in names and not metric.distribution)
+        return tuple(one for name, one in self.known.items() if name in self._taken and not one.distribution)
+
+    @cached_property
+    def _taken(self) -> frozenset[str]:
+        return frozenset(m.metric for record in self.measured for m in record.measurements if m.values)
+
+    def took(self, name: str) -> bool:
+        """Whether there are raw values of that name, of a distribution too."""
+        return name in self._taken
 
     def has(self, name: str) -> bool:
         """Whether the metric of that name was measured."""

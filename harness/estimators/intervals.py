@@ -73,7 +73,9 @@ NO_COMMON_ROUND = "no round has both sides: nothing to pair; measure both in one
 
 def round_value(values: Sequence[float]) -> float:
     """The one value that stands for a round: the median. NaN when a value is not finite."""
-    return statistics.median(values) if all(map(math.isfinite, values)) else math.nan
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    return values[0] if len(values) == 1 else statistics.median(values)
 
 
 def round_logs(rounds: Rounds) -> dict[int, float]:
@@ -171,8 +173,8 @@ def paired_ratio(
 
     What a round does to both sides alike cancels.
     """
-    common = sorted(baseline.keys() & candidate.keys())
-    logs, warnings = _usable([candidate[number].over(baseline[number]) for number in common])
+    common = [side.over(baseline[number]) for number, side in candidate.items() if number in baseline]
+    logs, warnings = _usable(common)
     if not common:
         warnings.append(NO_COMMON_ROUND)
     return Estimate(*_interval(logs, _level(looked_at)), len(logs), tuple(warnings))
@@ -194,8 +196,6 @@ def unpaired_ratio(baseline: Rounds, candidate: Rounds, *, looked_at: bool = Fal
 
 def extremes(values: Sequence[float]) -> Estimate:
     """What all of `values` should be, with the smallest and the largest as bounds; NaN when one is or there is none."""
-    if len(values) == 1:  # the usual case
-        return Estimate(values[0], values[0], values[0], 1, ())
     if not values or any(map(math.isnan, values)):
         return Estimate(math.nan, math.nan, math.nan, len(values), ())
     return Estimate(statistics.median_low(values), min(values), max(values), len(values), ())
@@ -224,7 +224,7 @@ def _log(value: float) -> float:
 def _usable(logs: Iterable[float]) -> tuple[list[float], list[str]]:
     """The logs that are numbers, and what to say of the others."""
     given = list(logs)
-    usable = [log for log in given if not math.isnan(log)]
+    usable = [log for log in given if log == log]  # NaN alone is not itself
     warnings = []
     if len(usable) < len(given):
         lost = len(given) - len(usable)

@@ -149,8 +149,9 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
 
     def comparison(self, baseline: Summary, candidate: Summary, found: Estimate, *, paired: bool) -> Comparison:
         """The two sides and the ratio that was `found` of them, with the doubts about all three."""
-        warnings = dict.fromkeys([*self._doubts(found.warnings), *baseline.warnings, *candidate.warnings])
-        return Comparison(self.name, baseline, candidate, found.centre, found.lo, found.hi, paired, tuple(warnings))
+        warnings = (*self._doubts(found.warnings), *baseline.warnings, *candidate.warnings)
+        told = tuple(dict.fromkeys(warnings)) if warnings else ()
+        return Comparison(self.name, baseline, candidate, found.centre, found.lo, found.hi, paired, told)
 
     def format(self, summary: Summary) -> str:
         """`458 us ±1.2%`, `not known` where the interval says nothing, the bare amount where it is taken once a run."""
@@ -165,9 +166,9 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
         """What became of a value: a percentage with its interval."""
         return percent_change(ratio.ratio - 1, ratio.lo - 1, ratio.hi - 1)
 
-    def _doubts(self, warnings: Sequence[str]) -> tuple[str, ...]:
+    def _doubts(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
         """Of an estimate: nobody is asked for more rounds of what is taken in the first alone."""
-        return tuple(text for text in warnings if text != ONE_ROUND or self.repeats)
+        return warnings and tuple(text for text in warnings if text != ONE_ROUND or self.repeats)
 
 
 class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
@@ -200,6 +201,9 @@ class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
         There is no noise, so that it does not matter when one looked.
         """
         del looked_at
+        if len(rounds) == 1 and len(rounds[0]) == 1:  # the usual case, of hundreds of thousands in a large run
+            (value,) = rounds[0]
+            return Summary(self.name, value, value, value, CONFIDENCE, 1)
         centre, lo, hi, count, _ = extremes([value for values in rounds for value in values])
         same = lo == hi or math.isnan(centre) or all(self.is_same(one, centre) for one in (lo, hi))
         doubts = (

@@ -31,7 +31,7 @@ Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memo
 
 FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
     "summary": frames.summary,
-    "latencies": partial(frames.samples, metric="latency"),
+    "latencies": partial(frames.samples, metric="latency", columns=noise.COLUMNS),
     "ceilings": frames.ceilings,
     "error_histograms": partial(frames.samples, metric="error_histogram"),
 }

@@ -1,7 +1,6 @@
 """Figures of doubt: the raw timings as a distribution and in the order taken, and how precise each latency is."""
 
 import math
-from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from harness.show.plots.theme import (
     Drawing,
     colours,
     columns_for,
+    dashes,
     evenly,
     facets,
     headed,
@@ -32,6 +32,8 @@ from harness.show.plots.theme import (
     themed,
 )
 
+COLUMNS = ["run", "title", "implementation", "round", "sample", "value", "voided", "case", "metric", "block"]
+"""Of `harness.frames.samples`: the first seven are of use here, by the others such a frame is known."""
 _CONTESTS = 4
 _QUANTILES = 40
 """Points of one distribution: enough to see its steps and tail, small enough to print many."""
@@ -41,11 +43,6 @@ _LANES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 """What half a lane may stand for: a share more than the median."""
 _HALF = 0.42
 """Half of a lane's height that values use; the rest keeps lanes apart."""
-_DASHES: tuple[tuple[float, ...], ...] = (
-    (), (4, 1.5), (1, 1), (3, 1.25, 1.5, 1.25), (5, 1, 1, 1), (3, 1.25, 1.25, 1.25, 1.25, 1.25), (4, 1, 4, 1, 1, 1),
-    (3, 1.25, 3, 1.25, 1.25, 1.25), (4, 1, 1, 1, 1, 1),
-)  # fmt: skip
-"""Of lines, as seaborn has them: nine, so that with ten colours ninety lines are told apart."""
 _VOIDED = RED
 _LONG = 14
 """Characters of a name beyond which a panel takes the whole width."""
@@ -62,16 +59,16 @@ def timings(samples: pd.DataFrame) -> Drawing:
     contests = [(title, _quantiles(part)) for title, part in contests]
     palette = colours(samples["implementation"].unique())
     names = list(dict.fromkeys(name for _, part in contests for name in part["implementation"]))
-    dashes = dict(zip(names, cycle(_DASHES), strict=False))
+    patterns = dict(zip(names, dashes(), strict=False))
     figure, axes = panels(len(contests), 2.7)
     for ax, (title, points) in zip(axes, contests, strict=True):
         for name, line in points.groupby("implementation", sort=False):
-            ax.plot(line["percent"], line["share"], color=palette[str(name)], dashes=dashes[str(name)])
+            ax.plot(line["percent"], line["share"], color=palette[str(name)], dashes=patterns[str(name)])
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
         ax.set_title(title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    handles = [Line2D([], [], color=palette[name], dashes=dashes[name], label=name) for name in names]
+    handles = [Line2D([], [], color=palette[name], dashes=patterns[name], label=name) for name in names]
     figure.legend(handles=handles, loc="outside right upper")
     frame = headed(pd.concat([points for _, points in contests]), _QUANTILE)
     return Drawing(label(figure, "Distribution of the raw timings", _TIMINGS + thinned), frame)
@@ -87,11 +84,7 @@ _QUANTILE = {
 
 def _latencies(samples: pd.DataFrame) -> pd.DataFrame:
     is_latency = (samples["metric"] == "latency") & np.isfinite(samples["value"]) & (samples["value"] > 0)
-    return require(samples.loc[is_latency, _DRAWN], "raw values of latency")
-
-
-_DRAWN = ["run", "title", "implementation", "round", "sample", "value", "voided"]
-"""Columns of a large frame that are of use here."""
+    return require(samples.loc[is_latency, COLUMNS[:7]], "raw values of latency")
 
 
 _TIMINGS = (
