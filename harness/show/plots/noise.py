@@ -62,8 +62,10 @@ def timings(samples: pd.DataFrame) -> Drawing:
     patterns = dict(zip(names, dashes(), strict=False))
     figure, axes = panels(len(contests), 2.7)
     for ax, (title, points) in zip(axes, contests, strict=True):
-        for name, line in points.groupby("implementation", sort=False):
-            ax.plot(line["percent"], line["share"], color=palette[str(name)], dashes=patterns[str(name)])
+        lines = dict(list(points.groupby("implementation")))
+        for name in (name for name in names if name in lines):
+            line = lines[name]
+            ax.plot(line["percent"], line["share"], color=palette[name], dashes=patterns[name])
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
         ax.set_title(title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
