@@ -171,17 +171,16 @@ axes = click.option(
     metavar="NAME=V,V",
     help="Replace an axis; may be given several times, and all values of an axis count.",
 )
-keyword = click.option(
-    "-k",
-    "keyword",
-    type=Words(),
-    default=None,
-    cls=Field,
-    read=str,
-    otherwise="",
-    metavar="EXPR",
-    help="Only cases with such names, which `bitbench run SUITE --dry-run` lists: 'm=1/ and not fp16'.",
-)
+
+
+def keyword_option(says: str) -> Callable[[Any], Any]:
+    """`-k EXPR`."""
+    return click.option(
+        "-k", "keyword", type=Words(), default=None, cls=Field, read=str, otherwise="", metavar="EXPR", help=says
+    )
+
+
+keyword = keyword_option("Only cases with such names, which `bitbench run SUITE --dry-run` lists: 'm=1/ and not fp16'.")
 device = click.option(
     "--device", type=Words(), default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or mps."
 )

@@ -76,17 +76,7 @@ def metrics(form: Format) -> int:
 @options.request_options(
     options.implementations,
     options.axes,
-    click.option(
-        "-k",
-        "keyword",
-        type=Words(),
-        default=None,
-        cls=Field,
-        read=str,
-        otherwise="",
-        metavar="EXPR",
-        help="Only such cases; for injections six by default.",
-    ),
+    options.keyword_option("Only such cases; for injections six by default."),
     options.device,
     click.option(
         "--budget",

@@ -10,7 +10,12 @@ enum { TOKENS = 8 }; /* at a time: with two tiles, as many sums as there are reg
 #ifndef PACKED_TOKENS
 #define PACKED_TOKENS (3 * TOKENS) /* up to which every pass unpacks in registers, and none to memory */
 #endif
-enum { PAGE = 4096 }; /* what a processor fetches ahead by itself ends with one */
+#ifndef AHEAD
+#define AHEAD 4096 /* bytes that one token's weights are fetched ahead: a processor's own fetching ends with a page */
+#endif
+#ifndef TILES_AHEAD
+#define TILES_AHEAD 1 /* as often as some tokens take tiles at a time */
+#endif
 
 ALWAYS __m512i broadcast(const int8_t *four) {
     int32_t word;
@@ -26,7 +31,7 @@ ALWAYS __m512i add_products(__m512i lanes, __m512i weights, __m512i four) {
 
 ALWAYS void dot_chunk(const uint8_t *weights, const int8_t *codes, __m512i lanes[8], const int bits) {
     __m512i chunk = _mm512_loadu_si512(weights);
-    _mm_prefetch(weights + PAGE, _MM_HINT_T0);
+    _mm_prefetch(weights + AHEAD, _MM_HINT_T0);
     for (int p = 0; p < 8 / bits; p++) {
         __m512i mask = _mm512_set1_epi8((char)(((1 << bits) - 1) << (p * bits)));
         lanes[p] = add_products(lanes[p], bits == 8 ? chunk : _mm512_and_si512(chunk, mask), broadcast(codes + 4 * p));
@@ -78,7 +83,7 @@ ALWAYS void packed_block(const uint8_t *packed, int64_t tile_bytes, const int ti
         __m512i chunk[2];
         for (int t = 0; t < tiles; t++) {
             chunk[t] = _mm512_loadu_si512(packed + t * tile_bytes);
-            _mm_prefetch(packed + (t + tiles) * tile_bytes, _MM_HINT_T0);
+            _mm_prefetch(packed + (t + TILES_AHEAD * tiles) * tile_bytes, _MM_HINT_T0);
         }
 #pragma GCC unroll 8
         for (int p = 0; p < planes; p++, codes += 4) {

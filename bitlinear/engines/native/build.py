@@ -14,7 +14,7 @@ from typing import TypeAlias
 SOURCES = Path(__file__).parent
 FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-falign-functions=64")
 """No contraction: a product that is added to without having been rounded gives other codes than the contract. Functions
-begin with a cache line, or a change of one would move the loops of the others, by a tenth of their time."""
+begin with a cache line, or a change of one would move the loops of the others, and so what they take."""
 _Sources: TypeAlias = dict[str, tuple[str, ...]]
 _X86: _Sources = {
     "amx.c": (),

@@ -1,8 +1,10 @@
-"""Variants of the kernels side by side: `python variants.py NxK M SCHEME hot|stream FLAGS...`.
+"""Variants of the kernels side by side: `python variants.py NxK M SCHEME hot|stream|pages FLAGS...`.
 
 Every FLAGS are compiler flags of one variant, such as "" (as it is), "-DBLOCK_BYTES=131072" or "-DFEW_TOKENS=1 -O2".
 All variants work on the same weights, in turns, on two threads. `stream` goes through copies of them that are together
-larger than any cache. Prints medians in microseconds, bytes of weights a second, and the ratio to the first variant.
+larger than any cache; `pages` does so in huge pages, as layers lie in them, and again in small ones.
+BITLINEAR_NATIVE_PATH chooses the instructions. Prints medians in microseconds, bytes of weights a second, and the ratio
+to the first variant.
 """
 
 import itertools
@@ -48,13 +50,17 @@ def main(shape: str, m: str, scheme: str, cache: str, *variants: str) -> None:
     layer = BitLinear(k, n, parsed.groups, weight_bits=parsed.weight_bits, norm=parsed.norm)
     op = NativeLinear.from_layer(layer)
     size = op.codes.nbytes
-    ring = [pages.copied(op.codes) for _ in range(1 if cache == "hot" else RING_BYTES // size + 1)]
+    copies = 1 if cache == "hot" else RING_BYTES // size + 1
+    rings = {"": [pages.copied(op.codes) for _ in range(copies)]}
+    if cache == "pages":
+        rings |= {" in small pages": [op.codes.clone() for _ in range(copies)]}
     x, y = torch.randn(int(m), k), torch.empty(int(m), n)
     calls: dict[str, Callable[[], None]] = {}
     for flags in variants:
         bound = Library(compiled(flags), library().path)
-        calls[flags or "as it is"] = partial(forward, bound, op, itertools.cycle(ring), x, y)
-    timings = interleave(calls, seconds=2.0 * len(variants))
+        for where, ring in rings.items():
+            calls[(flags or "as it is") + where] = partial(forward, bound, op, itertools.cycle(ring), x, y)
+    timings = interleave(calls, seconds=2.0 * len(calls))
     first = next(iter(timings.values())).median
     for name, timing in timings.items():
         speed = size / timing.median * 1e-9

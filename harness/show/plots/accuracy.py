@@ -1,8 +1,6 @@
 """Figures of accuracy: the quantisation error against bits, groups and in the worst channel, and the agreement."""
 
 import math
-from itertools import cycle
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,8 +30,6 @@ from harness.show.plots.theme import (
 _DISTRIBUTIONS = 4
 _CONTESTS = 6
 _FLAG = RED
-_SHAPES: tuple[Any, ...] = ("o", "X", (4, 0, 45), "P")
-"""Of the points of one activation width; the third is a square."""
 _DB_PER_BIT = 6.02
 """20 log10(2): one more bit halves the step and so the error."""
 
@@ -104,12 +100,14 @@ def _flagged(cases: pd.DataFrame) -> str:
 
 
 def _lines(ax: Axes, part: pd.DataFrame) -> None:
+    from seaborn import lineplot  # late: half a second, most of it scipy.stats
+
     part = part.assign(activations=[f"{width}-bit activations" for width in part["activation_bits"]])
-    palette = colours(part["activations"])
-    for (name, line), shape in zip(part.groupby("activations", sort=False), cycle(_SHAPES), strict=False):
-        line = line.sort_values(["weight_bits", "error_sqnr"])
-        ax.plot(line["weight_bits"], line["error_sqnr"], color=palette[str(name)], marker=shape, markeredgecolor="w",
-                markeredgewidth=0.75, label=name)  # fmt: skip
+    lineplot(
+        part, x="weight_bits", y="error_sqnr", hue="activations", style="activations", dashes=False, markers=True,
+        palette=colours(part["activations"]), estimator=None, ax=ax,
+    )  # fmt: skip
+    ax.legend_ = None  # one for all panels
     if part["predicted_sqnr"].notna().any():
         ax.plot(part["weight_bits"], part["predicted_sqnr"], "_", color=INK, markersize=9, label="predicted")
     off = part[part["off"]]

@@ -20,7 +20,6 @@ from harness.show.plots.theme import (
     Drawing,
     colours,
     columns_for,
-    dashes,
     evenly,
     facets,
     headed,
@@ -56,22 +55,23 @@ def timings(samples: pd.DataFrame) -> Drawing:
     NothingMeasuredError when there is no latency.
     """
     contests, thinned = facets(_latencies(samples), _CONTESTS)
+    from seaborn import lineplot  # late: half a second, most of it scipy.stats
+
     contests = [(title, _quantiles(part)) for title, part in contests]
     palette = colours(samples["implementation"].unique())
     names = list(dict.fromkeys(name for _, part in contests for name in part["implementation"]))
-    patterns = dict(zip(names, dashes(), strict=False))
     figure, axes = panels(len(contests), 2.7)
     for ax, (title, points) in zip(axes, contests, strict=True):
-        lines = dict(list(points.groupby("implementation")))
-        for name in (name for name in names if name in lines):
-            line = lines[name]
-            ax.plot(line["percent"], line["share"], color=palette[name], dashes=patterns[name])
+        lineplot(
+            points, x="percent", y="share", hue="implementation", hue_order=names, style="implementation",
+            style_order=names, palette=palette, estimator=None, sort=False, legend=ax is axes[0], ax=ax,
+        )  # fmt: skip
         inner = points[points["share"].between(0.02, 0.98)]["percent"]
         ax.set_title(title)
         ax.set(xlabel="time of one call, % off the median", ylabel="share of samples", ylim=(0, 1.02))
         ax.set_xlim(min(-1.0, inner.min() * 1.1), max(1.0, inner.max() * 1.1))
-    handles = [Line2D([], [], color=palette[name], dashes=patterns[name], label=name) for name in names]
-    figure.legend(handles=handles, loc="outside right upper")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    axes[0].legend_ = None
     frame = headed(pd.concat([points for _, points in contests]), _QUANTILE)
     return Drawing(label(figure, "Distribution of the raw timings", _TIMINGS + thinned), frame)
 

@@ -3,10 +3,9 @@
 import hashlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
-from itertools import chain, combinations_with_replacement, count
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import matplotlib
@@ -127,15 +126,6 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 def markers(names: Iterable[str]) -> dict[str, str]:
     """Name -> marker, so that no figure depends on colour alone."""
     return {name: _MARKERS[(slot + slot // len(_MARKERS)) % len(_MARKERS)] for name, slot in slots(names).items()}
-
-
-def dashes() -> Iterator[tuple[float, ...]]:
-    """Patterns of lines, without end and without repeats, as seaborn has them; the first is a line without gaps."""
-    yield from ((), (4, 1.5), (1, 1), (3, 1.25, 1.5, 1.25), (5, 1, 1, 1))
-    for parts in count(3):
-        wide, narrow = (list(combinations_with_replacement(pair, parts))[1:-1] for pair in ((3, 1.25), (4, 1)))
-        for lengths in chain.from_iterable(zip(reversed(wide), narrow, strict=True)):
-            yield tuple(chain.from_iterable((length, min(lengths)) for length in lengths))
 
 
 _TITLE = 43

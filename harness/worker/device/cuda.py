@@ -46,15 +46,8 @@ class EventClock:
 
     def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
         """Seconds between the two events, host overhead included only where it leaves the GPU idle; the last output."""
-        start, end = event(), event()
         torch.cuda.synchronize()
-        start.record()
-        for _ in range(iterations - 1):
-            call()
-        output = call()
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3, output
+        return _between_events(call, iterations)
 
 
 class Flush:
@@ -79,18 +72,11 @@ class HeldClock:
 
     def elapsed(self, call: Call, iterations: int) -> tuple[float, object]:
         """Seconds between the two events, and the last output. Launching all calls should take less than HELD."""
-        start, end = event(), event()
         torch.cuda.synchronize()
         if self._flush is not None:
             self._flush()
         hold(HELD)
-        start.record()
-        for _ in range(iterations - 1):
-            call()
-        output = call()
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3, output
+        return _between_events(call, iterations)
 
 
 class ColdClock:
@@ -165,6 +151,18 @@ class SteadyClock:
                 return sample
             time.sleep(RECOVERY)
         raise RuntimeError(f"the GPU throttled during all of {ATTEMPTS} samples; {CURE}")
+
+
+def _between_events(call: Call, iterations: int) -> tuple[float, object]:
+    """Seconds of the GPU's own clock between an event queued before the calls and one after them; the last output."""
+    start, end = event(), event()
+    start.record()
+    for _ in range(iterations - 1):
+        call()
+    output = call()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1e3, output
 
 
 def hold(seconds: float) -> None:
