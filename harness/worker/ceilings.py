@@ -31,6 +31,12 @@ LEAST = {"cpu": 1 << 26}
 """Bytes of the smallest set that is taken to lie in memory."""
 OF_A_GPU = 1 << 30
 """Both, on any other device: terabytes a second are read there, and a launch takes microseconds."""
+BYTES_A_FLOAT = 4
+"""On a processor, the multiplications of bytes in the time of one of float32: an instruction holds so many more.
+
+True of VPMADDUBSW, VPDPBUSD and SDOT beside the fused multiply-add of their instruction sets. Torch has no quick
+product of bytes where the first of them is all that there is (AVX2), so that its own is slower than float32 there.
+"""
 PIECES = 256
 """How many parts a set is read in on a device that has no threads to count."""
 
@@ -49,6 +55,7 @@ def _sweep(device: Device, threads: int, sizes: Caches) -> Ceilings:
     memory = _read_rate(device, _memory_set(device, sizes.last), pieces, passes=1)
     last = max(memory, *(_cache_rate(device, read, pieces) for read in _last_sets(sizes)))
     core = max(last, _cache_rate(device, sizes.core // 2, pieces))
+    float32 = _product_rate(device, torch.float32)
     return Ceilings(
         device=device.name,
         threads=threads,
@@ -57,10 +64,10 @@ def _sweep(device: Device, threads: int, sizes: Caches) -> Ceilings:
         cache_bytes=sizes.last,
         cache_bandwidth=last if sizes.last else 0.0,
         memory_bandwidth=memory,
-        float32=_product_rate(device, torch.float32),
+        float32=float32,
         bfloat16=_product_rate(device, torch.bfloat16),
         float16=_product_rate(device, torch.float16),
-        int8=_product_rate(device, torch.int8),
+        int8=max(_product_rate(device, torch.int8), BYTES_A_FLOAT * float32 if device.name == "cpu" else 0.0),
     )
 
 

@@ -72,6 +72,7 @@ def test_the_worker_measures_every_ceiling_with_the_threads_it_is_asked_for(
     assert found.threads == 1
     assert found.memory_bandwidth > 0
     assert all(getattr(found, dtype) > 0 for dtype in DTYPES)
+    assert found.int8 >= 4 * found.float32, "a kernel that multiplies bytes is too fast where torch has none that does"
     if found.cache_bytes:
         assert found.core_cache_bandwidth >= found.cache_bandwidth >= found.memory_bandwidth
 
