@@ -2,6 +2,7 @@
 
 from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
+from suites.whole import model
 
 SUITES = (
     quick.SUITE,
@@ -11,6 +12,7 @@ SUITES = (
     error.SUITE,
     training.SUITE,
     scaling.SUITE,
+    model.SUITE,
     gate.SUITE,
     sentinel.SUITE,
     same.SUITE,

@@ -97,6 +97,11 @@ def tokens(*values: int, full: tuple[int, ...] = ()) -> Axis:
     return Axis("m", values, whole(0, "a number of tokens"), full)
 
 
+def contexts(*values: int) -> Axis:
+    """Tokens before those of the call, which attention looks back at."""
+    return Axis("context", values, whole(0, "a number of tokens"))
+
+
 def schemes(*values: str, full: tuple[str, ...] = ()) -> Axis:
     """Quantisation schemes, as in w1.58a8, w1a8g4, w4a8-nonorm."""
     return Axis("scheme", values, _scheme, full)

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from harness.commands import options
+from harness.commands.model.option import models
 from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
@@ -60,6 +61,7 @@ class Live:
     options.package,
     options.implementations,
     options.axes,
+    models,
     options.keyword,
     options.device,
     options.threads,

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from harness.commands import options
+from harness.commands.model.option import models
 from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Whole, Words
 from harness.errors import NothingMeasuredError, UsageError
@@ -36,6 +37,7 @@ def _memory_limit(text: str | None) -> float:
     options.package,
     options.implementations,
     options.axes,
+    models,
     options.keyword,
     options.requested_metrics,
     options.device,

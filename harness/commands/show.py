@@ -8,12 +8,14 @@ import msgspec
 
 from harness.analysis.ranking import led
 from harness.analysis.view import View
+from harness.analysis.whole_model.step import steps
 from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model import StoredRun, known_metrics
 from harness.model.metrics import select_metrics
 from harness.show.ended import failures, failures_page, failures_table
+from harness.show.model.steps import as_row
 from harness.show.results import page, tidy, warnings
 from harness.show.table import Format, pretty_json
 from harness.show.table import render as render_blocks
@@ -92,4 +94,6 @@ def render(
         return tidy(view).csv()
     run = msgspec.to_builtins(stored.run)
     later = {"extensions": msgspec.to_builtins(stored.extensions)} if stored.extensions else {}
-    return pretty_json({"run": run, **later, "warnings": warnings(view), "rows": tidy(view).as_dicts()})
+    of_models = [as_row(step) for step in steps(stored, view.results)]
+    whole = {"steps": of_models} if of_models else {}
+    return pretty_json({"run": run, **later, "warnings": warnings(view), **whole, "rows": tidy(view).as_dicts()})

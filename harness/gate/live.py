@@ -22,6 +22,7 @@ from harness.model.messages import Description
 from harness.model.metrics import METRICS
 from harness.model.rules import Rules
 from harness.model.suite import Registry
+from harness.model.whole_model import WholeModel
 from harness.runner.plan import Contest, make_plan, metrics_of, require_devices
 
 
@@ -41,8 +42,13 @@ class GateWatcher(Protocol):
         """After `rounds` rounds the gate has looked at them; so many cases go on."""
 
 
-def plan_case_pairs(registry: Registry, request: Request, descriptions: Mapping[Side, Description]) -> list[CasePair]:
-    """Every case of either side, and the sentinels last, if there is anything to time.
+def plan_case_pairs(
+    registry: Registry,
+    request: Request,
+    descriptions: Mapping[Side, Description],
+    models: Sequence[WholeModel] = (),
+) -> list[CasePair]:
+    """Every case of either side, and the sentinels last, if there is anything to time; `models` as in `make_plan`.
 
     Raises UsageError for a name or value that neither side knows or a device that cannot be used here, and
     NothingMeasuredError when no case is left.
@@ -50,7 +56,7 @@ def plan_case_pairs(registry: Registry, request: Request, descriptions: Mapping[
     found: dict[Side, dict[str, tuple[Case, Contest]]] = {}
     for side in SIDES:
         asked = _known(registry, request, descriptions[side], descriptions.values())
-        contests = make_plan(asked, registry, descriptions[side]) if asked else []
+        contests = make_plan(asked, registry, descriptions[side], models) if asked else []
         require_devices(contests, descriptions[side])
         found[side] = {case.name: (case, contest) for contest in contests for case in contest.cases}
     case_pairs = []

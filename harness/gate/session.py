@@ -22,8 +22,9 @@ from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
 from harness.model.rules import Rules
 from harness.model.suite import Registry
+from harness.model.whole_model import WholeModel
 from harness.runner.packages import package_of
-from harness.runner.plan import metrics_of
+from harness.runner.plan import metrics_of, models_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
 
@@ -109,7 +110,9 @@ class Session:
 
         `provenance` watches over where their code comes from.
         """
-        case_pairs = plan_case_pairs(self.registry, self.request, {side: pools[side].description for side in SIDES})
+        models = pools["head"].models(*models_of(self.request, self.registry))
+        descriptions = {side: pools[side].description for side in SIDES}
+        case_pairs = plan_case_pairs(self.registry, self.request, descriptions, models)
         controller = PairedController(
             lambda side: pools[side].start(),
             self.budget,
@@ -119,7 +122,7 @@ class Session:
         )
         if provenance:
             provenance.expect(case_pairs)
-        runs = self._headers(pools, revisions, case_pairs)
+        runs = self._headers(pools, revisions, case_pairs, models)
         place = place_of(directory, runs["head"].pair)
         with GateRuns(place, runs, self.resume) as both:
             budget = self.request.budget
@@ -143,7 +146,11 @@ class Session:
         return GateResult(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
 
     def _headers(
-        self, pools: Mapping[Side, WorkerPool], revisions: Mapping[Side, Revision], case_pairs: Sequence[CasePair]
+        self,
+        pools: Mapping[Side, WorkerPool],
+        revisions: Mapping[Side, Revision],
+        case_pairs: Sequence[CasePair],
+        models: tuple[WholeModel, ...],
     ) -> dict[Side, Run]:
         started = datetime.now(UTC)
         commit = revisions["head"].commit[:7]
@@ -161,6 +168,7 @@ class Session:
                 rules=declared(self.rules),
                 aims={suite: Aim(rounds=rounds) for suite in (*self.request.suites, *self.registry.sentinels)},
                 metrics=metrics,
+                models=models,
                 environment=here,
                 revision=revisions[side],
                 argv=tuple(self.argv),

@@ -10,8 +10,9 @@ from harness.model.environment import Environment
 from harness.model.metrics import METRICS, Metric
 from harness.model.record import Amount, Count
 from harness.model.rules import RunRules
+from harness.model.whole_model import WholeModel
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 
@@ -67,6 +68,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     package: str = ""
     """The module that declares the suites; empty for the project's own."""
+    models: tuple[str, ...] = ()
+    """Of suites about whole models; empty means what each suite says."""
 
 
 class Aim(msgspec.Struct, frozen=True):
@@ -97,6 +100,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[Metric, ...] = ()
     """Those that it measures, as they were declared: a reader needs no code for them."""
     ceilings: tuple[Ceilings, ...] = ()
+    models: tuple[WholeModel, ...] = ()
+    """Those that its suites are about, as they were read: a file may change."""
     environment: Environment
     revision: Revision
     argv: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import no torch; the two references that do ("module:function") are followed in 
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from harness.errors import UsageError
 from harness.model import Budget, Case, Params, Value
 from harness.model.metrics import METRICS, Metric
 from harness.model.units import choices
+from harness.model.whole_model import WholeModel
 from harness.user_code.installed import NAME
 from harness.user_code.reference import follow
 
@@ -62,14 +63,25 @@ class Suite:
     probed_by: tuple[str, ...] = ()
     """Params that decide whether a contestant is right on other shapes too: it is probed once for each combination of
     them. Empty means that there is nothing to probe."""
+    of_model: Callable[[WholeModel, Params], Iterable[Params]] | None = None
+    """Of a suite about whole models: from a model, and what `resolve` makes of one point of the axes, to the params of
+    all its cases. Raises ValueError as `resolve`."""
+    default_model: str = ""
+    """The model of such a suite where the user names none."""
+    by_baseline: Callable[[Params], bool] = lambda _: False
+    """Whether a case is the same for all contestants, so that the baseline alone measures it."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """What it measures, by name."""
         return tuple(metric if isinstance(metric, str) else metric.name for metric in self.metrics)
 
-    def points(self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False) -> list[Params]:
+    def points(
+        self, chosen: Mapping[str, tuple[Value, ...]], full: bool = False, models: Iterable[WholeModel] = ()
+    ) -> list[Params]:
         """Params of every contest: the product of the axes, with the axes in `chosen` replaced.
+
+        Those of a suite about whole models are the cases of `models`.
 
         Raises UsageError for an axis that this suite does not have or a value that the axis refuses.
         """
@@ -79,6 +91,8 @@ class Suite:
                 raise UsageError(f"suite {self.name} has no axis {name!r}; it has: {', '.join(names)}")
         columns = [self._values(axis, chosen.get(axis.name), full) for axis in self.axes]
         points = [self._resolve(dict(zip(names, point, strict=True))) for point in itertools.product(*columns)]
+        if self.of_model is not None:
+            points = [params for model in models for point in points for params in self._cases(model, point)]
         return list({Case.of(self.name, "", point).contest: point for point in points}.values())
 
     def _values(self, axis: Axis, chosen: tuple[Value, ...] | None, full: bool) -> tuple[Value, ...]:
@@ -92,6 +106,13 @@ class Suite:
             return self.resolve(point)
         except ValueError as error:
             raise UsageError(f"suite {self.name}, {_words(point)}: {error}") from error
+
+    def _cases(self, model: WholeModel, point: Params) -> list[Params]:
+        assert self.of_model is not None, "asked of a suite about whole models alone"
+        try:
+            return list(self.of_model(model, point))
+        except ValueError as error:
+            raise UsageError(f"suite {self.name}, model {model.name}: {error}") from error
 
 
 def _words(point: Params) -> str:

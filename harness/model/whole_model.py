@@ -1,8 +1,12 @@
 """A whole model as a list of linear products, and all else that it stores."""
 
+import re
+
 import msgspec
 
 from harness.model.record import Amount, Count
+
+_HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output)$|as the head$")
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,11 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     def operations(self) -> float:
         """For one token; a multiply and an add count as two."""
         return 2 * self.used * self.out_features * self.in_features
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it makes logits, by its name in the libraries of the field."""
+        return _HEAD.search(self.name) is not None
 
     @property
     def is_tied(self) -> bool:

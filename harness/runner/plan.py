@@ -1,7 +1,7 @@
 """From a request to contests: the cases that differ only in the implementation, and are timed against each other."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from harness.model import ROLE, Aim, Case, Params, Request, Value, filters
 from harness.model.messages import Description
 from harness.model.metrics import Metric
 from harness.model.suite import Registry, Suite
+from harness.model.whole_model import WholeModel
 from harness.user_code.folders import folders
 from harness.user_code.reference import meant
 
@@ -36,14 +37,19 @@ class Contest:
         return {**self.facts, **self.known.get(case.implementation, {})}
 
 
-def make_plan(request: Request, registry: Registry, description: Description) -> list[Contest]:
-    """Every contest that the request asks for, in the order of its suites and axes.
+def make_plan(
+    request: Request, registry: Registry, description: Description, models: Sequence[WholeModel] = ()
+) -> list[Contest]:
+    """Every contest that the request asks for, in the order of its suites and axes; `models` are those that it means.
 
     Raises UsageError for an unknown name or value, and NothingMeasuredError when no case is left.
     """
     check_names(request, registry)
     keep = filters.parse(request.keyword)
-    contests = [contest for name in request.suites for contest in _contests(registry, name, request, description, keep)]
+    contests: list[Contest] = []
+    for name in request.suites:
+        about = [model for model in models if request.models or model.name == registry.suite(name).default_model]
+        contests += _contests(registry, name, request, description, keep, about)
     if not contests:
         raise NothingMeasuredError(_why_none(request, registry))
     return contests
@@ -63,6 +69,8 @@ def check_names(request: Request, registry: Registry) -> None:
     suites = [registry.suite(name) for name in request.suites]
     for suite in suites:
         suite.points(_chosen(suite, request), request.full)
+    if request.models and not any(suite.of_model for suite in suites):
+        raise UsageError(f"--model: {' and '.join(request.suites)} is about no whole model; leave it out")
     for name, value in (("device", request.device if request.device != "auto" else ""), ("threads", request.threads)):
         if value and name in request.axes:
             raise UsageError(f"--{name} {value} and --axis {name}=...: give one of them")
@@ -88,7 +96,12 @@ def _why_none(request: Request, registry: Registry) -> str:
 
 
 def _contests(
-    registry: Registry, name: str, request: Request, description: Description, keep: filters.CaseFilter
+    registry: Registry,
+    name: str,
+    request: Request,
+    description: Description,
+    keep: filters.CaseFilter,
+    models: Sequence[WholeModel],
 ) -> list[Contest]:
     suite = registry.suite(name)
     names = _implementations(suite, request, description)
@@ -101,15 +114,25 @@ def _contests(
         if one in suite.metric_names and (one in request.metrics or not request.metrics)
     }
     contests = []
-    for point in suite.points(_chosen(suite, request), request.full):
+    for point in suite.points(_chosen(suite, request), request.full, models):
         params = {**point, **_resolved(point, description)}
-        cases = tuple(Case.of(suite.name, name, params) for name in names)
+        members = (suite.baseline,) if suite.by_baseline(params) else names
+        cases = tuple(Case.of(suite.name, name, params) for name in members)
         kept = tuple(case for case in cases if keep(case.name))
         if kept and metrics:
             aim = aim_of(suite, request) if any(one.repeats for one in metrics.values()) else Aim(rounds=1)
             seed = zlib.crc32(f"{request.seed}/{kept[0].contest}".encode())
             contests.append(Contest(suite, kept, suite.facts(params) | role, metrics, aim, seed, known))
     return contests
+
+
+def models_of(request: Request, registry: Registry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The models that its suites are about, as the user or the suites name them, and the schemes that they measure."""
+    about = [suite for suite in map(registry.suite, request.suites) if suite.of_model is not None]
+    names = dict.fromkeys(name for suite in about for name in request.models or (suite.default_model,))
+    axes = [axis for suite in about for axis in suite.axes if axis.name == "scheme"]
+    schemes = dict.fromkeys(str(one) for axis in axes for one in request.axes.get("scheme", axis.values))
+    return tuple(names), tuple(schemes)
 
 
 def aim_of(suite: Suite, request: Request) -> Aim:

@@ -9,8 +9,9 @@ from harness.machine.affinity import pinned
 from harness.machine.ceilings import recall, remember
 from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
-from harness.model.messages import Answer, Find, MeasureCeilings, Sources
+from harness.model.messages import Answer, Find, MeasureCeilings, ModelReading, ReadModel, Sources
 from harness.model.suite import Registry
+from harness.model.whole_model import WholeModel
 from harness.runner.plan import Contest
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.user_code.raised import innermost
@@ -19,6 +20,8 @@ CEILING_LIMIT = 60.0
 """Seconds that measuring ceilings may take."""
 PADDING, BALLAST = 4096, 1 << 22
 """Bytes that the environment of a shuffled worker is longer, and that it allocates first, at most."""
+READING_LIMIT = 120.0
+"""Seconds that a model may take to be read: far more than any of transformers takes on the meta device."""
 IMPORT_LIMIT = 120.0
 """Seconds that importing an implementation of the user's may take."""
 
@@ -82,6 +85,22 @@ class WorkerPool:
         finally:
             worker.close()
 
+    def models(self, sources: Iterable[str], schemes: Iterable[str]) -> tuple[WholeModel, ...]:
+        """The models that `sources` name, with the bytes of their products by `schemes`.
+
+        Raises UsageError for what is none. Asked of a worker that does nothing else, as in `require`.
+        """
+        named = tuple(sources)
+        if not named:
+            return ()
+        worker = self._start()
+        try:
+            return tuple(_model(worker.read_model(ReadModel(one, tuple(schemes)), READING_LIMIT)) for one in named)
+        except WorkerLostError as lost:
+            raise UsageError(f"{' or '.join(named)} cannot be read: {lost.reason}") from lost
+        finally:
+            worker.close()
+
     def close(self) -> None:
         """Let go of what was not used, and of all that workers shared."""
         if self._first is not None:
@@ -114,6 +133,12 @@ class WorkerPool:
         found = from_answer(device, answer.values)
         remember(here, found)
         return found
+
+
+def _model(reading: ModelReading) -> WholeModel:
+    if reading.model is None:
+        raise UsageError(reading.refusal)
+    return reading.model
 
 
 def _of_import(answer: Answer) -> str:

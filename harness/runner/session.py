@@ -25,10 +25,11 @@ from harness.model.metrics.table import select_metrics
 from harness.model.run import known_metrics
 from harness.model.stored_run import Extension, applied, extended_aims, request_to_go_on_by, rounds_made
 from harness.model.suite import Registry
+from harness.model.whole_model import WholeModel
 from harness.runner.controller import Controller
 from harness.runner.forecast import forecast, time_limit_in_words
 from harness.runner.packages import registry_for
-from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, require_devices
+from harness.runner.plan import Contest, aims_of, check_names, make_plan, metrics_of, models_of, require_devices
 from harness.runner.pool import WorkerPool
 from harness.runner.progress import Watcher
 from harness.runner.schedule import ORDER
@@ -48,6 +49,8 @@ class RunSession:
     contests: Sequence[Contest]
     controller: Controller
     environment: Environment
+    models: Sequence[WholeModel] = ()
+    """Those that its suites are about."""
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -90,6 +93,7 @@ class RunSession:
             aims=aims,
             metrics=metrics_of(self.contests),
             ceilings=self.pool.ceilings(self.contests, self.environment),
+            models=tuple(self.models),
             environment=self.environment,
             revision=code,
             argv=tuple(argv),
@@ -143,7 +147,8 @@ def opened(registry: Registry, request: Request) -> Iterator[RunSession]:
     request = with_chosen_metrics(request, registry)
     check_names(request, registry)  # before a worker takes seconds to start
     with _hired(registry, request) as pool:
-        yield _session(registry, request, pool, combine(machine(), pool.description.environment))
+        models = pool.models(*models_of(request, registry))
+        yield _session(registry, request, pool, combine(machine(), pool.description.environment), models)
 
 
 @contextmanager
@@ -184,7 +189,7 @@ def resumed(
             raise IncomparableError(f"the run in {directory} was begun on another machine: {'; '.join(changed)}")
         extensions = (*stored.extensions, *_extension(stored, request, aims, argv))
         begun = extensions[-1].rounds if extensions else {}
-        session = _session(registry, request, pool, environment, aims, begun)
+        session = _session(registry, request, pool, environment, run.models, aims, begun)
         _require_declared(directory, run, metrics_of(session.contests))
         session.controller.ceilings = list(run.ceilings)
         session.controller.continue_from(stored.records)
@@ -208,17 +213,18 @@ def _session(
     request: Request,
     pool: WorkerPool,
     environment: Environment,
+    models: Sequence[WholeModel],
     aims: Mapping[str, Aim] | None = None,
     begun: Mapping[str, int] | None = None,
 ) -> RunSession:
     """`aims` say of a run that goes on whether it was extended, `begun` what rounds its contests had had by then."""
-    contests = make_plan(request, registry, pool.description)
+    contests = make_plan(request, registry, pool.description, models)
     if aims is not None:
         contests = [_extended(contest, aims.get(contest.suite.name, FIXED)) for contest in contests]
     require_devices(contests, pool.description)
     pool.require(request.implementations)
     controller = Controller(contests, request, pool.start, begun=begun)
-    return RunSession(registry, request, pool, contests, controller, environment)
+    return RunSession(registry, request, pool, contests, controller, environment, models)
 
 
 def _extended(contest: Contest, aim: Aim) -> Contest:

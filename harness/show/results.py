@@ -11,12 +11,14 @@ from harness.analysis.prediction import is_off
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
 from harness.analysis.voided import told
+from harness.analysis.whole_model.step import steps
 from harness.estimators.looks import CONFIDENCE
 from harness.model import Params
 from harness.show import latency_column
 from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
 from harness.show.libraries import origins
+from harness.show.model.steps import blocks_of
 from harness.show.prediction import OFF_PREDICTION, against_prediction
 from harness.show.run_header import describe_extensions, describe_machine, describe_run
 from harness.show.table import Block, Cell, Column, Table, html, render
@@ -47,6 +49,7 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
     top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
     blocks: list[Block] = ["\n".join((*top, *describe_extensions(view.stored)))]
+    blocks += blocks_of(steps(view.stored, view.results), view.stored.run.ceilings)
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
@@ -114,7 +117,10 @@ def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> lis
     timed = [latency_column.latencies(group, rivals=rivals) for group in groups]
     params = [] if rivals else [_param(name) for name in differing]
     columns = _filled([_IMPLEMENTATION, *params, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
-    titles = [_words({name: group[0].case.params.get(name, "") for name in differing if rivals}) for group in groups]
+    titles = [
+        _words({name: value for name, value in group[0].case.params.items() if rivals and name in differing})
+        for group in groups
+    ]
     tables = [
         _table(title, latency_column.in_unit(columns, one.unit), group)
         for title, one, group in zip(titles, timed, groups, strict=True)
@@ -193,6 +199,11 @@ def _numbers(columns: Sequence[ResultColumn], reached: Sequence[ResultColumn], r
             numbers: list[Cell] = [reading.value, reading.lo, reading.hi, CONFIDENCE, reading.n]
             rows.append([column.key, column.unit, *numbers, *(effort if column.key == "latency" else [None] * 3)])
     return rows
+
+
+def _title(params: Params, names: Sequence[str]) -> str:
+    """The params of these names that there are: cases of one suite need not have the same ones."""
+    return _words({name: params[name] for name in names if name in params})
 
 
 def _words(params: Params) -> str:

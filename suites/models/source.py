@@ -60,7 +60,7 @@ def with_bytes(products: Sequence[Product], schemes: Sequence[Scheme]) -> tuple[
     wrong = [p for p in products for scheme in schemes if p.in_features % scheme.groups]
     if wrong:
         told = ", ".join(dict.fromkeys(f"{one.name} ({one.in_features})" for one in wrong))
-        raise UsageError(f"--scheme: the groups do not divide the input features of {told}; choose others")
+        raise UsageError(f"the groups of a scheme do not divide the input features of {told}; choose others")
     return tuple(
         msgspec.structs.replace(one, scheme_bytes={str(scheme): _bytes(one, scheme) for scheme in schemes})
         for one in products

@@ -14,14 +14,13 @@ from harness.model.messages import ModelReading, ReadModel
 from harness.model.suite import DEFAULT_MODULE
 from harness.model.units import parse_names
 from harness.model.whole_model import WholeModel
+from harness.runner.pool import READING_LIMIT
 from harness.runner.process import WorkerLostError, WorkerProcess
+from harness.show.model.listing import known_models, page
 from harness.show.table import pretty_json, render
-from harness.show.whole_model import known_models, page
 
 SCHEMES = ("w1.58a8-nonorm", "w4a8-nonorm", "w8a8-nonorm")
 DEVICE = "cpu"
-READING_LIMIT = 120.0
-"""Seconds that a model may take to be read: far more than any of transformers takes on the meta device."""
 
 
 @click.command("model", cls=options.Command)

@@ -1,0 +1,1 @@
+"""From measured layers to a whole model."""

@@ -1,0 +1,1 @@
+"""A whole model for people: its parts, and how long a step of it takes."""
