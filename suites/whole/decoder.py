@@ -1,7 +1,6 @@
 """The decoder that a model is: sizes of its blocks, found by names and shapes of its products. Imports no torch."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.model import Params
@@ -90,29 +89,15 @@ class Decoder:
         return (*into, (self.width, self.attention), (self.width, self.hidden))
 
     def params(self) -> Params:
-        """As params of a case."""
-        return {
-            "blocks": self.blocks,
-            "width": self.width,
-            "inputs": _joined(self.inputs),
-            "attention": self.attention,
-            "perceptron": _joined(self.perceptron),
-            "hidden": self.hidden,
-            "vocabulary": self.vocabulary,
-        }
+        """As params of a case: `blocks`, and all other fields in their order as `sizes`."""
+        sizes = (self.width, self.inputs, self.attention, self.perceptron, self.hidden, self.vocabulary)
+        return {"blocks": self.blocks, "sizes": ",".join(map(_joined, sizes))}
 
     @classmethod
     def from_params(cls, params: Params) -> "Decoder":
         """The decoder whose `params` these are."""
-        return cls(
-            int(params["blocks"]),
-            int(params["width"]),
-            _parted(params["inputs"]),
-            int(params["attention"]),
-            _parted(params["perceptron"]),
-            int(params["hidden"]),
-            int(params["vocabulary"]),
-        )
+        width, inputs, attention, perceptron, hidden, vocabulary = map(_parted, str(params["sizes"]).split(","))
+        return cls(int(params["blocks"]), width[0], inputs, attention[0], perceptron, hidden[0], vocabulary[0])
 
 
 def _of(roles: dict[str, Product], role: str) -> Product:
@@ -121,9 +106,9 @@ def _of(roles: dict[str, Product], role: str) -> Product:
     return roles[role]
 
 
-def _joined(sizes: Iterable[int]) -> str:
-    return "+".join(map(str, sizes))
+def _joined(size: int | tuple[int, ...]) -> str:
+    return "+".join(map(str, size if isinstance(size, tuple) else (size,)))
 
 
-def _parted(text: object) -> tuple[int, ...]:
-    return tuple(map(int, str(text).split("+")))
+def _parted(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("+")))

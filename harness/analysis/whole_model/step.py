@@ -19,17 +19,7 @@ PART, REST, DECODER = "part", "rest", "decoder"
 FULL_BYTES = 2
 """Of a weight that stays in full precision, which is 16 bits."""
 _OF_A_LAYER = ("n", "k", "cache")
-_OF_A_DECODER = (
-    PART,
-    "model",
-    "blocks",
-    "width",
-    "inputs",
-    "attention",
-    "perceptron",
-    "hidden",
-    "vocabulary",
-)
+_OF_A_DECODER = (PART, "model", "blocks", "sizes")
 """Params that are no setting that layers and decoders share."""
 
 ByRound = Mapping[int, float]

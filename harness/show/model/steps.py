@@ -11,10 +11,10 @@ from harness.model.units import NOT_KNOWN, amount, figure, is_known, spread, sup
 from harness.show.table import Block, Cell, Column, Table
 
 LEGEND = (
-    "products: of every product of the model but the head, its latency times how often a step uses it, summed\n"
-    "all else: a step of as many blocks without products: attention, norms, head in bfloat16, Python\n"
+    "products: of every product of the model but the head, its latency times how often a step uses it, summed;\n"
+    "all else: a step of all blocks without products: attention, norms, head in bfloat16, Python;\n"
     "run whole: a decoder of random weights and real sizes, of as many blocks as a sixteenth of the memory holds;\n"
-    "of estimate: its latency over what the parts give for as many blocks: 1 where they agree"
+    "of estimate: its latency over what the parts give for as many blocks, 1 where they agree"
 )
 NO_DECODER = (
     "All else was not measured, because the model is no row of equal blocks of attention and a perceptron: it has at"
@@ -24,14 +24,19 @@ NO_DECODER = (
 
 def blocks_of(steps: Sequence[Step], ceilings: Sequence[Ceilings]) -> list[Block]:
     """A sentence and a table for each model and setting; nothing where there is no step."""
-    groups: dict[tuple[object, ...], list[Step]] = {}
-    for step in steps:
-        groups.setdefault((step.model.name, *step.setting.items()), []).append(step)
     blocks: list[Block] = []
-    for group in groups.values():
-        blocks += [answer(group), *most(group, ceilings), _table(group)]
+    for group in groups(steps):
+        blocks += [answer(group), *most(group, ceilings), table(group)]
         blocks += [NO_DECODER] * any(step.rest is None for step in group)
     return [*blocks, LEGEND] if blocks else []
+
+
+def groups(steps: Sequence[Step]) -> list[list[Step]]:
+    """Steps by model and setting: those that compete."""
+    found: dict[tuple[object, ...], list[Step]] = {}
+    for step in steps:
+        found.setdefault((step.model.name, *step.setting.items()), []).append(step)
+    return list(found.values())
 
 
 def answer(group: Sequence[Step]) -> str:
@@ -73,7 +78,8 @@ def _words(step: Step) -> str:
     return f", m={step.tokens}"
 
 
-def _table(group: Sequence[Step]) -> Table:
+def table(group: Sequence[Step]) -> Table:
+    """A row for each contestant."""
     base = next((step for step in group if step.is_baseline), None)
     versus = base.implementation if base else ""
     heads = ["products", "all else", "a step", "tokens/s", "weights", *([f"vs\n{versus}"] if base else [])]

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
+from harness.analysis.whole_model.step import PART
 from harness.show.report import machine_summary
 from harness.show.report.answers import contest, schemes
 from harness.show.report.answers.questions import Card, ContestAnswer, headlines
@@ -29,6 +30,7 @@ from harness.show.report.sections import PageFigure, parts
 from harness.show.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.show.report.terms import explained, explanations
 from harness.show.report.verdict_sentence import Headline
+from harness.show.report.whole_models import ModelAnswer, model_answers
 from harness.show.run_header import describe_rules, describe_run
 
 SENTENCES, MOST_SENTENCES = 6, 48
@@ -47,6 +49,7 @@ class SuitePart:
 
     name: str
     failures: Failures | None
+    models: Sequence[ModelAnswer]
     sentences: Sequence[Sentence]
     more: Sequence[Sentence]
     """Those that are folded."""
@@ -176,11 +179,13 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
             fastest = {card.contest: card.fastest for card in cards if card.contest}
-            said = sentences(measured, view, fastest, usage)
+            layers = [result for result in measured if PART not in result.case.params]
+            said = sentences(layers, view, fastest, usage)
             found.append(
                 SuitePart(
                     name=suite,
                     failures=failures(everyone),
+                    models=model_answers(view, suite),
                     sentences=said[:SENTENCES],
                     more=said[SENTENCES:MOST_SENTENCES],
                     headlines=[] if said else headlines(cards, next(iter(view.baselines), "")),

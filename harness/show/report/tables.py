@@ -104,17 +104,18 @@ def answers_sheet(name: str, cards: Sequence[Card], rows: int) -> Sheet:
 
 def ended_sheet(view: View) -> Sheet:
     """What was not measured, or not in every round, and why; equal reasons of one implementation are counted."""
-    return _sheet("ended", "Not measured", ended_early(view.results))
+    return sheet_of("ended", "Not measured", ended_early(view.results))
 
 
 def origins_sheet(view: View) -> Sheet:
     """Whose code ran: the libraries behind peers."""
-    return _sheet("origins", "Other people’s libraries", origins(view.results))
+    return sheet_of("origins", "Other people’s libraries", origins(view.results))
 
 
-def _sheet(name: str, title: str, table: Table) -> Sheet:
+def sheet_of(name: str, title: str, table: Table, note: str = "") -> Sheet:
+    """A table of a terminal as one of the page."""
     headings = tuple(Heading(column.heading, words=column.align == "left") for column in table.columns)
-    return Sheet(name, title, "", headings, [[SheetRow(list(map(str, row))) for row in table.rows]])
+    return Sheet(name, title, note, headings, [[SheetRow(list(map(str, row))) for row in table.rows]])
 
 
 def _groups(members: Sequence[Result]) -> list[list[Result]]:

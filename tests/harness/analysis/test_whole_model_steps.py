@@ -13,7 +13,7 @@ from harness.show.model.steps import blocks_of
 from tests.harness.data.factories import make_record, make_run
 
 SHARED: dict[str, Value] = {"m": 1, "scheme": "w1.58a8-nonorm", "dtype": "float32", "device": "cpu", "threads": 2}
-DECODER: dict[str, Value] = {"model": "toy", "width": 64, "context": 8, **SHARED}
+DECODER: dict[str, Value] = {"model": "toy", "sizes": "64", "context": 8, **SHARED}
 
 
 def product(name: str, n: int, k: int, count: int, used: float | None = None, *, tied: bool = False) -> Product:
