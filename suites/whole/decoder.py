@@ -90,7 +90,8 @@ class Decoder:
 
     def params(self) -> Params:
         """As params of a case: `blocks`, and all other fields in their order as `sizes`."""
-        sizes = (self.width, self.inputs, self.attention, self.perceptron, self.hidden, self.vocabulary)
+        one = [(size,) for size in (self.width, self.attention, self.hidden, self.vocabulary)]
+        sizes = (one[0], self.inputs, one[1], self.perceptron, *one[2:])
         return {"blocks": self.blocks, "sizes": ",".join(map(_joined, sizes))}
 
     @classmethod
@@ -106,8 +107,8 @@ def _of(roles: dict[str, Product], role: str) -> Product:
     return roles[role]
 
 
-def _joined(size: int | tuple[int, ...]) -> str:
-    return "+".join(map(str, size if isinstance(size, tuple) else (size,)))
+def _joined(sizes: tuple[int, ...]) -> str:
+    return "+".join(map(str, sizes))
 
 
 def _parted(text: str) -> tuple[int, ...]:
