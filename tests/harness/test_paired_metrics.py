@@ -123,7 +123,7 @@ def test_answers_that_became_wrong_are_counted_in_pairs(base: Path, tmp_path: Pa
     before, after = rewritten(base, tmp_path / "base", right=1), rewritten(base, tmp_path / "head")
     code, text = bitbench(tmp_path, "gate", before, after, "--metric", "recall")
     assert code == 3, text
-    assert "-0.050 [-0.155, +0.055] over 20 units, 1 became 0.95; 0.05 is tolerated, and the units" in text
+    assert "-0.05 [-0.15, +0.05] over 20 units, 1 became 0.95; 0.05 is tolerated, and the units" in text
     assert "too near to what is tolerated to be settled by more units" in text, "it is just that"
     assert "recall: fewer than 50 right and wrong answers say little of others; take more" in text
 
