@@ -258,9 +258,7 @@ def test_a_live_gate_measures_units_once_a_side(tmp_path: Path) -> None:
     words = ("gate", "exam", "--suites", "exam", "--base", "HEAD", "--out", "out", "--metric", "mark")
     done = users_code.bitbench(tmp_path, *words)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert re.search(
-        r"regressed +pupil +mark +-1\.00 \[-1\.13, -0\.87\] over 4 units, 3\.5 became 2\.5", done.stdout
-    )
+    assert re.search(r"regressed +pupil +mark +-1\.00 \[-1\.13, -0\.87\] over 4 units, 3\.5 became 2\.5", done.stdout)
     head = store.load(tmp_path / "out" / "head")
     assert [(record.round, record.values("mark")) for record in head.records] == [(0, (4.0, 2.1, 3.0, 0.9))]
     again, text = bitbench(tmp_path, "gate", tmp_path / "out" / "base", tmp_path / "out" / "head")
