@@ -82,6 +82,12 @@ def test_tables_and_frames_show_the_mean_with_its_interval_and_a_row_a_unit(base
     code, text = bitbench(base.parent, "show", base)
     assert code == 0
     assert re.search(r"full +1\.06 ±0\.20 bit/B +0\.95 ±0\.11", text), text
+    assert re.search(
+        r"coarse .*1\.26 ±0\.20 bit/B +\+0\.2 \[\+0\.2, \+0\.2\] bit/B, worse +0\.60 ±0\.20 .*, worse", text
+    ), text
+    assert "vs: mean difference unit by unit" in text
+    rows = bitbench(base.parent, "show", base, "--format", "csv", "--metric", "recall")[1]
+    assert ",recall_over_full,1,-0.35,-0.579" in rows
     frame = harness.summary(base).set_index(["metric", "implementation"])
     assert list(frame.loc[("bits_per_byte", "full"), ["centre", "rounds", "unit"]]) == [
         pytest.approx(sum(TEXTS) / 5),
@@ -188,6 +194,8 @@ def test_explain_and_report_tell_it_unit_by_unit(base: Path, tmp_path: Path, mon
     assert re.search(r"bits/byte.{0,200}bit/B.{0,80}±", content, re.DOTALL)
     assert "±0.20" in content
     assert "other metrics regressed: 1" in content
+    assert bitbench(tmp_path, "report", base, "-o", page)[0] == 0
+    assert re.search(r"−0\.35 \[−0\.58, −0\.12\], worse", page.read_text())
 
 
 def test_two_cases_of_one_run_are_held_against_each_other(base: Path) -> None:

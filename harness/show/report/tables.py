@@ -8,7 +8,14 @@ from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
+from harness.analysis.columns import (
+    ResultColumn,
+    difference_columns,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
@@ -172,6 +179,7 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
         columns += map(_derived, standing_columns(view)) if view.stored.run.ceilings else ()
         columns += _effort(view) if any(found.state for found in view.reached.values()) else ()
+    columns += map(_in_words, difference_columns(view, declared))
     if column.key == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -193,6 +201,14 @@ def _speedup(column: ResultColumn) -> list[tuple[Heading, Show]]:
         return "" if math.isnan(value) or _spread(column, result) == NOT_KNOWN else f"{figure(value, column.digits)}×"
 
     return [(Heading(column.heading), ratio), (Heading("±"), partial(_spread, column))]
+
+
+def _in_words(column: ResultColumn) -> tuple[Heading, Show]:
+    def show(result: Result) -> str:
+        reading = column.read(result)
+        return reading.text.replace("-", "−") if reading else ""
+
+    return Heading(column.heading, words=True), show
 
 
 def _derived(column: ResultColumn) -> tuple[Heading, Show]:
