@@ -11,11 +11,13 @@ from functools import partial
 from typing import NamedTuple
 
 from harness.analysis.convergence import Convergence
+from harness.analysis.pairs import stands
 from harness.analysis.results import Result
 from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
 from harness.analysis.words import speedup
-from harness.model.metrics import Metric
+from harness.model.metrics import Metric, Paired
+from harness.model.metrics.paired import difference_words
 from harness.model.units import figure, spread
 
 
@@ -31,7 +33,7 @@ class Reading(NamedTuple):
     lo: float = math.nan
     hi: float = math.nan
     n: int = 0
-    """Rounds behind the interval."""
+    """Rounds, or units, behind the interval."""
     says: Callable[[], str] = _nothing
     says_spread: Callable[[], str] = _nothing
 
@@ -84,6 +86,32 @@ def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
         return ResultColumn(f"speedup_{base}", f"vs {base}", "1", read)
 
     return [column(base) for base in baselines]
+
+
+def difference_columns(view: View, metric: Metric) -> list[ResultColumn]:
+    """How far the mean of a paired metric lies from that of each baseline of the contest, unit by unit, and the word.
+
+    None for metrics of another kind.
+    """
+    if not isinstance(metric, Paired):
+        return []
+    known = {(one.contest, one.case.implementation): one for one in view.results}
+
+    def column(base: str) -> ResultColumn:
+        def read(result: Result) -> Reading | None:
+            baseline = known.get((result.contest, base))
+            if baseline is None or baseline is result:
+                return None
+            word, comparison, _ = stands(baseline, result, metric.name)
+            found = comparison.difference if comparison else None
+            if found is None:
+                return None
+            words = partial(_stands, difference_words(found, metric.unit), word)
+            return Reading(found.centre, found.lo, found.hi, found.units, words)
+
+        return ResultColumn(f"{metric.name}_over_{base}", f"{metric.label} vs {base}", metric.unit, read)
+
+    return [column(base) for base in view.baselines]
 
 
 def standing_columns(view: View) -> list[ResultColumn]:
@@ -147,17 +175,21 @@ def effort_columns(view: View) -> list[ResultColumn]:
 
 
 def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
-    repeats = metric.repeats
+    width_of = metric.spread if metric.has_interval else None
 
     def read(result: Result) -> Reading | None:
         summary = result.summary(metric.name)
         if summary is None:
             return None
-        has_spread = repeats and not summary.centre <= 0
-        width = partial(spread, summary.centre, summary.hi) if has_spread else _nothing
+        width = partial(width_of, summary) if width_of else _nothing
         return Reading(summary.centre, summary.lo, summary.hi, summary.n, partial(metric.format, summary), width)
 
     return read
+
+
+def _stands(difference: str, word: str) -> str:
+    """`+0.012 [+0.004, +0.020] bit/B, worse`."""
+    return f"{difference}, {word.replace('_', ' ')}"
 
 
 def _share(found: Standing) -> str:

@@ -28,7 +28,7 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3, 4 and 6 only added fields, and 4 the lines of extensions.
+    """Schemas 3, 4 and 6 only added fields, 4 the lines of extensions too, and 6 a kind of metric, `paired`.
 
     The metrics that an earlier header lacks are known once its records are (`_declared`).
     """

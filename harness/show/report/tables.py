@@ -8,11 +8,19 @@ from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
+from harness.analysis.columns import (
+    ResultColumn,
+    difference_columns,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
 from harness.model import known_metrics
+from harness.model.metrics import Paired
 from harness.model.units import NOT_KNOWN, figure, suited
 from harness.show.ended import ended_early
 from harness.show.libraries import origins
@@ -157,20 +165,22 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
     size, unit = suited(statistics.median(map(abs, values)) if values else 1.0, column.unit)
     heading = Heading(column.heading, "" if unit == "1" else unit.replace("us", "µs"))
     is_latency, declared = column.key == "latency", members[0].known[column.key]
+    digits = 4 if is_latency or isinstance(declared, Paired) else 3
 
     def show(result: Result) -> str:
         reading = column.read(result)
         if reading is None or (is_latency and reading.spread == NOT_KNOWN):
             return ""  # the column beside it says so
-        return figure(float(reading.value) / size, 4 if is_latency else 3)
+        return figure(float(reading.value) / size, digits)
 
     columns: list[tuple[Heading, Show]] = [(heading, show)]
-    if declared.repeats and not declared.informative:
+    if declared.has_interval and not declared.informative:
         columns.append((Heading("±"), partial(_spread, column)))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
         columns += map(_derived, standing_columns(view)) if view.stored.run.ceilings else ()
         columns += _effort(view) if any(found.state for found in view.reached.values()) else ()
+    columns += map(_in_words, difference_columns(view, declared))
     if column.key == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -192,6 +202,14 @@ def _speedup(column: ResultColumn) -> list[tuple[Heading, Show]]:
         return "" if math.isnan(value) or _spread(column, result) == NOT_KNOWN else f"{figure(value, column.digits)}×"
 
     return [(Heading(column.heading), ratio), (Heading("±"), partial(_spread, column))]
+
+
+def _in_words(column: ResultColumn) -> tuple[Heading, Show]:
+    def show(result: Result) -> str:
+        reading = column.read(result)
+        return reading.text.replace("-", "−") if reading else ""
+
+    return Heading(column.heading, words=True), show
 
 
 def _derived(column: ResultColumn) -> tuple[Heading, Show]:
