@@ -164,7 +164,7 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
         return figure(float(reading.value) / size, 4 if is_latency else 3)
 
     columns: list[tuple[Heading, Show]] = [(heading, show)]
-    if declared.repeats and not declared.informative:
+    if declared.has_interval and not declared.informative:
         columns.append((Heading("±"), partial(_spread, column)))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
