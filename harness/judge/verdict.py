@@ -7,6 +7,7 @@ import msgspec
 
 from harness.estimators.intervals import Comparison
 from harness.estimators.looks import LOOKED_AT
+from harness.estimators.sample_mean import Difference
 from harness.estimators.t_test import LogRatio
 from harness.model import Case, Count
 from harness.model.record import Outcome
@@ -137,3 +138,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """Whether the metric was compared directly, and not by its rounds or units."""
     allowed: float = math.nan
     """By how much the mean might get worse, in the metric's unit; NaN for all but paired metrics."""
+
+    @property
+    def difference(self) -> Difference | None:
+        """Of the means unit by unit; None for all but paired metrics."""
+        return self.comparison.difference if self.comparison else None

@@ -4,7 +4,7 @@ One sign convention everywhere: a change is head against base in percent, and ne
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -18,6 +18,7 @@ from harness.model.units import amount, distinct_amounts, percent_change
 
 LEGEND = "changes are head against base, in percent: negative is faster or smaller; [low, high] is the interval"
 """Said once on every page that shows changes."""
+_UNIT_BY_UNIT = "; changes of paired metrics are the mean difference over their units, in the metric's unit"
 
 _CURES: Mapping[Cure, str] = {
     "more_rounds": "about {needed} rounds would settle it, if its noise stays",
@@ -43,6 +44,11 @@ class ToldVerdict(Verdict, frozen=True, kw_only=True):
     """Change, note and cure, joined by semicolons."""
 
 
+def legend(verdicts: Iterable[Verdict | None]) -> str:
+    """What is said once of the changes of all these."""
+    return LEGEND + _UNIT_BY_UNIT * any(verdict is not None and verdict.difference is not None for verdict in verdicts)
+
+
 def told_verdict(verdict: Verdict) -> ToldVerdict:
     """The verdict with its reason."""
     fields = {name: getattr(verdict, name) for name in Verdict.__struct_fields__}
@@ -62,8 +68,8 @@ def grounds(verdict: Verdict) -> str:
 def values(verdict: Verdict) -> str:
     """The change with its interval; of an exact metric the values, of a paired one the difference and the values."""
     both = verdict.comparison
-    if both is not None and both.difference is not None:
-        return _unit_by_unit(both, both.difference, verdict.unit)
+    if both and verdict.difference:
+        return _unit_by_unit(both, verdict.difference, verdict.unit)
     if both is None or not verdict.is_exact:
         return change_words(verdict)
     if verdict.note:

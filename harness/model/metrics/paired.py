@@ -94,7 +94,8 @@ class Paired(Declared, frozen=True, kw_only=True, tag="paired"):
         before, after = ([taken.values for taken in side.values()] for side in (baseline, candidate))
         base, head = self.summarise(before), self.summarise(after)
         found = Difference.of(before[0], after[0])
-        few = [self._too_few()] if found.units < ANSWERS and {*before[0], *after[0]} == {0.0, 1.0} else []
+        is_doubtful = found.alike < found.units < ANSWERS and {*before[0], *after[0]} == {0.0, 1.0}
+        few = [self._too_few()] if is_doubtful else []
         warnings = tuple(dict.fromkeys([*base.warnings, *head.warnings, *few]))
         return Comparison(self.name, base, head, *_ratio(found, base.centre), True, warnings, found)
 
