@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
+from suites import accuracy, error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
 
 SUITES = (
@@ -10,6 +10,7 @@ SUITES = (
     memory.SUITE,
     error.SUITE,
     training.SUITE,
+    accuracy.SUITE,
     scaling.SUITE,
     gate.SUITE,
     sentinel.SUITE,

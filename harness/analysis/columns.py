@@ -11,11 +11,14 @@ from functools import partial
 from typing import NamedTuple
 
 from harness.analysis.convergence import Convergence
+from harness.analysis.pairs import COMPARED_WITH
 from harness.analysis.results import Result
 from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
 from harness.analysis.words import speedup
-from harness.model.metrics import Metric
+from harness.estimators.sample_mean import Difference
+from harness.model.metrics import Metric, Paired
+from harness.model.metrics.paired import difference_words
 from harness.model.units import figure, spread
 
 
@@ -66,6 +69,31 @@ class ResultColumn:
 def metric_columns(metrics: Iterable[Metric]) -> list[ResultColumn]:
     """A column a metric, in their order."""
     return [ResultColumn(metric.name, metric.label, metric.unit, _of_metric(metric)) for metric in metrics]
+
+
+def difference_columns(view: View) -> dict[str, ResultColumn]:
+    """By paired metric: how a case stands to the case of the same run that it is compared with.
+
+    The mean difference unit by unit, in words behind its verdict.
+    """
+    compared = (result for result in view.results if result.name in view.standings)
+    others = {str(result.facts[COMPARED_WITH]).partition("=")[2] for result in compared}
+    heading = f"vs {others.pop()}" if len(others) == 1 else "difference"
+
+    def column(metric: Paired) -> ResultColumn:
+        def read(result: Result) -> Reading | None:
+            standing = view.standings.get(result.name, {}).get(metric.name)
+            if standing is None:
+                return None
+            found = standing.comparison.difference if standing.comparison else None
+            if found is None:
+                return Reading(math.nan, says=partial(str, standing.word))
+            words = partial(_standing, standing.word, found, metric.unit)
+            return Reading(found.centre, found.lo, found.hi, found.units, words, partial(str, standing.word))
+
+        return ResultColumn(f"{metric.name}_difference", heading, metric.unit, read)
+
+    return {metric.name: column(metric) for metric in view.metrics if isinstance(metric, Paired)}
 
 
 def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
@@ -162,3 +190,8 @@ def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
 def _share(found: Standing) -> str:
     """`38% memory`."""
     return f"{figure(100 * found.share, 2)}% {found.ceiling}"
+
+
+def _standing(word: str, found: Difference, unit: str) -> str:
+    """`worse +0.17 [+0.15, +0.19] bit/B`."""
+    return f"{word} {difference_words(found, unit)}"

@@ -8,13 +8,16 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from harness.analysis.results import Result, contests
 from harness.estimators.intervals import Comparison, Rounds, log_ratio, paired_ratio, round_logs
-from harness.model import Case
+from harness.model import Case, normalise_value
 from harness.model.metrics import LATENCY, Metric, Paired
 from harness.model.metrics.paired import UNITS, PairedWord
 from harness.model.rules import Rules
 
 LogsByRound: TypeAlias = Mapping[int, float]
 """One log a round: of a ratio, or of the one value that stands for the round."""
+COMPARED_WITH = "compared_with"
+"""The fact that says with which case of the same run a case is compared: the param in which that one differs, and its
+value there, as in `scheme=w16a16`."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,27 @@ def stands(baseline: Result, candidate: Result, name: str, rules: Rules | None =
     if math.isnan(comparison.baseline.centre):
         return Standing("not_measured", comparison, f"{baseline.name}: {name} is not a number")
     return Standing((rules or Rules()).metric(metric).word(comparison), comparison)
+
+
+def standings(results: Iterable[Result]) -> dict[str, dict[str, Standing]]:
+    """How each result stands to the case that it is compared with, by its name and by metric.
+
+    Nothing of a result that is compared with none, with itself, or with a case that is not among `results`.
+    """
+    everything = {result.case: result for result in results}
+    found = {}
+    for result in everything.values():
+        other = everything.get(_compared_with(result)) if COMPARED_WITH in result.facts else None
+        if other is not None and other is not result:
+            names = [one.name for one in result.metrics if isinstance(one, Paired)]
+            found[result.name] = {name: stands(other, result, name) for name in names}
+    return found
+
+
+def _compared_with(result: Result) -> Case:
+    case = result.case
+    name, _, value = str(result.facts[COMPARED_WITH]).partition("=")
+    return Case(case.suite, case.implementation, {**case.params, name: normalise_value(value)})
 
 
 def unlike_units(baseline: Result, candidate: Result, name: str) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness.analysis import convergence
 from harness.analysis.naming import titles
-from harness.analysis.pairs import speedups
+from harness.analysis.pairs import Standing, speedups, standings
 from harness.analysis.results import Result, contests, of_run
 from harness.estimators.intervals import Comparison
 from harness.model import Case, StoredRun, known_metrics
@@ -57,6 +57,11 @@ class View:
     def titles(self) -> dict[str, str]:
         """The contests in words, by name."""
         return titles(self.results)
+
+    @cached_property
+    def standings(self) -> dict[str, dict[str, Standing]]:
+        """How cases stand to those of the same run that they are compared with, by name and by paired metric."""
+        return standings(self.results)
 
     @property
     def is_timed(self) -> bool:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.analysis import convergence
-from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
+from harness.analysis.columns import (
+    ResultColumn,
+    difference_columns,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.prediction import is_off
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
@@ -22,6 +29,10 @@ from harness.show.run_header import describe_extensions, describe_machine, descr
 from harness.show.table import Block, Cell, Column, Table, html, render
 
 _OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
+_COMPARED = (
+    "ok, worse, better: the mean difference from the case that it is compared with lies within the tolerance of the"
+    " metric, beyond it, or beyond it on the good side; undecided: more units would tell"
+)
 _LEGENDS = {
     "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
     "error_sqnr": "error SQNR: the scheme against full precision",
@@ -53,6 +64,7 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     if view.is_timed:
         legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
     legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
+    legend += [_COMPARED] * bool(view.standings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
     blocks += [table for table in (origins(view.results), ended_early(view.results)) if table.rows]
@@ -69,7 +81,8 @@ def tidy(view: View) -> Table:
     headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
     headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds", "state", "samples", "precision"]
     rates = [column for column in standing_columns(view) if column.unit] if view.is_timed else []
-    columns = [*metric_columns(view.metrics), *rates, *speedup_columns(view, view.baselines)]
+    differences = difference_columns(view).values()
+    columns = [*metric_columns(view.metrics), *differences, *rates, *speedup_columns(view, view.baselines)]
     reached = [column for column in effort_columns(view) if column.key in ("state", "samples", "precision")]
     rows = []
     for result in view.results:
@@ -154,9 +167,10 @@ def _effort(view: View, most: int) -> list[Shown]:
 
 def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars: bool) -> list[Shown]:
     shown: list[Shown] = []
+    differences = difference_columns(view)
     for column in metric_columns(view.metrics):
         if column.key != "latency":
-            shown.append(_shown(column))
+            shown += [_shown(one) for one in (column, differences.get(column.key)) if one]
             continue
         shown += latency_column.columns(timed, bars=bars)
         shown += map(_shown, speedup_columns(view, view.baselines))

@@ -8,7 +8,14 @@ from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
-from harness.analysis.columns import ResultColumn, effort_columns, metric_columns, speedup_columns, standing_columns
+from harness.analysis.columns import (
+    ResultColumn,
+    difference_columns,
+    effort_columns,
+    metric_columns,
+    speedup_columns,
+    standing_columns,
+)
 from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
@@ -168,6 +175,8 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
     columns: list[tuple[Heading, Show]] = [(heading, show)]
     if declared.has_interval and not declared.informative:
         columns.append((Heading("±"), partial(_spread, column)))
+    if column.key in (differences := difference_columns(view)):
+        columns.append(_words(differences[column.key].heading, partial(_text, differences[column.key])))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
         columns += map(_derived, standing_columns(view)) if view.stored.run.ceilings else ()
@@ -185,6 +194,11 @@ def _number(column: ResultColumn, result: Result) -> float:
 def _spread(column: ResultColumn, result: Result) -> str:
     reading = column.read(result)
     return reading.spread if reading else ""
+
+
+def _text(column: ResultColumn, result: Result) -> str:
+    reading = column.read(result)
+    return reading.text if reading else ""
 
 
 def _speedup(column: ResultColumn) -> list[tuple[Heading, Show]]:
