@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from bitlinear.implementations.reference import Reference
 from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.workload import Check, Prepared, Workload
@@ -52,7 +51,7 @@ class Trained(Workload):
 
         def compute() -> list[Tensor]:
             chosen = task(self.task, self.device)
-            made = quantised(fresh(chosen, seed, self.device), Reference(), full, trainable=True)
+            made = quantised(fresh(chosen, seed, self.device), find("reference"), full, trainable=True)
             return [parameter.detach() for parameter in train(made, chosen, self.steps, seed, "scratch").parameters()]
 
         name = f"checkpoint of {self.task} {full} {self.steps} {seed} {torch.get_num_threads()}"

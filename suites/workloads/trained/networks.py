@@ -1,4 +1,4 @@
-"""The networks that are trained. A scheme takes the place of their `nn.Linear` layers, unless they are `FloatLinear`."""
+"""The networks that are trained. A scheme takes the place of each `nn.Linear` that is no `FloatLinear`."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,0 +1,78 @@
+"""Cases of one run beside the case that they are compared with: constructed values by unit, and the word for each."""
+
+import msgspec
+import pytest
+
+from harness.analysis.columns import difference_columns
+from harness.analysis.view import View
+from harness.model.metrics import Paired
+from harness.model.stored_run import StoredRun
+from tests.harness.data.factories import make_case, make_record, make_run
+
+SCORE = Paired(name="score", unit="%", better="higher", tolerance=1.0)
+BITS = Paired(name="bits", unit="bit/B", better="lower", tolerance=0.02)
+FULL = (90.0, 92.0, 94.0, 96.0)
+"""Of four seeds that differ from each other by far more than schemes do."""
+
+
+def trained(scheme, score=FULL, bits=None, against="scheme=w16a16", units="seeds"):
+    case = make_case("reference", scheme=scheme)
+    facts = {"units": units} | ({"compared_with": against} if against else {})
+    return make_record(case, values={"score": score} | ({"bits": bits} if bits else {}), facts=facts)
+
+
+def view(*records):
+    run = msgspec.structs.replace(make_run(), metrics=(SCORE, BITS))
+    return View.of(StoredRun(run, records))
+
+
+def word(score, **changes):
+    of = view(trained("w16a16"), trained("w1a8", score, **changes))
+    (found,) = of.standings.values()
+    return found["score"].word
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (FULL, "ok"),
+        ((90.1, 91.9, 94.1, 95.9), "ok"),
+        ((88.0, 90.1, 91.9, 94.0), "worse"),
+        ((92.0, 94.1, 95.9, 98.0), "better"),
+        ((88.0, 93.0, 92.0, 97.0), "undecided"),
+    ],
+)
+def test_the_difference_by_seed_decides_and_not_the_spread_over_seeds(score, expected):
+    assert word(score) == expected
+
+
+def test_a_scheme_is_compared_with_the_case_that_differs_in_that_param_alone():
+    others = [trained("w16a16-nonorm"), trained("w4a8", FULL), trained("w1a8", tuple(v - 5 for v in FULL))]
+    found = view(trained("w16a16"), *others).standings
+    words = {name.partition("scheme=")[2].partition("/")[0]: one["score"].word for name, one in found.items()}
+    assert words == {"w16a16-nonorm": "ok", "w4a8": "ok", "w1a8": "worse"}
+
+
+def test_nothing_is_compared_without_its_counterpart():
+    assert view(trained("w1a8"), trained("w4a8")).standings == {}
+    assert view(trained("w16a16"), trained("w1a8", against="")).standings == {}
+    assert word(FULL[:3]) == "incomparable"
+    assert word(FULL, units="other seeds") == "incomparable"
+
+
+def test_the_column_says_word_and_difference_in_the_unit_of_the_metric():
+    low = trained("w1a8", tuple(v - 5 - 0.1 * n for n, v in enumerate(FULL)), bits=(2.9, 3.0, 3.1, 3.0))
+    shown = view(trained("w16a16", bits=(2.7, 2.8, 2.9, 2.8)), low)
+    columns = difference_columns(shown)
+    assert {column.heading for column in columns.values()} == {"vs w16a16"}
+    full, quantised = shown.results
+    assert columns["score"].read(full) is None
+    reading = columns["score"].read(quantised)
+    assert (reading.value, reading.n) == (pytest.approx(-5.15), 4)
+    assert reading.text == "worse -5.15 [-5.36, -4.94] %"
+    assert columns["bits"].read(quantised).text.startswith("worse +0.2")
+
+
+def test_a_run_without_paired_metrics_has_no_such_column():
+    record = make_record(values={"latency": 1.0}, facts={"compared_with": "scheme=w16a16"})
+    assert difference_columns(View.of(StoredRun(make_run(), (record,)))) == {}
