@@ -48,7 +48,7 @@ def _command(context: click.Context) -> str:
 def _tolerance(metric: Exact | Paired) -> str:
     parts = []
     if metric.tolerance:
-        parts.append(f"{metric.tolerance:g} {UNITS[metric.unit]}".strip())
+        parts.append(f"{metric.tolerance:g} {UNITS.get(metric.unit, metric.unit)}".strip())
     if metric.relative_tolerance:
         parts.append(f"{metric.relative_tolerance * 100:g} % of the baseline")
     return " + ".join(parts) or "0"
@@ -58,7 +58,7 @@ def _metric(metric: Metric) -> tuple[str, ...]:
     kinds = ", ".join(kind for kind, names in in_kinds(METRICS).items() if metric.name in names)
     judged = _tolerance(metric) if isinstance(metric, Exact | Paired) else "its interval"
     judged = "only shown" if metric.informative else judged
-    return f"`{metric.name}`", metric.title, UNITS[metric.unit], metric.better, kinds, judged
+    return f"`{metric.name}`", metric.title, UNITS.get(metric.unit, metric.unit), metric.better, kinds, judged
 
 
 def _exit_codes() -> list[tuple[str, ...]]:

@@ -20,7 +20,7 @@ from harness.estimators.t_test import student, variance
 MANY = 100
 """Units from which on the bootstrap holds its level at least as well as Student's t, whatever the sample looks like."""
 HUGE = 5000
-"""Units from which on the two do not differ, and the bootstrap's jackknife would take seconds."""
+"""Units from which on the mean is near enough to Gaussian, and the bootstrap's jackknife would take seconds."""
 RESAMPLES = 2000
 _AT_ONCE = 1_000_000
 """Values that are resampled at once, which bounds the memory."""

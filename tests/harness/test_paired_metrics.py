@@ -14,8 +14,9 @@ from harness.analysis.pairs import stands
 from harness.analysis.results import of_run
 from harness.model import Measurement, Record, Rules
 from harness.show import report
-from tests.harness.fakes import command_line
+from tests.harness.fakes import command_line, repositories
 from tests.harness.fakes.examined import BITS, RIGHT, TEXTS
+from tests.suites import users_code
 
 MODULE = "tests.harness.fakes.examined"
 FULL, COARSE = (f"examined/implementation={name}/texts=five" for name in ("full", "coarse"))
@@ -123,7 +124,7 @@ def test_answers_that_became_wrong_are_counted_in_pairs(base: Path, tmp_path: Pa
     before, after = rewritten(base, tmp_path / "base", right=1), rewritten(base, tmp_path / "head")
     code, text = bitbench(tmp_path, "gate", before, after, "--metric", "recall")
     assert code == 3, text
-    assert "-0.050 [-0.155, +0.055] over 20 units, 1 became 0.95; 0.05 is tolerated, and the units" in text
+    assert "-0.05 [-0.15, +0.05] over 20 units, 1 became 0.95; 0.05 is tolerated, and the units" in text
     assert "too near to what is tolerated to be settled by more units" in text, "it is just that"
     assert "recall: fewer than 50 right and wrong answers say little of others; take more" in text
 
@@ -207,3 +208,58 @@ def test_odd_units_never_pass_and_are_told(tmp_path: Path) -> None:
     assert stands(inf, inf, "bits_per_byte").word == "ok"
     assert stands(none, none, "bits_per_byte").word == "not_measured"
     assert stands(one, inf, "bits_per_byte").word == "incomparable"
+
+
+SUITE = """
+from harness import Axis, Budget, Catalogue, Check, Paired, Prepared, Suite, Workload
+from marks import MARKS
+
+
+class Marked(Prepared):
+    def __call__(self):
+        return sum(range(100))
+
+    def check(self, metrics):
+        return Check({"mark": MARKS})
+
+
+class Marking(Workload):
+    def build(self):
+        return Marked()
+
+
+def catalogue():
+    return Catalogue({"pupil": "is marked"}, lambda name, device: None)
+
+
+MARK = Paired(name="mark", better="higher", tolerance=0.1)
+SUITES = (
+    Suite(
+        name="exam",
+        summary="marks of a pupil",
+        axes=(Axis("year", (1,), int),),
+        metrics=("latency", MARK),
+        budget=Budget(rounds=2, seconds=0.02, sample=0.001),
+        workload="exam:Marking",
+        resolve=dict,
+        facts=lambda params: {"units": "four papers"},
+    ),
+)
+CATALOGUE = "exam:catalogue"
+"""
+
+
+def test_a_live_gate_measures_units_once_a_side(tmp_path: Path) -> None:
+    """Marks fall by 1 in each of four papers; the code that is timed is the same."""
+    repositories.git(tmp_path, "init", "-q")
+    files = {"exam.py": SUITE, "marks.py": "MARKS = (5.0, 3.0, 4.0, 2.0)\n", ".gitignore": "out\n"}
+    repositories.commit(tmp_path, files)
+    (tmp_path / "marks.py").write_text("MARKS = (4.0, 2.1, 3.0, 0.9)\n")
+    words = ("gate", "exam", "--suites", "exam", "--base", "HEAD", "--out", "out", "--metric", "mark")
+    done = users_code.bitbench(tmp_path, *words)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"regressed +pupil +mark +-1\.00 \[-1\.13, -0\.87\] over 4 units, 3\.5 became 2\.5", done.stdout)
+    head = store.load(tmp_path / "out" / "head")
+    assert [(record.round, record.values("mark")) for record in head.records] == [(0, (4.0, 2.1, 3.0, 0.9))]
+    again, text = bitbench(tmp_path, "gate", tmp_path / "out" / "base", tmp_path / "out" / "head")
+    assert (again, "0.1 is tolerated" in text) == (1, True)
