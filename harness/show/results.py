@@ -20,6 +20,7 @@ from harness.analysis.view import View
 from harness.analysis.voided import told
 from harness.estimators.looks import CONFIDENCE
 from harness.model import Params
+from harness.model.metrics import Paired
 from harness.show import latency_column
 from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
@@ -123,16 +124,35 @@ def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> lis
     rivals = max(map(len, groups)) > 1
     if not rivals and _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
         return [head, against_prediction(members, differing)]
-    groups = groups if rivals else [list(members)]
-    timed = [latency_column.latencies(group, rivals=rivals) for group in groups]
-    params = [] if rivals else [_param(name) for name in differing]
-    columns = _filled([_IMPLEMENTATION, *params, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
-    titles = [_words({name: group[0].case.params.get(name, "") for name in differing if rivals}) for group in groups]
+    if not rivals:
+        return [head, *_lists(view, members, rounds, bars)]
+    timed = [latency_column.latencies(group, rivals=True) for group in groups]
+    columns = _filled([_IMPLEMENTATION, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
+    titles = [_words({name: group[0].case.params.get(name, "") for name in differing}) for group in groups]
     tables = [
         _table(title, latency_column.in_unit(columns, one.unit), group)
         for title, one, group in zip(titles, timed, groups, strict=True)
     ]
     return [head, *(table for table in tables if table.rows)]
+
+
+def _lists(view: View, members: Sequence[Result], rounds: int, bars: bool) -> list[Table]:
+    """Cases without rivals, a row each, in one table; in several where some measure other paired metrics than others."""
+    alike: dict[tuple[str, ...], list[Result]] = {}
+    for result in members:
+        if result.measured:
+            paired = tuple(metric.name for metric in result.metrics if isinstance(metric, Paired))
+            alike.setdefault(paired, []).append(result)
+    everywhere = varying(members)[0]
+    tables = []
+    for group in alike.values():
+        shared, differing = varying(group)
+        params = [_param(name) for name in differing]
+        timed = latency_column.latencies(group, rivals=False)
+        shown = [_IMPLEMENTATION, *params, *_metric_columns(view, [timed], bars), *_effort(view, rounds)]
+        title = _words({name: value for name, value in shared.items() if name not in everywhere})
+        tables.append(_table(title, latency_column.in_unit(_filled(shown, group), timed.unit), group))
+    return tables
 
 
 def _table(title: str, columns: Sequence[Shown], members: Sequence[Result]) -> Table:
