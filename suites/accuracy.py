@@ -18,6 +18,8 @@ TRAININGS = {
     "checkpoint": "from weights that had as many steps in full precision before, with a learning rate that begins anew",
     "none": "no training after as many steps in full precision",
 }
+REFERENCE = "reference"
+"""The layer itself. In full precision it is what all are compared with: others need not offer that."""
 
 ACCURACY = Paired(
     name="trained_accuracy",
@@ -64,7 +66,7 @@ def facts(params: Params) -> Params:
         "activation_bits": scheme.activation_bits,
         "groups": scheme.groups,
         "units": f"seeds from 0 {data}",
-        "compared_with": f"scheme={full}",
+        "compared_with": f"scheme={full} implementation={REFERENCE}",
     }
 
 
@@ -94,5 +96,5 @@ SUITE = Suite(
     workload="suites.workloads.trained.examination:Trained",
     resolve=resolve,
     facts=facts,
-    implementations=("reference",),
+    implementations=(REFERENCE,),
 )

@@ -77,7 +77,7 @@ def difference_columns(view: View) -> dict[str, ResultColumn]:
     The mean difference unit by unit, in words behind its verdict.
     """
     compared = (result for result in view.results if result.name in view.standings)
-    others = {str(result.facts[COMPARED_WITH]).partition("=")[2] for result in compared}
+    others = {str(result.facts[COMPARED_WITH]).split()[0].partition("=")[2] for result in compared}
     heading = f"vs {others.pop()}" if len(others) == 1 else "difference"
 
     def column(metric: Paired) -> ResultColumn:

@@ -16,8 +16,8 @@ from harness.model.rules import Rules
 LogsByRound: TypeAlias = Mapping[int, float]
 """One log a round: of a ratio, or of the one value that stands for the round."""
 COMPARED_WITH = "compared_with"
-"""The fact that says with which case of the same run a case is compared: the param in which that one differs, and its
-value there, as in `scheme=w16a16`."""
+"""The fact that says with which case of the same run a case is compared: in which params that one differs, and perhaps
+in its implementation, as in `scheme=w16a16 implementation=reference`."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,11 @@ def standings(results: Iterable[Result]) -> dict[str, dict[str, Standing]]:
 
 def _compared_with(result: Result) -> Case:
     case = result.case
-    name, _, value = str(result.facts[COMPARED_WITH]).partition("=")
-    return Case(case.suite, case.implementation, {**case.params, name: normalise_value(value)})
+    there = dict(word.split("=", 1) for word in str(result.facts[COMPARED_WITH]).split() if "=" in word)
+    implementation = there.pop("implementation", case.implementation)
+    return Case(
+        case.suite, implementation, case.params | {name: normalise_value(value) for name, value in there.items()}
+    )
 
 
 def unlike_units(baseline: Result, candidate: Result, name: str) -> str:

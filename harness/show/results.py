@@ -137,21 +137,21 @@ def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> lis
 
 
 def _lists(view: View, members: Sequence[Result], rounds: int, bars: bool) -> list[Table]:
-    """Cases without rivals, a row each, in one table; in several where some measure other paired metrics than others."""
+    """Cases without rivals, a row each: one table, or several where some measure other paired metrics than others."""
     alike: dict[tuple[str, ...], list[Result]] = {}
     for result in members:
-        if result.measured:
-            paired = tuple(metric.name for metric in result.metrics if isinstance(metric, Paired))
-            alike.setdefault(paired, []).append(result)
+        shown = [metric for metric in view.metrics if result.has(metric.name)]
+        if shown:
+            alike.setdefault(tuple(one.name for one in shown if isinstance(one, Paired)), []).append(result)
     everywhere = varying(members)[0]
     tables = []
     for group in alike.values():
         shared, differing = varying(group)
         params = [_param(name) for name in differing]
         timed = latency_column.latencies(group, rivals=False)
-        shown = [_IMPLEMENTATION, *params, *_metric_columns(view, [timed], bars), *_effort(view, rounds)]
+        columns = [_IMPLEMENTATION, *params, *_metric_columns(view, [timed], bars), *_effort(view, rounds)]
         title = _words({name: value for name, value in shared.items() if name not in everywhere})
-        tables.append(_table(title, latency_column.in_unit(_filled(shown, group), timed.unit), group))
+        tables.append(_table(title, latency_column.in_unit(_filled(columns, group), timed.unit), group))
     return tables
 
 

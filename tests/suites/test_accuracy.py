@@ -167,7 +167,8 @@ def test_what_a_case_is_compared_with():
         scheme: accuracy.facts({"scheme": scheme, "task": "text"})["compared_with"]
         for scheme in ("w1a8", "w4a8g2-nonorm")
     }
-    assert told == {"w1a8": "scheme=w16a16", "w4a8g2-nonorm": "scheme=w16a16g2-nonorm"}
+    by = "implementation=reference"
+    assert told == {"w1a8": f"scheme=w16a16 {by}", "w4a8g2-nonorm": f"scheme=w16a16g2-nonorm {by}"}
     point = {"task": "text", "steps": 0, "scheme": "w1a8"}
     assert accuracy.resolve(point)["steps"] == accuracy.STEPS["text"]
     assert accuracy.resolve({**point, "steps": 7})["steps"] == 7

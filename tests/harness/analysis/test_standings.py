@@ -15,8 +15,8 @@ FULL = (90.0, 92.0, 94.0, 96.0)
 """Of four seeds that differ from each other by far more than schemes do."""
 
 
-def trained(scheme, score=FULL, bits=None, against="scheme=w16a16", units="seeds"):
-    case = make_case("reference", scheme=scheme)
+def trained(scheme, score=FULL, bits=None, against="scheme=w16a16", units="seeds", by="reference"):
+    case = make_case(by, scheme=scheme)
     facts = {"units": units} | ({"compared_with": against} if against else {})
     return make_record(case, values={"score": score} | ({"bits": bits} if bits else {}), facts=facts)
 
@@ -51,6 +51,12 @@ def test_a_scheme_is_compared_with_the_case_that_differs_in_that_param_alone():
     found = view(trained("w16a16"), *others).standings
     words = {name.partition("scheme=")[2].partition("/")[0]: one["score"].word for name, one in found.items()}
     assert words == {"w16a16-nonorm": "ok", "w4a8": "ok", "w1a8": "worse"}
+
+
+def test_the_case_may_be_of_another_implementation():
+    both = "scheme=w16a16 implementation=reference"
+    records = [trained("w16a16"), trained("w1a8", by="native"), trained("w1a8", by="eager", against=both)]
+    assert [name.partition("implementation=")[2].partition("/")[0] for name in view(*records).standings] == ["eager"]
 
 
 def test_nothing_is_compared_without_its_counterpart():
