@@ -11,12 +11,11 @@ from functools import partial
 from typing import NamedTuple
 
 from harness.analysis.convergence import Convergence
-from harness.analysis.pairs import COMPARED_WITH
+from harness.analysis.pairs import COMPARED_WITH, stands
 from harness.analysis.results import Result
 from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
 from harness.analysis.words import speedup
-from harness.estimators.sample_mean import Difference
 from harness.model.metrics import Metric, Paired
 from harness.model.metrics.paired import difference_words
 from harness.model.units import figure, spread
@@ -71,31 +70,6 @@ def metric_columns(metrics: Iterable[Metric]) -> list[ResultColumn]:
     return [ResultColumn(metric.name, metric.label, metric.unit, _of_metric(metric)) for metric in metrics]
 
 
-def difference_columns(view: View) -> dict[str, ResultColumn]:
-    """By paired metric: how a case stands to the case of the same run that it is compared with.
-
-    The mean difference unit by unit, in words behind its verdict.
-    """
-    compared = (result for result in view.results if result.name in view.standings)
-    others = {str(result.facts[COMPARED_WITH]).split()[0].partition("=")[2] for result in compared}
-    heading = f"vs {others.pop()}" if len(others) == 1 else "difference"
-
-    def column(metric: Paired) -> ResultColumn:
-        def read(result: Result) -> Reading | None:
-            standing = view.standings.get(result.name, {}).get(metric.name)
-            if standing is None:
-                return None
-            found = standing.comparison.difference if standing.comparison else None
-            if found is None:
-                return Reading(math.nan, says=partial(str, standing.word))
-            words = partial(_standing, standing.word, found, metric.unit)
-            return Reading(found.centre, found.lo, found.hi, found.units, words, partial(str, standing.word))
-
-        return ResultColumn(f"{metric.name}_difference", heading, metric.unit, read)
-
-    return {metric.name: column(metric) for metric in view.metrics if isinstance(metric, Paired)}
-
-
 def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
     """How many times as fast as each of `baselines`: one over the ratio of latencies, paired by round."""
 
@@ -112,6 +86,39 @@ def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
         return ResultColumn(f"speedup_{base}", f"vs {base}", "1", read)
 
     return [column(base) for base in baselines]
+
+
+def difference_columns(view: View, metric: Metric) -> list[ResultColumn]:
+    """How far the mean of a paired metric lies from another case's, unit by unit, and the word.
+
+    From that of each baseline of the contest, and from that of the case which a suite says it is compared with. None
+    for metrics of another kind.
+    """
+    if not isinstance(metric, Paired):
+        return []
+    known = {(one.contest, one.case.implementation): one for one in view.results}
+
+    def column(key: str, heading: str, other: Callable[[Result], Result | None]) -> ResultColumn:
+        def read(result: Result) -> Reading | None:
+            baseline = other(result)
+            if baseline is None or baseline is result or not result.has(metric.name):
+                return None
+            word, comparison, _ = stands(baseline, result, metric.name)
+            found = comparison.difference if comparison else None
+            if found is None:
+                return None
+            words = partial(_stands, difference_words(found, metric.unit), word)
+            return Reading(found.centre, found.lo, found.hi, found.units, words)
+
+        return ResultColumn(f"{metric.name}_{key}", heading, metric.unit, read)
+
+    columns = [
+        column(f"over_{base}", f"{metric.label} vs {base}", lambda one, base=base: known.get((one.contest, base)))  # type: ignore[misc]  # the default binds it
+        for base in view.baselines
+    ]
+    if view.counterparts:
+        columns.append(column("difference", _counterparts_name(view), lambda one: view.counterparts.get(one.name)))
+    return columns
 
 
 def standing_columns(view: View) -> list[ResultColumn]:
@@ -187,11 +194,17 @@ def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
     return read
 
 
+def _counterparts_name(view: View) -> str:
+    """`vs w16a16` where all are compared with that."""
+    firsts = {str(one.facts[COMPARED_WITH]).split()[0] for one in view.results if one.name in view.counterparts}
+    return f"vs {firsts.pop().partition('=')[2]}" if len(firsts) == 1 else "difference"
+
+
+def _stands(difference: str, word: str) -> str:
+    """`+0.012 [+0.004, +0.020] bit/B, worse`."""
+    return f"{difference}, {word.replace('_', ' ')}"
+
+
 def _share(found: Standing) -> str:
     """`38% memory`."""
     return f"{figure(100 * found.share, 2)}% {found.ceiling}"
-
-
-def _standing(word: str, found: Difference, unit: str) -> str:
-    """`worse +0.17 [+0.15, +0.19] bit/B`."""
-    return f"{word} {difference_words(found, unit)}"

@@ -153,19 +153,14 @@ def stands(baseline: Result, candidate: Result, name: str, rules: Rules | None =
     return Standing((rules or Rules()).metric(metric).word(comparison), comparison)
 
 
-def standings(results: Iterable[Result]) -> dict[str, dict[str, Standing]]:
-    """How each result stands to the case that it is compared with, by its name and by metric.
+def counterparts(results: Iterable[Result]) -> dict[str, Result]:
+    """The case that each result is compared with, by the result's name.
 
     Nothing of a result that is compared with none, with itself, or with a case that is not among `results`.
     """
     everything = {result.case: result for result in results}
-    found = {}
-    for result in everything.values():
-        other = everything.get(_compared_with(result)) if COMPARED_WITH in result.facts else None
-        if other is not None and other is not result:
-            names = [one.name for one in result.metrics if isinstance(one, Paired)]
-            found[result.name] = {name: stands(other, result, name) for name in names}
-    return found
+    others = ((one, everything.get(_compared_with(one))) for one in everything.values() if COMPARED_WITH in one.facts)
+    return {one.name: other for one, other in others if other is not None and other is not one}
 
 
 def _compared_with(result: Result) -> Case:

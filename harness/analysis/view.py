@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness.analysis import convergence
 from harness.analysis.naming import titles
-from harness.analysis.pairs import Standing, speedups, standings
+from harness.analysis.pairs import counterparts, speedups
 from harness.analysis.results import Result, contests, of_run
 from harness.estimators.intervals import Comparison
 from harness.model import Case, StoredRun, known_metrics
@@ -59,9 +59,9 @@ class View:
         return titles(self.results)
 
     @cached_property
-    def standings(self) -> dict[str, dict[str, Standing]]:
-        """How cases stand to those of the same run that they are compared with, by name and by paired metric."""
-        return standings(self.results)
+    def counterparts(self) -> dict[str, Result]:
+        """The cases of the same run that results are compared with, by the name of the result."""
+        return counterparts(self.results)
 
     @property
     def is_timed(self) -> bool:

@@ -10,6 +10,7 @@ import math
 import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -103,7 +104,7 @@ def _interval(values: Sequence[float]) -> Interval:
     if len(values) < 2:
         return Interval(centre, math.nan, math.nan)
     if MANY <= len(values) < HUGE and min(values) < max(values):
-        found = _bootstrapped(values)
+        found = _bootstrapped(tuple(values))
         if found is not None:
             return Interval(centre, *found)
     half = student(len(values) - 1, CONFIDENCE) * math.sqrt(variance(values) / len(values))
@@ -114,8 +115,12 @@ def _are_numbers(values: Sequence[float]) -> bool:
     return all(-_LARGEST < value < _LARGEST for value in values)
 
 
-def _bootstrapped(values: Sequence[float]) -> tuple[float, float] | None:
-    """The bounds, the same whenever they are computed; None where the values are too much alike for the method."""
+@lru_cache(maxsize=128)
+def _bootstrapped(values: tuple[float, ...]) -> tuple[float, float] | None:
+    """The bounds, the same whenever they are computed; None where the values are too much alike for the method.
+
+    Kept, as tables, comparisons and reports ask for the same ones again.
+    """
     import numpy as np  # late: not needed for anything that is timed
     from scipy import stats  # late: a third of a second
 

@@ -19,8 +19,7 @@ from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
 from harness.analysis.voided import told
 from harness.estimators.looks import CONFIDENCE
-from harness.model import Params
-from harness.model.metrics import Paired
+from harness.model import Paired, Params
 from harness.show import latency_column
 from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
@@ -30,9 +29,9 @@ from harness.show.run_header import describe_extensions, describe_machine, descr
 from harness.show.table import Block, Cell, Column, Table, html, render
 
 _OF_CEILING = "of ceiling: of what this machine was measured to read or to compute at most, the nearer of the two"
-_COMPARED = (
-    "ok, worse, better: the mean difference from the case that it is compared with lies within the tolerance of the"
-    " metric, beyond it, or beyond it on the good side; undecided: more units would tell"
+_OF_UNITS = (
+    "±: half the 95 % confidence interval over units; vs: mean difference unit by unit with its interval, and whether"
+    " it is beyond the metric's tolerance"
 )
 _LEGENDS = {
     "latency": "±: 95 % confidence interval over rounds; vs: speed-up, paired by round, above 1 is faster",
@@ -62,10 +61,10 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]
+    legend += [_OF_UNITS] * any(isinstance(metric, Paired) for metric in view.metrics)
     if view.is_timed:
         legend += [latency_column.LEGEND, *[latency_column.BARS_LEGEND] * bars]
     legend += [_OF_CEILING] * bool(view.stored.run.ceilings)
-    legend += [_COMPARED] * bool(view.standings)
     legend += [convergence.LEGEND] * any(found.state for found in view.reached.values())
     blocks += ["\n".join(legend)] * bool(legend)
     blocks += [table for table in (origins(view.results), ended_early(view.results)) if table.rows]
@@ -82,7 +81,7 @@ def tidy(view: View) -> Table:
     headings = ["suite", "case", "implementation", *params, "outcome", "reason"]
     headings += ["metric", "unit", "centre", "lo", "hi", "confidence", "rounds", "state", "samples", "precision"]
     rates = [column for column in standing_columns(view) if column.unit] if view.is_timed else []
-    differences = difference_columns(view).values()
+    differences = [column for metric in view.metrics for column in difference_columns(view, metric)]
     columns = [*metric_columns(view.metrics), *differences, *rates, *speedup_columns(view, view.baselines)]
     reached = [column for column in effort_columns(view) if column.key in ("state", "samples", "precision")]
     rows = []
@@ -187,10 +186,9 @@ def _effort(view: View, most: int) -> list[Shown]:
 
 def _metric_columns(view: View, timed: Sequence[latency_column.Latencies], bars: bool) -> list[Shown]:
     shown: list[Shown] = []
-    differences = difference_columns(view)
-    for column in metric_columns(view.metrics):
+    for metric, column in zip(view.metrics, metric_columns(view.metrics), strict=True):
         if column.key != "latency":
-            shown += [_shown(one) for one in (column, differences.get(column.key)) if one]
+            shown += map(_shown, (column, *difference_columns(view, metric)))
             continue
         shown += latency_column.columns(timed, bars=bars)
         shown += map(_shown, speedup_columns(view, view.baselines))

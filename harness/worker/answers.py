@@ -53,7 +53,8 @@ def singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
 
 def raw(values: Measured) -> dict[str, tuple[float, ...]]:
     """As raw values: a distribution and a paired metric have many, and everything else one."""
-    return {name: value if isinstance(value, tuple) else (float(value),) for name, value in values.items()}
+    several = {name: value if isinstance(value, tuple | list) else (value,) for name, value in values.items()}
+    return {name: tuple(map(float, some)) for name, some in several.items()}
 
 
 def said(answer: Answer) -> Answer:

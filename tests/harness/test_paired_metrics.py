@@ -1,19 +1,28 @@
 """Metrics by unit: from a suite's declaration to tables, frames, gate and report; and odd values among them."""
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import harness
 from harness import cli, store
 from harness.analysis.pairs import stands
 from harness.analysis.results import of_run
-from harness.model import Measurement, Record, Rules
+from harness.judge.paired import unit_by_unit
+from harness.judge.verdict import Verdict
+from harness.model import Measurement, Paired, Record, Rules
 from harness.show import report
+from harness.show.verdict_words import reason
+from harness.worker.answers import raw
+from tests.harness.data.factories import make_case
 from tests.harness.fakes import command_line, repositories
 from tests.harness.fakes.examined import BITS, RIGHT, TEXTS
 from tests.suites import users_code
@@ -73,6 +82,12 @@ def test_tables_and_frames_show_the_mean_with_its_interval_and_a_row_a_unit(base
     code, text = bitbench(base.parent, "show", base)
     assert code == 0
     assert re.search(r"full +1\.06 ±0\.20 bit/B +0\.95 ±0\.11", text), text
+    assert re.search(
+        r"coarse .*1\.26 ±0\.20 bit/B +\+0\.2 \[\+0\.2, \+0\.2\] bit/B, worse +0\.60 ±0\.20 .*, worse", text
+    ), text
+    assert "vs: mean difference unit by unit" in text
+    rows = bitbench(base.parent, "show", base, "--format", "csv", "--metric", "recall")[1]
+    assert ",recall_over_full,1,-0.35,-0.579" in rows
     frame = harness.summary(base).set_index(["metric", "implementation"])
     assert list(frame.loc[("bits_per_byte", "full"), ["centre", "rounds", "unit"]]) == [
         pytest.approx(sum(TEXTS) / 5),
@@ -152,6 +167,8 @@ def test_machines_read_the_difference_too(base: Path, tmp_path: Path) -> None:
     assert [row[f"difference{bound}"] for bound in ("", "_lo", "_hi")] == pytest.approx(
         [0.022, 0.020037, 0.023963], abs=1e-6
     )
+    frame = harness.compare(before, after, metrics="paired").frame()
+    assert frame["difference"].tolist() == pytest.approx([0.022, 0.0])
     assert row["ratio"] == pytest.approx(1 + 0.022 / 1.058)
     out = tmp_path / "out"
     code, _ = bitbench(tmp_path, "gate", before, after, "--out", out)
@@ -177,6 +194,8 @@ def test_explain_and_report_tell_it_unit_by_unit(base: Path, tmp_path: Path, mon
     assert re.search(r"bits/byte.{0,200}bit/B.{0,80}±", content, re.DOTALL)
     assert "±0.20" in content
     assert "other metrics regressed: 1" in content
+    assert bitbench(tmp_path, "report", base, "-o", page)[0] == 0
+    assert re.search(r"−0\.35 \[−0\.58, −0\.12\], worse", page.read_text())
 
 
 def test_two_cases_of_one_run_are_held_against_each_other(base: Path) -> None:
@@ -193,6 +212,34 @@ def test_two_cases_of_one_run_are_held_against_each_other(base: Path) -> None:
     assert stands(full, coarse, "recall").word == "worse"
     with pytest.raises(ValueError, match="latency is no paired metric of this run"):
         stands(full, coarse, "latency")
+
+
+FLOATS = st.floats() | st.sampled_from([0.0, 1.0, 5e-324, 1e308, -1e308])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=6), st.sampled_from([BITS, RIGHT]))
+def test_any_numbers_have_a_word_and_words(values: list[tuple[float, float]], metric: Paired) -> None:
+    """No value makes an error, and what is not a number is never ok."""
+    before, after = ({0: Measurement(metric.name, side)} for side in zip(*values, strict=True))
+    found = metric.compare(before, after)
+    case = make_case()
+    verdict = unit_by_unit(Verdict(case, metric.name, "ok", comparison=found, unit=metric.unit), metric, found)
+    assert reason(verdict) or verdict.word in ("ok", "improved")
+    assert metric.format(found.candidate)
+    metric.change(found)
+    if any(map(math.isnan, (one for pair in values for one in pair))):
+        assert verdict.word in ("not_measured", "regressed")
+    if verdict.word == "ok":
+        assert found.difference is not None
+        assert math.isfinite(found.difference.hi)
+
+
+@pytest.mark.parametrize("values", [(1, 0, True), [1.0, 0, 1], np.array([1.0, 0.0, 1.0]).tolist()])
+def test_a_workload_may_hand_over_numbers_of_any_kind(values: tuple[float, ...]) -> None:
+    ((_, taken),) = raw({"recall": values}).items()
+    assert taken == (1.0, 0.0, 1.0)
+    assert {type(one) for one in taken} == {float}
 
 
 def test_odd_units_never_pass_and_are_told(tmp_path: Path) -> None:

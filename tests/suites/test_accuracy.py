@@ -184,5 +184,5 @@ def test_a_run_shows_the_spread_and_the_verdict(tmp_path, capsys):
     rows = [line for line in shown.splitlines() if line.startswith("reference ")]
     assert [row.split()[1] for row in rows] == ["w16a16", "w1a8"]
     assert all("±" in row and "bit/B" in row for row in rows)
-    verdict = re.compile(r"(ok|worse|better|undecided) [+-][0-9.]+ \[[+-][0-9.]+, [+-][0-9.]+\] bit/B")
+    verdict = re.compile(r"[+-][0-9.]+ \[[+-][0-9.]+, [+-][0-9.]+\] bit/B, (ok|worse|better|undecided)")
     assert [bool(verdict.search(row)) for row in rows] == [False, True]

@@ -175,12 +175,11 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
     columns: list[tuple[Heading, Show]] = [(heading, show)]
     if declared.has_interval and not declared.informative:
         columns.append((Heading("±"), partial(_spread, column)))
-    if column.key in (differences := difference_columns(view)):
-        columns.append(_words(differences[column.key].heading, partial(_text, differences[column.key])))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]
         columns += map(_derived, standing_columns(view)) if view.stored.run.ceilings else ()
         columns += _effort(view) if any(found.state for found in view.reached.values()) else ()
+    columns += map(_in_words, difference_columns(view, declared))
     if column.key == "error_sqnr":
         columns += [(Heading("predicted", "dB"), _predicted), (Heading("off by", "dB"), _off)]
     return columns
@@ -196,17 +195,20 @@ def _spread(column: ResultColumn, result: Result) -> str:
     return reading.spread if reading else ""
 
 
-def _text(column: ResultColumn, result: Result) -> str:
-    reading = column.read(result)
-    return reading.text if reading else ""
-
-
 def _speedup(column: ResultColumn) -> list[tuple[Heading, Show]]:
     def ratio(result: Result) -> str:
         value = _number(column, result)
         return "" if math.isnan(value) or _spread(column, result) == NOT_KNOWN else f"{figure(value, column.digits)}×"
 
     return [(Heading(column.heading), ratio), (Heading("±"), partial(_spread, column))]
+
+
+def _in_words(column: ResultColumn) -> tuple[Heading, Show]:
+    def show(result: Result) -> str:
+        reading = column.read(result)
+        return reading.text.replace("-", "−") if reading else ""
+
+    return Heading(column.heading, words=True), show
 
 
 def _derived(column: ResultColumn) -> tuple[Heading, Show]:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.analysis.columns import difference_columns
 from harness.analysis.view import View
-from harness.model.metrics import Paired
+from harness.model.metrics import METRICS, Paired
 from harness.model.stored_run import StoredRun
 from tests.harness.data.factories import make_case, make_record, make_run
 
@@ -26,10 +26,17 @@ def view(*records):
     return View.of(StoredRun(run, records))
 
 
-def word(score, **changes):
-    of = view(trained("w16a16"), trained("w1a8", score, **changes))
-    (found,) = of.standings.values()
-    return found["score"].word
+def words(*records):
+    """By case, what the column says of the score."""
+    shown = view(*records)
+    columns = difference_columns(shown, SCORE)
+    readings = {one.case: column.read(one) for column in columns for one in shown.results}
+    return {case: reading.text.rpartition(" ")[2] for case, reading in readings.items() if reading}
+
+
+def word(score):
+    (found,) = words(trained("w16a16"), trained("w1a8", score)).values()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -48,37 +55,36 @@ def test_the_difference_by_seed_decides_and_not_the_spread_over_seeds(score, exp
 
 def test_a_scheme_is_compared_with_the_case_that_differs_in_that_param_alone():
     others = [trained("w16a16-nonorm"), trained("w4a8", FULL), trained("w1a8", tuple(v - 5 for v in FULL))]
-    found = view(trained("w16a16"), *others).standings
-    words = {name.partition("scheme=")[2].partition("/")[0]: one["score"].word for name, one in found.items()}
-    assert words == {"w16a16-nonorm": "ok", "w4a8": "ok", "w1a8": "worse"}
+    found = {str(case.params["scheme"]): said for case, said in words(trained("w16a16"), *others).items()}
+    assert found == {"w16a16-nonorm": "ok", "w4a8": "ok", "w1a8": "worse"}
 
 
 def test_the_case_may_be_of_another_implementation():
     both = "scheme=w16a16 implementation=reference"
     records = [trained("w16a16"), trained("w1a8", by="native"), trained("w1a8", by="eager", against=both)]
-    assert [name.partition("implementation=")[2].partition("/")[0] for name in view(*records).standings] == ["eager"]
+    assert [case.implementation for case in words(*records)] == ["eager"]
 
 
 def test_nothing_is_compared_without_its_counterpart():
-    assert view(trained("w1a8"), trained("w4a8")).standings == {}
-    assert view(trained("w16a16"), trained("w1a8", against="")).standings == {}
-    assert word(FULL[:3]) == "incomparable"
-    assert word(FULL, units="other seeds") == "incomparable"
+    assert words(trained("w1a8"), trained("w4a8")) == {}
+    assert words(trained("w16a16"), trained("w1a8", against="")) == {}
+    assert words(trained("w16a16"), trained("w1a8", FULL[:3])) == {}
+    assert words(trained("w16a16"), trained("w1a8", units="other seeds")) == {}
 
 
 def test_the_column_says_word_and_difference_in_the_unit_of_the_metric():
     low = trained("w1a8", tuple(v - 5 - 0.1 * n for n, v in enumerate(FULL)), bits=(2.9, 3.0, 3.1, 3.0))
     shown = view(trained("w16a16", bits=(2.7, 2.8, 2.9, 2.8)), low)
-    columns = difference_columns(shown)
-    assert {column.heading for column in columns.values()} == {"vs w16a16"}
+    ((score,), (bits,)) = (difference_columns(shown, metric) for metric in (SCORE, BITS))
+    assert (score.heading, score.unit, bits.unit) == ("vs w16a16", "%", "bit/B")
     full, quantised = shown.results
-    assert columns["score"].read(full) is None
-    reading = columns["score"].read(quantised)
+    assert score.read(full) is None
+    reading = score.read(quantised)
     assert (reading.value, reading.n) == (pytest.approx(-5.15), 4)
-    assert reading.text == "worse -5.15 [-5.36, -4.94] %"
-    assert columns["bits"].read(quantised).text.startswith("worse +0.2")
+    assert reading.text == "-5.15 [-5.36, -4.94] %, worse"
+    assert bits.read(quantised).text.startswith("+0.2")
 
 
-def test_a_run_without_paired_metrics_has_no_such_column():
+def test_what_is_not_paired_has_no_such_column():
     record = make_record(values={"latency": 1.0}, facts={"compared_with": "scheme=w16a16"})
-    assert difference_columns(View.of(StoredRun(make_run(), (record,)))) == {}
+    assert difference_columns(View.of(StoredRun(make_run(), (record,))), METRICS["latency"]) == []

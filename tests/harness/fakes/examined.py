@@ -60,4 +60,4 @@ CATALOGUE = "tests.harness.fakes.examined:catalogue"
 
 
 def catalogue() -> Catalogue:
-    return Catalogue(dict.fromkeys(NAMES, "has read the texts"), lambda name, device: None)
+    return Catalogue(dict.fromkeys(NAMES, "has read the texts"), lambda name, device: None, baselines=("full",))
