@@ -19,7 +19,7 @@ from harness.estimators.looks import CONFIDENCE
 from harness.estimators.t_test import student, variance
 
 MANY = 100
-"""Units from which on the bootstrap holds its level at least as well as Student's t, whatever the sample looks like."""
+"""Units from which on the bootstrap errs about as often to either side, also on a skewed sample."""
 HUGE = 5000
 """Units from which on the mean is near enough to Gaussian, and the bootstrap's jackknife would take seconds."""
 RESAMPLES = 2000
