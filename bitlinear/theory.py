@@ -78,7 +78,7 @@ def predict_sqnr(scheme: Scheme | str, distribution: str, in_features: int) -> f
     if scheme.norm and size == 1:
         return math.nan
     w2, w1 = _weight_moments(scheme.weight_bits, distribution, size)
-    plain = _activation_moments(scheme.activation_bits, distribution, size, scheme.norm)
+    plain = activation_moments(scheme.activation_bits, distribution, size, scheme.norm)
     groups = [plain] * scheme.groups
     if distribution == "outliers":
         groups[0] = _outlier_moments(scheme.activation_bits, size, scheme.norm)
@@ -129,8 +129,8 @@ def _weight_moments(bits: float, distribution: str, size: int) -> tuple[float, f
 
 
 @cache
-def _activation_moments(bits: int, distribution: str, size: int, norm: bool) -> tuple[float, float, float]:
-    """`E[a'^2]`, `E[a' a]` and `E[a^2]` per input feature of one group."""
+def activation_moments(bits: int, distribution: str, size: int, norm: bool) -> tuple[float, float, float]:
+    """`E[a'^2]`, `E[a' a]` and `E[a^2]` per input feature of one group of `size` features."""
     if bits == FULL_PRECISION:
         return 1.0, 1.0, 1.0
     return _average(_slice_sums(distribution, size, largest_code(bits), centred=norm), size, norm)

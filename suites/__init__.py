@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
+from suites import accuracy, error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
 from suites.whole import model
 
@@ -11,6 +11,7 @@ SUITES = (
     memory.SUITE,
     error.SUITE,
     training.SUITE,
+    accuracy.SUITE,
     scaling.SUITE,
     model.SUITE,
     gate.SUITE,

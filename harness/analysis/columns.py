@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from harness.analysis.convergence import Convergence
-from harness.analysis.pairs import stands
+from harness.analysis.pairs import COMPARED_WITH, stands
 from harness.analysis.results import Result
 from harness.analysis.roofline import Standing, standing
 from harness.analysis.view import View
@@ -89,18 +89,19 @@ def speedup_columns(view: View, baselines: Sequence[str]) -> list[ResultColumn]:
 
 
 def difference_columns(view: View, metric: Metric) -> list[ResultColumn]:
-    """How far the mean of a paired metric lies from that of each baseline of the contest, unit by unit, and the word.
+    """How far the mean of a paired metric lies from another case's, unit by unit, and the word.
 
-    None for metrics of another kind.
+    From that of each baseline of the contest, and from that of the case which a suite says it is compared with. None
+    for metrics of another kind.
     """
     if not isinstance(metric, Paired):
         return []
     known = {(one.contest, one.case.implementation): one for one in view.results}
 
-    def column(base: str) -> ResultColumn:
+    def column(key: str, heading: str, other: Callable[[Result], Result | None]) -> ResultColumn:
         def read(result: Result) -> Reading | None:
-            baseline = known.get((result.contest, base))
-            if baseline is None or baseline is result:
+            baseline = other(result)
+            if baseline is None or baseline is result or not result.has(metric.name):
                 return None
             word, comparison, _ = stands(baseline, result, metric.name)
             found = comparison.difference if comparison else None
@@ -109,9 +110,15 @@ def difference_columns(view: View, metric: Metric) -> list[ResultColumn]:
             words = partial(_stands, difference_words(found, metric.unit), word)
             return Reading(found.centre, found.lo, found.hi, found.units, words)
 
-        return ResultColumn(f"{metric.name}_over_{base}", f"{metric.label} vs {base}", metric.unit, read)
+        return ResultColumn(f"{metric.name}_{key}", heading, metric.unit, read)
 
-    return [column(base) for base in view.baselines]
+    columns = [
+        column(f"over_{base}", f"{metric.label} vs {base}", lambda one, base=base: known.get((one.contest, base)))  # type: ignore[misc]  # the default binds it
+        for base in view.baselines
+    ]
+    if view.counterparts:
+        columns.append(column("difference", _counterparts_name(view), lambda one: view.counterparts.get(one.name)))
+    return columns
 
 
 def standing_columns(view: View) -> list[ResultColumn]:
@@ -185,6 +192,12 @@ def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
         return Reading(summary.centre, summary.lo, summary.hi, summary.n, partial(metric.format, summary), width)
 
     return read
+
+
+def _counterparts_name(view: View) -> str:
+    """`vs w16a16` where all are compared with that."""
+    firsts = {str(one.facts[COMPARED_WITH]).split()[0] for one in view.results if one.name in view.counterparts}
+    return f"vs {firsts.pop().partition('=')[2]}" if len(firsts) == 1 else "difference"
 
 
 def _stands(difference: str, word: str) -> str:

@@ -8,13 +8,16 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from harness.analysis.results import Result, contests
 from harness.estimators.intervals import Comparison, Rounds, log_ratio, paired_ratio, round_logs
-from harness.model import Case
+from harness.model import Case, normalise_value
 from harness.model.metrics import LATENCY, Metric, Paired
 from harness.model.metrics.paired import UNITS, PairedWord
 from harness.model.rules import Rules
 
 LogsByRound: TypeAlias = Mapping[int, float]
 """One log a round: of a ratio, or of the one value that stands for the round."""
+COMPARED_WITH = "compared_with"
+"""The fact that says with which case of the same run a case is compared: in which params that one differs, and perhaps
+in its implementation, as in `scheme=w16a16 implementation=reference`."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,25 @@ def stands(baseline: Result, candidate: Result, name: str, rules: Rules | None =
     if math.isnan(comparison.baseline.centre):
         return Standing("not_measured", comparison, f"{baseline.name}: {name} is not a number")
     return Standing((rules or Rules()).metric(metric).word(comparison), comparison)
+
+
+def counterparts(results: Iterable[Result]) -> dict[str, Result]:
+    """The case that each result is compared with, by the result's name.
+
+    Nothing of a result that is compared with none, with itself, or with a case that is not among `results`.
+    """
+    everything = {result.case: result for result in results}
+    others = ((one, everything.get(_compared_with(one))) for one in everything.values() if COMPARED_WITH in one.facts)
+    return {one.name: other for one, other in others if other is not None and other is not one}
+
+
+def _compared_with(result: Result) -> Case:
+    case = result.case
+    there = dict(word.split("=", 1) for word in str(result.facts[COMPARED_WITH]).split() if "=" in word)
+    implementation = there.pop("implementation", case.implementation)
+    return Case(
+        case.suite, implementation, case.params | {name: normalise_value(value) for name, value in there.items()}
+    )
 
 
 def unlike_units(baseline: Result, candidate: Result, name: str) -> str:

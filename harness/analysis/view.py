@@ -6,7 +6,7 @@ from functools import cached_property
 
 from harness.analysis import convergence
 from harness.analysis.naming import titles
-from harness.analysis.pairs import speedups
+from harness.analysis.pairs import counterparts, speedups
 from harness.analysis.results import Result, contests, of_run
 from harness.estimators.intervals import Comparison
 from harness.model import Case, StoredRun, known_metrics
@@ -57,6 +57,11 @@ class View:
     def titles(self) -> dict[str, str]:
         """The contests in words, by name."""
         return titles(self.results)
+
+    @cached_property
+    def counterparts(self) -> dict[str, Result]:
+        """The cases of the same run that results are compared with, by the name of the result."""
+        return counterparts(self.results)
 
     @property
     def is_timed(self) -> bool:

@@ -126,19 +126,35 @@ def _suite(view: View, suite: str, members: Sequence[Result], bars: bool) -> lis
     rivals = max(map(len, groups)) > 1
     if not rivals and _only_errors(view, members) and all("predicted_sqnr" in result.facts for result in members):
         return [head, against_prediction(members, differing)]
-    groups = groups if rivals else [list(members)]
-    timed = [latency_column.latencies(group, rivals=rivals) for group in groups]
-    params = [] if rivals else [_param(name) for name in differing]
-    columns = _filled([_IMPLEMENTATION, *params, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
-    titles = [
-        _words({name: value for name, value in group[0].case.params.items() if rivals and name in differing})
-        for group in groups
-    ]
+    if not rivals:
+        return [head, *_lists(view, members, rounds, bars)]
+    timed = [latency_column.latencies(group, rivals=True) for group in groups]
+    columns = _filled([_IMPLEMENTATION, *_metric_columns(view, timed, bars), *_effort(view, rounds)], members)
+    titles = [_title(group[0].case.params, differing) for group in groups]
     tables = [
         _table(title, latency_column.in_unit(columns, one.unit), group)
         for title, one, group in zip(titles, timed, groups, strict=True)
     ]
     return [head, *(table for table in tables if table.rows)]
+
+
+def _lists(view: View, members: Sequence[Result], rounds: int, bars: bool) -> list[Table]:
+    """Cases without rivals, a row each: one table, or several where some measure other paired metrics than others."""
+    alike: dict[tuple[str, ...], list[Result]] = {}
+    for result in members:
+        shown = [metric for metric in view.metrics if result.has(metric.name)]
+        if shown:
+            alike.setdefault(tuple(one.name for one in shown if isinstance(one, Paired)), []).append(result)
+    everywhere = varying(members)[0]
+    tables = []
+    for group in alike.values():
+        shared, differing = varying(group)
+        params = [_param(name) for name in differing]
+        timed = latency_column.latencies(group, rivals=False)
+        columns = [_IMPLEMENTATION, *params, *_metric_columns(view, [timed], bars), *_effort(view, rounds)]
+        title = _words({name: value for name, value in shared.items() if name not in everywhere})
+        tables.append(_table(title, latency_column.in_unit(_filled(columns, group), timed.unit), group))
+    return tables
 
 
 def _table(title: str, columns: Sequence[Shown], members: Sequence[Result]) -> Table:
@@ -216,6 +232,11 @@ def _numbers(columns: Sequence[ResultColumn], reached: Sequence[ResultColumn], r
 
 def _title(params: Params, names: Sequence[str]) -> str:
     """The params of these names that there are: cases of one suite need not have the same ones."""
+    return _words({name: params[name] for name in names if name in params})
+
+
+def _title(params: Params, names: Sequence[str]) -> str:
+    """Of those params that there are: cases of one suite need not have the same ones."""
     return _words({name: params[name] for name in names if name in params})
 
 
