@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.accuracy import EVERY, pages
+from suites.whole.accuracy import EVERY, pages
 from suites.workloads.trained.networks import Classifier, NextByte
 
 

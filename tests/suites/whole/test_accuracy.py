@@ -12,7 +12,7 @@ from bitlinear import BitLinear, Scheme
 from bitlinear.implementations.reference import Reference
 from harness.cli import main
 from harness.model import Case
-from suites import accuracy
+from suites.whole import accuracy
 from suites.workloads.trained import tasks, training
 from suites.workloads.trained.examination import Trained
 from suites.workloads.trained.networks import Classifier, FloatLinear
