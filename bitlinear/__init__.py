@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bitlinear.interface import Implementation
     from bitlinear.layer import BitLinear
     from bitlinear.models.conversion import convert, replace_linear
+    from bitlinear.models.fitting import fit_scales
     from bitlinear.models.plan import Plan
     from bitlinear.models.record import conversion_of
     from bitlinear.models.selection import survey
@@ -33,6 +34,7 @@ __all__ = [
     "absmax_quantize",
     "conversion_of",
     "convert",
+    "fit_scales",
     "replace_linear",
     "survey",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "absmax_quantize": "bitlinear.quantize",
     "conversion_of": "bitlinear.models.record",
     "convert": "bitlinear.models.conversion",
+    "fit_scales": "bitlinear.models.fitting",
     "replace_linear": "bitlinear.models.conversion",
     "survey": "bitlinear.models.selection",
 }

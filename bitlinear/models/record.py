@@ -56,7 +56,7 @@ class Conversion:
 
     @property
     def schemes(self) -> dict[str, Scheme]:
-        """By the name of the layer."""
+        """By the name of the layer, the first one if it has several."""
         return {one.name: one.scheme for one in self.replaced}
 
     @property
