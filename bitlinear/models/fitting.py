@@ -35,7 +35,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Fit:
-    """The weight of one layer as its codes and scales give it back: signal to noise in dB."""
+    """The weight of one layer as its codes and scales give it back: signal to noise in dB, all inputs counted alike."""
 
     contract_sqnr: float
     """By the scale of the contract."""
@@ -124,7 +124,8 @@ def fitted_scale(weight: Tensor, scheme: Scheme | str, importance: Tensor | None
         raise ValueError(f"weight_bits={FULL_PRECISION} has no scale to fit")
     if importance is not None and importance.shape != weight.shape[1:]:
         raise ValueError(f"importance has shape {tuple(importance.shape)}; give ({weight.shape[1]},)")
-    sizes = torch.unflatten(widen(weight.detach()), 1, (scheme.groups, -1)).abs()
+    wide = widen(weight.detach().cpu() if weight.device.type == "mps" else weight.detach())  # mps has no float64
+    sizes = torch.unflatten(wide, 1, (scheme.groups, -1)).abs()
     counts = torch.ones_like(sizes[0]) if importance is None else importance.to(sizes).reshape(sizes.shape[1:])
     if scheme.weight_bits < 2:
         search = _mean if scheme.weight_bits == 1 else _ternary_scale
