@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bitlinear.interface import Implementation
     from bitlinear.layer import BitLinear
     from bitlinear.models.conversion import convert, replace_linear
+    from bitlinear.models.fitting import fit_scales
+    from bitlinear.models.plan import Plan
+    from bitlinear.models.record import conversion_of
     from bitlinear.models.selection import survey
     from bitlinear.quantize import absmax_quantize
     from bitlinear.scheme import Scheme
@@ -26,9 +29,12 @@ __all__ = [
     "BitLinear",
     "Implementation",
     "PackedLinear",
+    "Plan",
     "Scheme",
     "absmax_quantize",
+    "conversion_of",
     "convert",
+    "fit_scales",
     "replace_linear",
     "survey",
 ]
@@ -38,9 +44,12 @@ _HOMES = {
     "BitLinear": "bitlinear.layer",
     "Implementation": "bitlinear.interface",
     "PackedLinear": "bitlinear.engines.packed",
+    "Plan": "bitlinear.models.plan",
     "Scheme": "bitlinear.scheme",
     "absmax_quantize": "bitlinear.quantize",
+    "conversion_of": "bitlinear.models.record",
     "convert": "bitlinear.models.conversion",
+    "fit_scales": "bitlinear.models.fitting",
     "replace_linear": "bitlinear.models.conversion",
     "survey": "bitlinear.models.selection",
 }
