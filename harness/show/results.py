@@ -235,11 +235,6 @@ def _title(params: Params, names: Sequence[str]) -> str:
     return _words({name: params[name] for name in names if name in params})
 
 
-def _title(params: Params, names: Sequence[str]) -> str:
-    """Of those params that there are: cases of one suite need not have the same ones."""
-    return _words({name: params[name] for name in names if name in params})
-
-
 def _words(params: Params) -> str:
     return " ".join(f"{name}={value}" for name, value in params.items())
 
