@@ -1,7 +1,7 @@
 /* Floats by packed codes, for a vector of LANES floats: written once, and included by every path.
  *
  * Lanes are output features, so that no sum crosses a lane. All paths sum in one order, with fused multiply-adds, and
- * return the same bits: a group is cut into blocks of BLOCK_CHUNKS chunks, and every fourth chunk of a block belongs to
+ * return the same bits: a group is cut into blocks of FLOAT_BLOCK input features, and every fourth chunk of a block belongs to
  * one strand; a strand is summed from its first input feature to its last, and added to the total. Short strands keep
  * roundings small, and several at once keep a processor busy that waits for every sum.
  *
@@ -14,7 +14,7 @@
 
 #define PARTS (TILE / LANES)
 #define FLOAT_TOKENS (SUMS / PARTS < 4 ? SUMS / PARTS : 4)
-enum { STRANDS = 4, BLOCK_FEATURES = 256, MANTISSA = 23 };
+enum { STRANDS = 4, MANTISSA = 23 };
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 #ifndef FLOATS_AHEAD
@@ -37,7 +37,21 @@ ALWAYS floats value_of(words packed, int at, const int bits) {
     return (floats)((packed & mask) | exponent) - ((float)(1 << (MANTISSA - at)) + offset);
 }
 
-ALWAYS floats spread(float x) { return (floats)((words){0} + bits_of(x)); }
+/* Adds the products of some values and the float at `x`. */
+ALWAYS void fuse(floats sums[PARTS], const floats values[PARTS], const char *x) {
+    uint32_t bits;
+    memcpy(&bits, x, sizeof bits);
+    const floats all = (floats)((words){0} + bits);
+#pragma GCC unroll 4
+    for (int p = 0; p < PARTS; p++) FUSE(sums[p], values[p], all);
+}
+
+ALWAYS void add_to(float *sum, floats strand) {
+    floats all;
+    memcpy(&all, sum, sizeof all);
+    all += strand;
+    memcpy(sum, &all, sizeof all);
+}
 
 /* One chunk and some tokens. */
 ALWAYS void weigh_chunk(const uint8_t *chunk, const char *x, int64_t stride, const int tokens, floats sums[][PARTS],
@@ -53,12 +67,7 @@ ALWAYS void weigh_chunk(const uint8_t *chunk, const char *x, int64_t stride, con
 #pragma GCC unroll 4
             for (int p = 0; p < PARTS; p++) values[p] = value_of(packed[p], 8 * i + plane * bits, bits);
 #pragma GCC unroll 8
-            for (int m = 0; m < tokens; m++) {
-                float one;
-                memcpy(&one, x + m * stride, sizeof one);
-#pragma GCC unroll 4
-                for (int p = 0; p < PARTS; p++) FUSE(sums[m][p], values[p], spread(one));
-            }
+            for (int m = 0; m < tokens; m++) fuse(sums[m], values, x + m * stride);
         }
 }
 
@@ -80,21 +89,59 @@ ALWAYS void weigh_strands(const uint8_t *packed, const char *x, int64_t stride, 
         }
     for (int s = 0; s < together; s++)
         for (int m = 0; m < tokens; m++)
-            for (int p = 0; p < PARTS; p++) {
-                floats sum;
-                memcpy(&sum, sums[m] + LANES * p, sizeof sum);
-                sum += strand[s][m][p];
-                memcpy(sums[m] + LANES * p, &sum, sizeof sum);
-            }
+            for (int p = 0; p < PARTS; p++) add_to(sums[m] + LANES * p, strand[s][m][p]);
 }
 
 ALWAYS void weigh_blocks(const uint8_t *packed, const float *x, int64_t stride, const int tokens, int64_t chunks,
                          const int together, float sums[][TILE], const int bits) {
-    const int64_t features = 4 * (8 / bits), most = BLOCK_FEATURES / features;
-    for (; chunks > 0; chunks -= most, packed += CHUNK * most, x += BLOCK_FEATURES)
+    const int64_t most = FLOAT_BLOCK / (4 * (8 / bits));
+    for (; chunks > 0; chunks -= most, packed += CHUNK * most, x += FLOAT_BLOCK)
         for (int first = 0; first < STRANDS; first += together)
             weigh_strands(packed, (const char *)x, stride, tokens, chunks < most ? chunks : most, first, together,
                           sums, bits);
+}
+
+/* What the codes of a block stand for, `(features, TILE)`. */
+ALWAYS void decode(const uint8_t *packed, int64_t chunks, float *values, const int bits) {
+    for (int64_t c = 0; c < chunks; c++) {
+        words codes[PARTS];
+#pragma GCC unroll 4
+        for (int p = 0; p < PARTS; p++) memcpy(&codes[p], packed + CHUNK * c + 4 * LANES * p, sizeof codes[p]);
+#pragma GCC unroll 8
+        for (int plane = 0; plane < 8 / bits; plane++)
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++, values += TILE)
+#pragma GCC unroll 4
+                for (int p = 0; p < PARTS; p++) {
+                    floats value = value_of(codes[p], 8 * i + plane * bits, bits);
+                    memcpy(values + LANES * p, &value, sizeof value);
+                }
+    }
+}
+
+/* A decoded block and some tokens, in the order of `weigh_strands`. */
+ALWAYS void weigh_values(const float *values, const float *x, int64_t stride, const int tokens, int64_t chunks,
+                         int64_t features, float sums[][TILE]) {
+    for (int first = 0; first < STRANDS; first++) {
+        floats strand[FLOAT_TOKENS][PARTS];
+        for (int m = 0; m < tokens; m++)
+            for (int p = 0; p < PARTS; p++) strand[m][p] = (floats){0};
+        for (int64_t c = first; c < chunks; c += STRANDS) {
+            const char *from = (const char *)(x + features * c), *last = from + sizeof(float) * (size_t)features;
+            const float *row = values + TILE * features * c;
+            for (; from < last; from += 4 * sizeof(float), row += 4 * TILE)
+#pragma GCC unroll 4
+                for (int i = 0; i < 4; i++) {
+                    floats value[PARTS];
+#pragma GCC unroll 4
+                    for (int p = 0; p < PARTS; p++) memcpy(&value[p], row + TILE * i + LANES * p, sizeof value[p]);
+#pragma GCC unroll 8
+                    for (int m = 0; m < tokens; m++) fuse(strand[m], value, from + m * stride + (int64_t)sizeof(float) * i);
+                }
+        }
+        for (int m = 0; m < tokens; m++)
+            for (int p = 0; p < PARTS; p++) add_to(sums[m] + LANES * p, strand[m][p]);
+    }
 }
 
 /* The numbers of tokens and bits are constants to the compiler, with as many strands as there are registers for. */
@@ -104,6 +151,9 @@ ALWAYS void weigh_blocks(const uint8_t *packed, const float *x, int64_t stride, 
         if (count <= FLOAT_TOKENS) weigh_blocks(packed, x, stride, count, chunks, TOGETHER(count), sums, bits); \
         break;
 #define WEIGH(bits)                                                                                               \
+    static void decode_##bits(const uint8_t *packed, int64_t chunks, float *values) {                             \
+        decode(packed, chunks, values, bits);                                                                     \
+    }                                                                                                             \
     static void weigh_##bits(const uint8_t *packed, const float *x, int64_t stride, int tokens, int64_t chunks,   \
                              float sums[][TILE]) {                                                                \
         switch (tokens) {                                                                                         \
@@ -112,12 +162,25 @@ ALWAYS void weigh_blocks(const uint8_t *packed, const float *x, int64_t stride, 
         }                                                                                                         \
     }
 
+#define VALUES_CASE(count)                                                                                  \
+    case count:                                                                                             \
+        if (count <= FLOAT_TOKENS) weigh_values(values, x, stride, count, chunks, features, sums);          \
+        break;
+
+static void weigh_decoded(const float *values, const float *x, int64_t stride, int tokens, int64_t chunks,
+                          int64_t features, float sums[][TILE]) {
+    switch (tokens) {
+        VALUES_CASE(1) VALUES_CASE(2) VALUES_CASE(3) VALUES_CASE(4)
+    }
+}
+
 WEIGH(1)
 WEIGH(2)
 WEIGH(4)
 WEIGH(8)
 
-#define FLOAT_KERNELS \
-    .weigh = {weigh_1, weigh_2, weigh_4, weigh_8}, .float_tokens = FLOAT_TOKENS, .widen = widen, .scale = scale
+#define FLOAT_KERNELS                                                                                       \
+    .weigh = {weigh_1, weigh_2, weigh_4, weigh_8}, .decode = {decode_1, decode_2, decode_4, decode_8},      \
+    .weigh_decoded = weigh_decoded, .float_tokens = FLOAT_TOKENS, .widen = widen, .scale = scale
 
 #endif
