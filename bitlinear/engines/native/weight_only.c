@@ -1,9 +1,6 @@
 /* Activations that are not quantised by weight codes: sums of floats, scaled. */
 #include "job.h"
 
-#ifndef PACKED_PASSES
-#define PACKED_PASSES 2 /* up to which it is not worth it to store floats of the codes */
-#endif
 #ifndef DECODED_TOKENS
 #define DECODED_TOKENS 64 /* that a block of such floats meets */
 #endif
@@ -74,7 +71,7 @@ static void weigh_in_blocks(const job *j, int64_t tile, int64_t m, int tokens) {
 static void weigh_share(const job *j, int64_t share) {
     portion p = portion_of(j, share);
     int64_t tokens = p.token.last - p.token.first;
-    int few = tokens <= PACKED_PASSES * j->path->float_tokens;
+    int few = tokens <= j->path->float_tokens;
     int64_t pass = pass_of(tokens, few ? j->path->float_tokens : DECODED_TOKENS);
     for (int64_t t = p.tile.first; t < p.tile.last; t++)
         for (int64_t m = p.token.first; m < p.token.last; m += pass)
