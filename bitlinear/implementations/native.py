@@ -11,7 +11,10 @@ from bitlinear.scheme import Scheme
 
 
 class Native(Implementation):
-    """Quantisation, exact inner sums against 1, 2, 4 or 8 bit weights, and rescaling in one operation."""
+    """Quantisation, exact inner sums against 1, 2, 4 or 8 bit weights, and rescaling in one operation.
+
+    Activations that are not quantised are multiplied as floats by the same packed weights.
+    """
 
     name = "native"
     summary = "C kernels on packed weights, compiled for this machine: AVX-512 VNNI, AVX2, NEON or plain C"

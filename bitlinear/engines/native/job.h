@@ -37,10 +37,10 @@ typedef struct job job;
 
 /* How codes of weights meet activations: with codes of them in integers.c, with floats in weight_only.c. */
 typedef struct {
-    int64_t operand;                               /* bytes of an activation */
-    void (*plan)(job *);                           /* sets `spare` and `scratch_bytes` */
-    void (*prepare)(const job *, int64_t share);   /* the operands of some tokens */
-    void (*multiply)(const job *, int64_t share);  /* some tiles with all tokens, or all tiles with some */
+    int64_t operand;                              /* bytes of an activation */
+    void (*plan)(job *);                          /* sets `spare` and `scratch_bytes` */
+    void (*prepare)(const job *, int64_t share);  /* the operands of some tokens */
+    void (*multiply)(const job *, int64_t share); /* some tiles with all tokens, or all tiles with some */
 } arithmetic;
 
 extern const arithmetic of_codes, of_floats;

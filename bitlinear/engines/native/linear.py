@@ -163,7 +163,7 @@ class NativeLinear(FrozenLinear):
 
 
 def has_kernel(scheme: Scheme) -> bool:
-    """Whether the kernels multiply it: codes of up to 8 bits by such codes, or by activations that are not quantised."""
+    """Whether the kernels multiply its codes: of up to 8 bits, with such codes or with activations of 16 bits."""
     return scheme.weight_bits <= WIDEST_CODES and (
         scheme.activation_bits <= WIDEST_CODES or scheme.activation_bits == FULL_PRECISION
     )

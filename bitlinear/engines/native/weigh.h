@@ -1,9 +1,9 @@
 /* Floats by packed codes, for a vector of LANES floats: written once, and included by every path.
  *
  * Lanes are output features, so that no sum crosses a lane. All paths sum in one order, with fused multiply-adds, and
- * return the same bits: a group is cut into blocks of FLOAT_BLOCK input features, and every fourth chunk of a block belongs to
- * one strand; a strand is summed from its first input feature to its last, and added to the total. Short strands keep
- * roundings small, and several at once keep a processor busy that waits for every sum.
+ * return the same bits: a group is cut into blocks of FLOAT_BLOCK input features, and every fourth chunk of a block
+ * belongs to one strand; a strand is summed from its first input feature to its last, and added to the total. Short
+ * strands keep roundings small, and several at once keep a processor busy that waits for every sum.
  *
  * The path says LANES, the vectors of SUMS that it has registers for, and FUSE(sum, a, b), which adds `a * b` to `sum`
  * and rounds once; it may say TERNARY(codes), a faster way to the values of the lowest two bits of each lane. */
@@ -136,7 +136,7 @@ ALWAYS void weigh_values(const float *values, const float *x, int64_t stride, co
 #pragma GCC unroll 4
                     for (int p = 0; p < PARTS; p++) memcpy(&value[p], row + TILE * i + LANES * p, sizeof value[p]);
 #pragma GCC unroll 8
-                    for (int m = 0; m < tokens; m++) fuse(strand[m], value, from + m * stride + (int64_t)sizeof(float) * i);
+                    for (int m = 0; m < tokens; m++) fuse(strand[m], value, from + m * stride + 4 * i);
                 }
         }
         for (int m = 0; m < tokens; m++)
@@ -146,25 +146,25 @@ ALWAYS void weigh_values(const float *values, const float *x, int64_t stride, co
 
 /* The numbers of tokens and bits are constants to the compiler, with as many strands as there are registers for. */
 #define TOGETHER(tokens) (4 * (tokens) * PARTS <= SUMS ? 4 : 2 * (tokens) * PARTS <= SUMS ? 2 : 1)
-#define WEIGH_CASE(count, bits)                                                                        \
-    case count:                                                                                        \
-        if (count <= FLOAT_TOKENS) weigh_blocks(packed, x, stride, count, chunks, TOGETHER(count), sums, bits); \
+#define WEIGH_CASE(count, bits)                                                                                       \
+    case count:                                                                                                       \
+        if (count <= FLOAT_TOKENS) weigh_blocks(packed, x, stride, count, chunks, TOGETHER(count), sums, bits);       \
         break;
-#define WEIGH(bits)                                                                                               \
-    static void decode_##bits(const uint8_t *packed, int64_t chunks, float *values) {                             \
-        decode(packed, chunks, values, bits);                                                                     \
-    }                                                                                                             \
-    static void weigh_##bits(const uint8_t *packed, const float *x, int64_t stride, int tokens, int64_t chunks,   \
-                             float sums[][TILE]) {                                                                \
-        switch (tokens) {                                                                                         \
-            WEIGH_CASE(1, bits) WEIGH_CASE(2, bits)                                                               \
-            WEIGH_CASE(3, bits) WEIGH_CASE(4, bits)                                                               \
-        }                                                                                                         \
+#define WEIGH(bits)                                                                                                   \
+    static void decode_##bits(const uint8_t *packed, int64_t chunks, float *values) {                                 \
+        decode(packed, chunks, values, bits);                                                                         \
+    }                                                                                                                 \
+    static void weigh_##bits(const uint8_t *packed, const float *x, int64_t stride, int tokens, int64_t chunks,       \
+                             float sums[][TILE]) {                                                                    \
+        switch (tokens) {                                                                                             \
+            WEIGH_CASE(1, bits) WEIGH_CASE(2, bits)                                                                   \
+            WEIGH_CASE(3, bits) WEIGH_CASE(4, bits)                                                                   \
+        }                                                                                                             \
     }
 
-#define VALUES_CASE(count)                                                                                  \
-    case count:                                                                                             \
-        if (count <= FLOAT_TOKENS) weigh_values(values, x, stride, count, chunks, features, sums);          \
+#define VALUES_CASE(count)                                                                         \
+    case count:                                                                                    \
+        if (count <= FLOAT_TOKENS) weigh_values(values, x, stride, count, chunks, features, sums); \
         break;
 
 static void weigh_decoded(const float *values, const float *x, int64_t stride, int tokens, int64_t chunks,
@@ -179,8 +179,8 @@ WEIGH(2)
 WEIGH(4)
 WEIGH(8)
 
-#define FLOAT_KERNELS                                                                                       \
-    .weigh = {weigh_1, weigh_2, weigh_4, weigh_8}, .decode = {decode_1, decode_2, decode_4, decode_8},      \
+#define FLOAT_KERNELS                                                                                  \
+    .weigh = {weigh_1, weigh_2, weigh_4, weigh_8}, .decode = {decode_1, decode_2, decode_4, decode_8}, \
     .weigh_decoded = weigh_decoded, .float_tokens = FLOAT_TOKENS, .widen = widen, .scale = scale
 
 #endif

@@ -23,7 +23,8 @@ static void widen_share(const job *j, int64_t share) {
 }
 
 /* Scales the sums of a group. */
-static void add_group(const job *j, int64_t g, int64_t tile, int tokens, const float sums[][TILE], float y[][2][TILE]) {
+static void add_group(const job *j, int64_t g, int64_t tile, int tokens, const float sums[][TILE],
+                      float y[][2][TILE]) {
     correction by;
     correct(j, g, tile, 1, &by);
     j->path->scale(sums, tokens, &by, y);
