@@ -3,15 +3,18 @@
 import torch
 from torch import nn
 
-from bitlinear.engines.native import BuildError, NativeLinear
+from bitlinear.engines.native import BuildError, NativeLinear, has_kernel
 from bitlinear.engines.native.library import library
 from bitlinear.interface import Implementation
 from bitlinear.layer import BitLinear
-from bitlinear.scheme import FULL_PRECISION, Scheme
+from bitlinear.scheme import Scheme
 
 
 class Native(Implementation):
-    """Quantisation, exact inner sums against 1, 2, 4 or 8 bit weights, and rescaling in one operation."""
+    """Quantisation, exact inner sums against 1, 2, 4 or 8 bit weights, and rescaling in one operation.
+
+    Activations that are not quantised are multiplied as floats by the same packed weights.
+    """
 
     name = "native"
     summary = "C kernels on packed weights, compiled for this machine: AVX-512 VNNI, AVX2, NEON or plain C"
@@ -20,7 +23,7 @@ class Native(Implementation):
         """Also says which schemes it has, and what is missing to compile it."""
         if device != "cpu":
             return f"native runs on cpu, not on {device}"
-        if scheme.weight_bits == FULL_PRECISION or scheme.activation_bits > 8:
+        if not has_kernel(scheme):
             return f"native multiplies codes of at most 8 bits, and {scheme} has larger ones; use eager"
         try:
             library()

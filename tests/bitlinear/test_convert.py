@@ -259,7 +259,7 @@ def test_nothing_is_converted_when_something_cannot_be():
             ("native",),
             r"the model has no BitLinear to convert; give a scheme for linear layers: convert\(model, 'native'",
         ),
-        (("native", "w4a16-nonorm"), "layers.0.up cannot be converted: native multiplies codes of at most 8 bits"),
+        (("native", "w4a12-nonorm"), "layers.0.up cannot be converted: native multiplies codes of at most 8 bits"),
         (("packed", "w16a8"), "weight_bits=16 has none"),
         (("packed", "w4a8g16"), r"groups=16 does not divide the input features of layers.0.up \(8\)"),
         (("packed", "w4a8", "head"), "skip='head' matches no linear layer"),

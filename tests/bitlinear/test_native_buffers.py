@@ -58,8 +58,8 @@ def test_the_operator_refuses_what_the_layer_refuses():
         call(X[:, :32], op.codes, op.scale, op.bias, "w4a8", 16)
     with pytest.raises(ValueError, match="the buffer 'codes'"):
         call(X, op.codes, op.scale, op.bias, "w4a8", 17)
-    with pytest.raises(ValueError, match="codes of at most 8 bits; w4a16 has larger ones"):
-        call(X, op.codes, op.scale, op.bias, "w4a16", 16)
+    with pytest.raises(ValueError, match="codes of at most 8 bits; w4a12 has larger ones"):
+        call(X, op.codes, op.scale, op.bias, "w4a12", 16)
     with pytest.raises(TypeError, match="float8"):
         call(X.to(torch.float8_e5m2), op.codes, op.scale, op.bias, "w4a8", 16)
     y = torch.vmap(lambda scale: call(X, op.codes, scale, op.bias, "w4a8", 16))(op.scale.expand(2, 1, 16))

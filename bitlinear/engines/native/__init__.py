@@ -2,6 +2,6 @@
 
 from bitlinear.engines.native.build import BuildError
 from bitlinear.engines.native.library import PATHS, available_paths
-from bitlinear.engines.native.linear import NativeLinear
+from bitlinear.engines.native.linear import NativeLinear, has_kernel
 
-__all__ = ["PATHS", "BuildError", "NativeLinear", "available_paths"]
+__all__ = ["PATHS", "BuildError", "NativeLinear", "available_paths", "has_kernel"]

@@ -2,7 +2,12 @@
  * summed in 16 bits as long as they are sure to fit; whole bytes are made a magnitude and a sign, whose pairs fit. */
 #include <immintrin.h>
 
-#include "portable.h"
+#define LANES 8
+#define SUMS 8
+/* GCC 12 surrounds the intrinsic with copies of registers. */
+#define FUSE(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b))
+#define TERNARY(codes) (floats) _mm256_permutevar_ps(_mm256_setr_ps(-1, 0, 1, 2, -1, 0, 1, 2), (__m256i)(codes))
+#include "weigh.h"
 
 enum { HALVES = 2, HALF = CHUNK / HALVES, ROWS = TILE / HALVES, TOKENS = 4 };
 
@@ -125,6 +130,7 @@ const path avx2_path = {
     .multiply = {multiply_small, multiply_whole},
     .tokens = 8,
     .block = TOKENS,
+    FLOAT_KERNELS,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

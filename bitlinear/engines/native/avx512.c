@@ -4,7 +4,10 @@
  * their own, which are shifted at the end. That saves most of the instructions that unpacking takes. */
 #include <immintrin.h>
 
-#include "portable.h"
+#define LANES 16
+#define SUMS 16
+#define FUSE(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
+#include "weigh.h"
 
 enum { TOKENS = 8 }; /* at a time: with two tiles, as many sums as there are registers for */
 #ifndef PACKED_TOKENS
@@ -180,7 +183,7 @@ static void multiply(const uint8_t *bytes, int64_t tile_bytes, int tiles, const 
 #define FOR_ALL_TOKENS                                                                                  \
     .byte_offset = 128, .dot = {dot_1, dot_2, dot_4, dot_8},                                            \
     .multiply_packed = {multiply_packed_1, multiply_packed_2, multiply_packed_4},                       \
-    .quantise = quantise, .rescale = rescale, .store = store
+    FLOAT_KERNELS, .quantise = quantise, .rescale = rescale, .store = store
 
 const path avx512_path = {
     .name = "avx512",

@@ -19,11 +19,11 @@ _Sources: TypeAlias = dict[str, tuple[str, ...]]
 _X86: _Sources = {
     "amx.c": (),
     "avx512.c": ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"),
-    "avx2.c": ("-mavx2",),
+    "avx2.c": ("-mavx2", "-mfma"),
 }
 _ARM: _Sources = {"neon.c": ("-march=armv8.2-a+dotprod",)}
 _PATHS = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
-_ALWAYS: _Sources = {"linear.c": (), "paths.c": (), "plain.c": ()}
+_ALWAYS: _Sources = {"integers.c": (), "linear.c": (), "paths.c": (), "plain.c": (), "weight_only.c": ()}
 
 
 class BuildError(RuntimeError):

@@ -24,6 +24,7 @@
 #define ALWAYS static inline __attribute__((always_inline))
 
 enum { TILE = 16, CHUNK = 64, MOST_TOKENS = 32 };
+enum { FLOAT_BLOCK = 256 }; /* input features whose floats fill half of a core's first cache, in a tile */
 
 typedef enum { FLOAT32, BFLOAT16, FLOAT16, FLOAT64 } dtype;
 
@@ -75,6 +76,25 @@ typedef void rescale_function(const int32_t sums[][2][TILE], int tokens, int til
 typedef void store_function(const float y[][2][TILE], int tokens, int64_t count, const float *bias, dtype type,
                             void *out, int64_t stride);
 
+/* One group of one token as floats: normalised if asked for, padded with zeros to `padded`. `scratch` holds `size`
+ * doubles where `type` is FLOAT64. */
+typedef void widen_function(const void *x, dtype type, int64_t size, int64_t padded, int normalise, void *scratch,
+                            float *out);
+
+/* Adds to `sums[m][r]` what a packed tile contributes to some tokens, whose floats `x` lie `stride` bytes apart. */
+typedef void weigh_function(const uint8_t *packed, const float *x, int64_t stride, int tokens, int64_t chunks,
+                            float sums[][TILE]);
+
+/* What the codes of some chunks stand for, at most FLOAT_BLOCK input features: `(features, TILE)`. */
+typedef void decode_function(const uint8_t *packed, int64_t chunks, float *values);
+
+/* As `weigh_function` does for the chunks, of `features` input features each, that `decode_function` has decoded. */
+typedef void weigh_decoded_function(const float *values, const float *x, int64_t stride, int tokens, int64_t chunks,
+                                    int64_t features, float sums[][TILE]);
+
+/* `y += sums * by->scale`, for one tile. */
+typedef void scale_function(const float sums[][TILE], int tokens, const correction *by, float y[][2][TILE]);
+
 static inline int needs_scratch(dtype type, int normalise) { return normalise || type == BFLOAT16 || type == FLOAT16; }
 
 typedef struct {
@@ -91,6 +111,12 @@ typedef struct {
     int32_t spare;  /* of them it may read, and not use, behind the last */
     enter_function *enter; /* may be null, and then `leave` is */
     leave_function *leave;
+    weigh_function *weigh[4]; /* by log2 of the bits, as all that have a place for each */
+    decode_function *decode[4];
+    weigh_decoded_function *weigh_decoded;
+    int32_t float_tokens; /* that `weigh` and `weigh_decoded` take at a time */
+    widen_function *widen;
+    scale_function *scale;
     quantise_function *quantise;
     rescale_function *rescale;
     store_function *store;

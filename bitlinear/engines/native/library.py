@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bitlinear.engines.native.build import BuildError, library_file
 from bitlinear.layouts.tiles import tiles_shape
-from bitlinear.scheme import Scheme, largest_code
+from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
 PATHS = ("amx", "avx512", "avx2", "neon", "plain")
 """Instruction sets, the best first. All paths return the same bits."""
@@ -142,7 +142,7 @@ def layer_of(scheme: Scheme, in_features: int, out_features: int) -> NativeLayer
         offset=offset_of(bits),
         row_scales=by_row,
         normalise=scheme.norm,
-        top=largest_code(scheme.activation_bits),
+        top=0 if scheme.activation_bits == FULL_PRECISION else largest_code(scheme.activation_bits),
     )
     scales = (scheme.groups, out_features if by_row else 1)
     layer.shapes = tiles_shape(out_features, scheme.groups, size, bits), scales

@@ -24,7 +24,7 @@ from bitlinear.layouts import pages
 from bitlinear.layouts.tiles import from_tiles, to_tiles
 from bitlinear.observers import is_unobserved
 from bitlinear.quantize import activation_codes, normalise, require_floating, widen
-from bitlinear.scheme import Scheme
+from bitlinear.scheme import FULL_PRECISION, Scheme
 
 LARGEST_GROUP = 1 << 16
 """Input features of a group up to which inner sums fit into 32 bits, whatever the codes."""
@@ -41,8 +41,8 @@ class NativeLinear(FrozenLinear):
     `from_codes` and `load_state_dict` from codes, without float weights. `.half()` and the like leave them as they are.
 
     Codes are computed in float32 (float64 for float64 input), sums are exact, results are rescaled in float32. The
-    kernels multiply activation codes of up to 8 bits. For wider ones, and for activations that are not quantised, torch
-    multiplies by weights that are unpacked at every call: right, and slow.
+    kernels multiply activation codes of up to 8 bits, and activations that are not quantised (16 bits), as float32. For
+    codes of 9 to 15 bits, torch multiplies by weights that are unpacked at every call: right, and slow.
 
     Raises what `FrozenLinear` raises, and ValueError for groups of more than LARGEST_GROUP features.
     """
@@ -70,7 +70,7 @@ class NativeLinear(FrozenLinear):
             )
         self._layer = layer_of(scheme, in_features, out_features)
         self._scheme_text = str(scheme)
-        self._has_kernel = scheme.activation_bits <= WIDEST_CODES
+        self._has_kernel = has_kernel(scheme)
         f32 = torch.float32  # whatever torch's default is while a model is being loaded
         codes, scale = self._layer.shapes
         self.register_buffer("codes", pages.empty(codes, device))
@@ -162,6 +162,13 @@ class NativeLinear(FrozenLinear):
         return (self.weight_codes() * self.scale.T.unsqueeze(-1)).flatten(1)
 
 
+def has_kernel(scheme: Scheme) -> bool:
+    """Whether the kernels multiply its codes: of up to 8 bits, with such codes or with activations of 16 bits."""
+    return scheme.weight_bits <= WIDEST_CODES and (
+        scheme.activation_bits <= WIDEST_CODES or scheme.activation_bits == FULL_PRECISION
+    )
+
+
 @torch.library.custom_op("bitlinear::native_linear", mutates_args=(), device_types="cpu")
 def native_linear(
     x: Tensor, codes: Tensor, scale: Tensor, bias: Tensor | None, scheme: str, out_features: int
@@ -172,7 +179,7 @@ def native_linear(
     """
     require_floating(x)
     parsed = Scheme.parse(scheme)
-    if parsed.activation_bits > WIDEST_CODES or parsed.weight_bits > WIDEST_CODES:
+    if not has_kernel(parsed):
         raise ValueError(f"native_linear multiplies codes of at most {WIDEST_CODES} bits; {scheme} has larger ones")
     return _forward(layer_of(parsed, x.shape[-1], out_features), x, codes, scale, bias)
 

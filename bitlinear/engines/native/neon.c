@@ -1,7 +1,10 @@
 /* ARM with the dot product extension: `sdot` multiplies signed bytes. Codes below 16 are the same signed or not. */
 #include <arm_neon.h>
 
-#include "portable.h"
+#define LANES 4
+#define SUMS 16
+#define FUSE(sum, a, b) sum = (floats)vfmaq_f32((float32x4_t)(sum), (float32x4_t)(a), (float32x4_t)(b))
+#include "weigh.h"
 
 enum { QUARTERS = 4, QUARTER = CHUNK / QUARTERS, ROWS = TILE / QUARTERS, TOKENS = 4 };
 
@@ -89,6 +92,7 @@ const path neon_path = {
     .multiply = {multiply_small, multiply_whole},
     .tokens = 8,
     .block = TOKENS,
+    FLOAT_KERNELS,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

@@ -59,7 +59,7 @@ static int has(const path *p) {
 #endif
 #if defined(__x86_64__)
     if (p == &avx512_path) return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
-    if (p == &avx2_path) return __builtin_cpu_supports("avx2");
+    if (p == &avx2_path) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #elif defined(__aarch64__) && defined(__linux__)
     if (p == &neon_path) return (getauxval(AT_HWCAP) & ASIMDDP) != 0;
 #endif

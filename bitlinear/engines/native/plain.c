@@ -1,5 +1,9 @@
 /* Plain C: the path that every machine has, and that the others are held against. */
-#include "portable.h"
+#define LANES 4
+#define SUMS 4
+#define FUSE(sum, a, b) \
+    for (int l = 0; l < LANES; l++) (sum)[l] = fmaf((a)[l], (b)[l], (sum)[l])
+#include "weigh.h"
 
 static uint8_t code_at(const uint8_t *weights, int bits, int64_t plane, int64_t at) {
     return (uint8_t)(weights[at] >> (plane * bits) & ((1 << bits) - 1));
@@ -37,6 +41,7 @@ const path plain_path = {
     .multiply = {multiply, multiply},
     .tokens = 8,
     .block = 1,
+    FLOAT_KERNELS,
     .quantise = quantise,
     .rescale = rescale,
     .store = store,

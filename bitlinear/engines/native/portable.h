@@ -45,7 +45,7 @@ static inline uint16_t to_float16(float x) {
     return (uint16_t)(sign | (magnitude >= 0x477ff000 ? overflow : finite));
 }
 
-static void widen(const void *x, dtype type, int64_t size, float *out) {
+static void to_floats(const void *x, dtype type, int64_t size, float *out) {
     const uint16_t *half = x;
     if (type == BFLOAT16)
         for (int64_t i = 0; i < size; i++) out[i] = from_bfloat16(half[i]);
@@ -84,10 +84,25 @@ static void quantise(const void *x, dtype type, int64_t size, int64_t padded, in
     } else if (type == FLOAT32) {
         quantise_float(x, size, normalise, top, scratch, out);
     } else {
-        widen(x, type, size, scratch);
+        to_floats(x, type, size, scratch);
         quantise_float(scratch, size, normalise, top, scratch, out);
     }
     memset(out->codes + size, 0, (size_t)(padded - size));
+}
+
+static void widen(const void *x, dtype type, int64_t size, int64_t padded, int normalise, void *scratch, float *out) {
+    if (type == FLOAT64) {
+        if (normalise) normalised_double(x, size, scratch);
+        const double *wide = normalise ? scratch : x;
+        for (int64_t i = 0; i < size; i++) out[i] = (float)wide[i];
+    } else {
+        if (type == FLOAT32)
+            memcpy(out, x, (size_t)size * sizeof(float));
+        else
+            to_floats(x, type, size, out);
+        if (normalise) normalised_float(out, size, out);
+    }
+    memset(out + size, 0, (size_t)(padded - size) * sizeof(float));
 }
 
 ALWAYS void rescale_tile(const int32_t sums[restrict TILE], const activations *a, const correction *by,
@@ -116,6 +131,24 @@ static void rescale(const int32_t sums[][2][TILE], int tokens, int tiles, const 
         rescale_all(sums, tokens, tiles, a, step, by, 0, 1, y);
     else
         rescale_all(sums, tokens, tiles, a, step, by, 0, 0, y);
+}
+
+ALWAYS void scale_all(const float sums[restrict][TILE], int tokens, const float *scale, int row_scales, int first,
+                      float y[restrict][2][TILE]) {
+    for (int m = 0; m < tokens; m++)
+        for (int r = 0; r < TILE; r++)
+            y[m][0][r] = (first ? 0 : y[m][0][r]) + sums[m][r] * scale[row_scales ? r : 0];
+}
+
+static void scale(const float sums[][TILE], int tokens, const correction *by, float y[][2][TILE]) {
+    if (by->row_scales && by->first)
+        scale_all(sums, tokens, by->scale, 1, 1, y);
+    else if (by->row_scales)
+        scale_all(sums, tokens, by->scale, 1, 0, y);
+    else if (by->first)
+        scale_all(sums, tokens, by->scale, 0, 1, y);
+    else
+        scale_all(sums, tokens, by->scale, 0, 0, y);
 }
 
 ALWAYS void store_token(const float *y, const float *bias, dtype type, int64_t count, void *out) {
