@@ -2,7 +2,7 @@
  * kernels do. Each fills `sums[n]` with the inner products of 0/1 weights and 8-bit activation codes.
  *
  * `k` is a multiple of 512 and `n` of 64; the layouts are made by `other_ways.py`. */
-#include "../../../bitlinear/native/avx512.c"
+#include "../../../bitlinear/engines/native/avx512.c"
 
 #define EXPORT __attribute__((visibility("default")))
 
