@@ -11,6 +11,7 @@ from harness.model import Ceilings, Environment
 from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Find, MeasureCeilings, Sources
 from harness.model.suite import Registry
+from harness.runner.nursery import Begin, Nursery, can_fork, started
 from harness.runner.plan import Contest
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.user_code.raised import innermost
@@ -28,6 +29,9 @@ class WorkerPool:
 
     With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
     so that where stack and heap lie is luck that every worker draws anew. Their threads are bound to cores.
+
+    The first worker is started, and tells what there is; later ones are forked where that is safe, in `nursery` if it
+    is shared with another pool: both sides of a gate then lie alike in memory.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class WorkerPool:
         sources: Sources | None = None,
         shuffle: bool = False,
         environment: Mapping[str, str] | None = None,
+        nursery: Nursery | None = None,
     ) -> None:
         self._module = registry.module
         self._memory_limit = memory_limit
@@ -44,8 +49,13 @@ class WorkerPool:
         self._shuffle = random.SystemRandom() if shuffle else None
         self._environment = dict(environment or {})
         self._shared = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
+        self._nursery, self._closes_nursery = nursery or Nursery(), nursery is None
+        self._begin: Begin = started
         self._first: WorkerProcess | None = self._start()
         self.description = self._first.describe()
+        gpus = [name for name, why_not in self.description.devices.items() if name != "cpu" and not why_not]
+        if can_fork() and not gpus:  # the driver of a GPU does not survive a fork
+            self._begin = self._nursery.fork
 
     def _start(self) -> WorkerProcess:
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
@@ -56,7 +66,14 @@ class WorkerPool:
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
             environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
         environment |= self._environment
-        return WorkerProcess(self._module, environment, self._memory_limit, sources=self._sources)
+        return WorkerProcess(
+            self._module,
+            environment,
+            self._memory_limit,
+            sources=self._sources,
+            begin=self._begin,
+            learn=self._nursery.learn,
+        )
 
     def start(self) -> WorkerProcess:
         """A fresh worker; the one that described the machine serves first."""
@@ -86,6 +103,8 @@ class WorkerPool:
         """Let go of what was not used, and of all that workers shared."""
         if self._first is not None:
             self._first.close()
+        if self._closes_nursery:
+            self._nursery.close()
         self._shared.cleanup()
 
     def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:

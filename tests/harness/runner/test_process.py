@@ -18,7 +18,7 @@ from harness.model.codec import decode, encode
 from harness.model.messages import ObserveMachine
 from harness.model.suite import Registry
 from harness.model.workload import Prepared
-from harness.runner import process
+from harness.runner import nursery, process
 from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
 from harness.runner.process import WorkerLostError, WorkerProcess
@@ -224,7 +224,7 @@ def gone(pid: int) -> bool:
 
 def test_a_worker_that_does_not_start_is_an_invalid_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform == "linux":
-        monkeypatch.setattr(process, "subprocess", FORKING)  # it has imported torch before it looks for suites
+        monkeypatch.setattr(nursery, "subprocess", FORKING)  # it has imported torch before it looks for suites
     worker = WorkerProcess("no_such_package")
     with pytest.raises(InvalidEnvironmentError, match=r"the worker does not start.*no_such_package"):
         worker.describe()
