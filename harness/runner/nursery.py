@@ -60,6 +60,7 @@ class Fork:
 
     def wait(self) -> int:
         """Wait until it has ended, and let it be collected. One that never came to be is not waited for."""
+        self._listen(1)
         self._fate.settimeout(None if b"\n" in self._told else 0)
         self._listen(2)
         self._fate.close()
@@ -139,7 +140,7 @@ class Nursery:
     def _open(self, environment: Mapping[str, str]) -> socket.socket:
         """The way to a template that lives: the one there is, or else a new one."""
         if self._template is not None and (self._forks == LIFE or self._template.poll() is not None):
-            self._retire()
+            self.renew()
         if self._channel is None:
             self._channel, theirs = socket.socketpair()
             with theirs:
@@ -154,8 +155,8 @@ class Nursery:
                 )
         return self._channel
 
-    def _retire(self) -> None:
-        """Order nothing more of the template."""
+    def renew(self) -> None:
+        """Order nothing more of the template that there is: the next fork is of another."""
         if self._template is not None and self._channel is not None:
             self._channel.close()
             self._retired.append(self._template)
@@ -164,7 +165,7 @@ class Nursery:
 
     def close(self) -> None:
         """End the templates, and with them every fork that there still is. Safe to call twice."""
-        self._retire()
+        self.renew()
         for template in self._retired:
             template.kill()
             template.wait()

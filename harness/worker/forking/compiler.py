@@ -6,6 +6,7 @@ then the worker does it, as one that is started would.
 
 import contextlib
 import importlib
+from operator import attrgetter
 
 MODULES = (
     "torch._inductor.compile_fx",
@@ -20,10 +21,19 @@ MODULES = (
 )
 
 
+ASKED = (
+    ("torch._inductor.cpu_vec_isa", "pick_vec_isa"),  # which vector instructions the C++ compiler can use here
+    ("torch._inductor.codecache", "torch_key"),  # digests of torch and of Triton, which are part of every key
+    ("torch._inductor.codecache", "CacheBase.get_system"),
+)
+"""Functions whose answer torch's compiler keeps for as long as a process lives."""
+
+
 def load() -> None:
-    """Import torch's compiler, and let it find out which vector instructions the C++ compiler can use here."""
+    """Import torch's compiler, and let it find out what it asks the machine in every process."""
     for name in MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    with contextlib.suppress(Exception):  # where there is no C++ compiler, who compiles will say so
-        importlib.import_module("torch._inductor.cpu_vec_isa").pick_vec_isa()
+    for module, function in ASKED:
+        with contextlib.suppress(Exception):  # where there is no C++ compiler, who compiles will say so
+            attrgetter(function)(importlib.import_module(module))()

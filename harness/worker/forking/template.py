@@ -103,7 +103,7 @@ class Template:
         else:
             self._let_go(number)
             child.collect()
-        if child.handle in self._ends:
+        if self._ends.get(child.handle) is child:  # the number of a handle that was closed may be another's
             self._let_go(child.handle)
             os.close(child.handle)
 
