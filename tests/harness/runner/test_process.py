@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,21 +38,27 @@ def _started(started_workers: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def records() -> list[Record]:
+def records() -> Iterator[list[Record]]:
+    """As of a run: the first worker is started, and the others are forked where that can be done."""
     registry = Registry.load(MODULE)
     first = WorkerProcess(MODULE, memory_limit=1 << 30)
     waiting: list[Worker] = [first]
     request = Request(suites=("misbehaviour",), case_limit=3.0)
     contests = make_plan(request, registry, first.describe())
+    templates = nursery.Nursery()
 
     def start() -> Worker:
         if waiting:
             return waiting.pop()
-        worker = WorkerProcess(MODULE, memory_limit=1 << 30)
+        begin = templates.fork if nursery.can_fork() else nursery.started
+        worker = WorkerProcess(MODULE, memory_limit=1 << 30, begin=begin)
         worker.describe()  # importing torch is not what has a limit here
         return worker
 
-    return list(Controller(contests, request, start).records(Silent()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nursery, "subprocess", subprocess)
+        yield list(Controller(contests, request, start).records(Silent()))
+        templates.close()
 
 
 @pytest.mark.parametrize(
