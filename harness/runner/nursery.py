@@ -20,6 +20,8 @@ from harness import HOME
 from harness.model.messages import Answer, Birth
 
 BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.worker.forking.template import main; main()"
+READY = b"\n"
+"""What a template says once it has imported torch."""
 LIFE = 16
 """Forks of one template, after which the next worker has another: the layout of its libraries is then drawn anew."""
 PATIENCE = 120.0
@@ -110,6 +112,7 @@ class Nursery:
         self._template: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._forks = 0
+        self._is_importing = False
         self._retired: list[subprocess.Popen[bytes]] = []
         """Those that end with the last of their forks."""
 
@@ -133,6 +136,19 @@ class Nursery:
         self._forks += 1
         return worker
 
+    def open(self, environment: Mapping[str, str]) -> None:
+        """Have a template import torch, while the caller waits for something else. Raises OSError."""
+        self._open(environment)
+
+    def wait(self) -> None:
+        """Wait until the template that was opened computes no more: something is timed soon."""
+        if self._channel is not None and self._is_importing:
+            self._is_importing = False
+            self._channel.settimeout(PATIENCE)
+            with contextlib.suppress(OSError):  # it has died, or hangs: it is replaced when it is needed
+                self._channel.recv(len(READY))
+            self._channel.settimeout(None)
+
     def learn(self, answer: Answer) -> None:
         """Take in what an answer says about what later workers will need."""
         self.compiles |= any(answer.values.get("graphs", ()))
@@ -143,6 +159,7 @@ class Nursery:
             self.renew()
         if self._channel is None:
             self._channel, theirs = socket.socketpair()
+            self._is_importing = True
             with theirs:
                 self._template = subprocess.Popen(
                     [sys.executable, "-P", "-c", BEGIN, str(HOME), str(theirs.fileno())],

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from harness.errors import InvalidEnvironmentError, UsageError
+from harness.machine import git
 from harness.machine.affinity import pinned
 from harness.machine.ceilings import recall, remember
 from harness.model import Ceilings, Environment
@@ -52,12 +53,35 @@ class WorkerPool:
         self._nursery, self._closes_nursery = nursery or Nursery(), nursery is None
         self._begin: Begin = started
         self._first: WorkerProcess | None = self._start()
-        self.description = self._first.describe()
-        gpus = [name for name, why_not in self.description.devices.items() if name != "cpu" and not why_not]
-        if can_fork() and not gpus:  # the driver of a GPU does not survive a fork
+        if can_fork():
+            self._nursery.open(git.environment(self._variables()))  # both import torch at the same time
+        try:
+            self.description = self._first.describe()
+        except InvalidEnvironmentError:
+            self.close()
+            raise
+        if can_fork():
+            self._fork_from_now_on()
+
+    def _fork_from_now_on(self) -> None:
+        if any(name != "cpu" and not why_not for name, why_not in self.description.devices.items()):
+            self._nursery.close()  # the driver of a GPU does not survive a fork
+        else:
+            self._nursery.wait()
             self._begin = self._nursery.fork
 
     def _start(self) -> WorkerProcess:
+        return WorkerProcess(
+            self._module,
+            self._variables(),
+            self._memory_limit,
+            sources=self._sources,
+            begin=self._begin,
+            learn=self._nursery.learn,
+        )
+
+    def _variables(self) -> dict[str, str]:
+        """What the environment of a worker has besides the controller's."""
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": f"{self._shared.name}/compiled", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         environment["BITBENCH_KEPT"] = self._shared.name
@@ -65,15 +89,7 @@ class WorkerPool:
             environment |= pinned()
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
             environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
-        environment |= self._environment
-        return WorkerProcess(
-            self._module,
-            environment,
-            self._memory_limit,
-            sources=self._sources,
-            begin=self._begin,
-            learn=self._nursery.learn,
-        )
+        return environment | self._environment
 
     def start(self) -> WorkerProcess:
         """A fresh worker; the one that described the machine serves first."""

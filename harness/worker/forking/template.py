@@ -87,7 +87,7 @@ class Template:
             if number != self._channel.fileno():
                 self._attend(self._ends[number], number)
                 continue
-            header, pipes, _, _ = socket.recv_fds(self._channel, HEADER, PIPES)
+            header, pipes = self._heard()
             if not header:
                 self._is_needed = False
                 self._poll.unregister(self._channel)
@@ -96,6 +96,14 @@ class Template:
             if self._fork(*pipes):
                 return order
         os._exit(0)
+
+    def _heard(self) -> tuple[bytes, list[int]]:
+        """How long the next order is, and what came with it; nothing when the controller has hung up."""
+        try:
+            header, pipes, _, _ = socket.recv_fds(self._channel, HEADER, PIPES)
+        except ConnectionResetError:  # it did not wait to hear that this process is ready
+            return b"", []
+        return header, pipes
 
     def _attend(self, child: Child, number: int) -> None:
         if number == child.handle:
@@ -168,4 +176,5 @@ def main() -> None:
     for name in WHAT_EVERY_WORKER_IMPORTS:
         importlib.import_module(name)
     _settle()
+    channel.sendall(b"\n")  # it is ready
     become(Template(channel).serve())

@@ -14,7 +14,9 @@ import pytest
 
 from harness import HOME
 from harness.model.messages import Answer, Sources
+from harness.model.suite import Registry
 from harness.runner import nursery as nurseries
+from harness.runner import pool
 from harness.runner.nursery import Fork, Nursery, can_fork, started
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="needs a system that can fork workers")
@@ -26,6 +28,7 @@ TELLS = "tests.harness.fakes.tells_process"
 def _real() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nurseries, "subprocess", subprocess)
+        patch.setattr(pool, "can_fork", can_fork)
         yield
 
 
@@ -138,6 +141,26 @@ def test_nothing_is_left_of_a_controller_that_was_killed(tmp_path: Path) -> None
         os.kill(controller.pid, signal.SIGKILL)
     assert gone(found["pid"])
     assert gone(found["parent"])
+
+
+def test_a_pool_starts_its_first_worker_and_forks_the_others() -> None:
+    """Also of two pools that share a nursery, as those of a gate do; a pool then leaves the nursery to its owner."""
+    both = Nursery()
+    registry = Registry.load("tests.harness.fakes.misbehaviour")
+    pools = [pool.WorkerPool(registry, 0.0, shuffle=True, nursery=both) for _ in range(2)]
+    try:
+        assert pools[0].description == pools[1].description
+        workers = [one.start() for _ in range(2) for one in pools]
+        assert [worker.describe() for worker in workers] == [pools[0].description] * 4
+        parents = [Path(f"/proc/{worker._process.pid}/stat").read_text().split()[3] for worker in workers]
+        assert parents[:2] == [str(os.getpid())] * 2
+        assert parents[2] == parents[3] != str(os.getpid())
+        for worker in workers:
+            worker.close()
+    finally:
+        for one in pools:
+            one.close()
+        both.close()
 
 
 def test_only_what_compiled_has_the_compiler_imported() -> None:
