@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from harness.machine.git import bound
-from harness.runner import process
+from harness.runner import nursery, pool
 from tests.harness.fakes.forked_workers import FORKING
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would be as wide as somebody's terminal
@@ -30,12 +30,15 @@ settings.load_profile("no-deadline")
 def _forked_workers() -> Iterator[None]:
     """Workers that tests start in this process need not import torch, each for itself."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            pool, "can_fork", lambda: False
+        )  # no run of a test is so long that a template of its own is worth it
         if sys.platform == "linux":
-            patch.setattr(process, "subprocess", FORKING)
+            patch.setattr(nursery, "subprocess", FORKING)
         yield
 
 
 @pytest.fixture
 def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers begin as they do for users: for tests that promise something of that."""
-    monkeypatch.setattr(process, "subprocess", subprocess)
+    monkeypatch.setattr(nursery, "subprocess", subprocess)

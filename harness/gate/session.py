@@ -23,6 +23,7 @@ from harness.model.messages import Sources
 from harness.model.rules import Rules
 from harness.model.suite import Registry
 from harness.model.whole_model import WholeModel
+from harness.runner.nursery import Nursery
 from harness.runner.packages import package_of
 from harness.runner.plan import metrics_of, models_of
 from harness.runner.pool import WorkerPool
@@ -74,17 +75,19 @@ class Session:
         """
         sides: dict[Side, Checkout] = {"base": checkouts.base, "head": checkouts.head}
         pools: dict[Side, WorkerPool] = {}
+        nursery = Nursery()
         try:
             for side, checkout in sides.items():
                 folders, current = checkout.folders(checkouts.below), checkout.current(checkouts.below)
                 repository = str(checkouts.repository)
-                pools[side] = self._start(side, Sources(folders, repository, current, self._declaration))
+                pools[side] = self._start(side, Sources(folders, repository, current, self._declaration), nursery)
             revisions = {side: checkout.revision for side, checkout in sides.items()}
             provenance = Provenance(checkouts)
             outcome = self.of_staffs(pools, revisions, directory, watcher, provenance)
         finally:
             for pool in pools.values():
                 pool.close()
+            nursery.close()
         return replace(outcome, notes=(*provenance.notes(), *outcome.notes))
 
     @property
@@ -92,9 +95,9 @@ class Session:
         """The file of suites that are not the project's own: one for both sides, that of the working tree mostly."""
         return self.registry.file if package_of(self.registry) else ""
 
-    def _start(self, side: Side, sources: Sources) -> WorkerPool:
+    def _start(self, side: Side, sources: Sources, nursery: Nursery) -> WorkerPool:
         try:
-            return WorkerPool(self.registry, self.request.memory_limit, sources, shuffle=True)
+            return WorkerPool(self.registry, self.request.memory_limit, sources, shuffle=True, nursery=nursery)
         except InvalidEnvironmentError as error:
             raise broken(side, str(error)) from error
 

@@ -21,6 +21,7 @@ from harness.model.injection import VARIABLE, Injection
 from harness.model.metrics import judged
 from harness.model.rules import Rules
 from harness.model.suite import Registry
+from harness.runner.nursery import Nursery
 from harness.runner.pool import WorkerPool
 from harness.runner.session import opened
 
@@ -109,18 +110,22 @@ def hold(
     session = Session(registry, request, rules, judged(registry.metrics), budget=budget)
     slower = injection and Injection(injection.kind, _slower(injection.share), injection.match)
     pools: dict[Side, WorkerPool] = {}
+    nursery = Nursery()
     with tempfile.TemporaryDirectory(prefix="bitbench-selftest-") as folder:
         try:
             for one in SIDES:
                 put_in = slower if slower is None or one == side else replace(slower, share=0.0)
                 environment = {VARIABLE: str(put_in)} if put_in else {}
-                pools[one] = WorkerPool(registry, request.memory_limit, shuffle=True, environment=environment)
+                pools[one] = WorkerPool(
+                    registry, request.memory_limit, shuffle=True, environment=environment, nursery=nursery
+                )
             code = revision()
             place = directory or Path(folder, "gate")
             outcome = session.of_staffs(pools, dict.fromkeys(SIDES, code), place, watcher)
         finally:
             for pool in pools.values():
                 pool.close()
+            nursery.close()
     return _trial(outcome, str(injection or ""))
 
 

@@ -195,3 +195,16 @@ class Sources(msgspec.Struct, frozen=True):
     """The current folder, which relative paths begin at; by default that of the controller."""
     declaration: str = ""
     """The file of the package of suites, wherever else one of that name lies; empty where it is searched for."""
+
+
+class Birth(msgspec.Struct, frozen=True):
+    """The order for a worker that is forked from a template."""
+
+    words: tuple[str, ...]
+    """The command that would start it: `python -P -c PROGRAM`, then the folder of the harness, then its arguments."""
+    environment: dict[str, str]
+    """All of it."""
+    current: str
+    """The current folder."""
+    compiles: bool = False
+    """Whether the template imports torch's compiler first."""

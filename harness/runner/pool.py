@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from harness.errors import InvalidEnvironmentError, UsageError
+from harness.machine import git
 from harness.machine.affinity import pinned
 from harness.machine.ceilings import recall, remember
 from harness.model import Ceilings, Environment
@@ -12,6 +13,7 @@ from harness.model.ceilings import from_answer
 from harness.model.messages import Answer, Find, MeasureCeilings, ModelReading, ReadModel, Sources
 from harness.model.suite import Registry
 from harness.model.whole_model import WholeModel
+from harness.runner.nursery import Begin, Nursery, can_fork, started
 from harness.runner.plan import Contest
 from harness.runner.process import WorkerLostError, WorkerProcess
 from harness.user_code.raised import innermost
@@ -31,6 +33,9 @@ class WorkerPool:
 
     With `shuffle`, no two of them begin alike: their environment and what they allocate first are of random size,
     so that where stack and heap lie is luck that every worker draws anew. Their threads are bound to cores.
+
+    The first worker is started, and tells what there is; later ones are forked where that is safe, in `nursery` if it
+    is shared with another pool: both sides of a gate then lie alike in memory.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class WorkerPool:
         sources: Sources | None = None,
         shuffle: bool = False,
         environment: Mapping[str, str] | None = None,
+        nursery: Nursery | None = None,
     ) -> None:
         self._module = registry.module
         self._memory_limit = memory_limit
@@ -47,10 +53,38 @@ class WorkerPool:
         self._shuffle = random.SystemRandom() if shuffle else None
         self._environment = dict(environment or {})
         self._shared = tempfile.TemporaryDirectory(prefix="bitbench-", ignore_cleanup_errors=True)
+        self._nursery, self._closes_nursery = nursery or Nursery(), nursery is None
+        self._begin: Begin = started
         self._first: WorkerProcess | None = self._start()
-        self.description = self._first.describe()
+        if can_fork():
+            self._nursery.open(git.environment(self._variables()))  # both import torch at the same time
+        try:
+            self.description = self._first.describe()
+        except InvalidEnvironmentError:
+            self.close()
+            raise
+        if can_fork():
+            self._fork_from_now_on()
+
+    def _fork_from_now_on(self) -> None:
+        if any(name != "cpu" and not why_not for name, why_not in self.description.devices.items()):
+            self._nursery.close()  # the driver of a GPU does not survive a fork
+        else:
+            self._nursery.wait()
+            self._begin = self._nursery.fork
 
     def _start(self) -> WorkerProcess:
+        return WorkerProcess(
+            self._module,
+            self._variables(),
+            self._memory_limit,
+            sources=self._sources,
+            begin=self._begin,
+            learn=self._nursery.learn,
+        )
+
+    def _variables(self) -> dict[str, str]:
+        """What the environment of a worker has besides the controller's."""
         # One compile thread: Inductor's pool of compile workers would run beside what is being timed.
         environment = {"TORCHINDUCTOR_CACHE_DIR": f"{self._shared.name}/compiled", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         environment["BITBENCH_KEPT"] = self._shared.name
@@ -58,8 +92,7 @@ class WorkerPool:
             environment |= pinned()
             environment["BITBENCH_PADDING"] = "x" * self._shuffle.randrange(PADDING)
             environment["BITBENCH_BALLAST"] = str(self._shuffle.randrange(BALLAST))
-        environment |= self._environment
-        return WorkerProcess(self._module, environment, self._memory_limit, sources=self._sources)
+        return environment | self._environment
 
     def start(self) -> WorkerProcess:
         """A fresh worker; the one that described the machine serves first."""
@@ -105,6 +138,8 @@ class WorkerPool:
         """Let go of what was not used, and of all that workers shared."""
         if self._first is not None:
             self._first.close()
+        if self._closes_nursery:
+            self._nursery.close()
         self._shared.cleanup()
 
     def ceilings(self, contests: Iterable[Contest], here: Environment) -> tuple[Ceilings, ...]:

@@ -13,6 +13,7 @@ class Prober:
 
     def __init__(self, start: Callable[[], Worker], limit: float) -> None:
         self._link = WorkerLink(start, limit)
+        self._compiles = False
         self._found: dict[tuple[str, ...], Answer | CaseEndedError] = {}
 
     @contextmanager
@@ -46,7 +47,14 @@ class Prober:
         self._link.dismiss()
 
     def _put(self, builder: RecordBuilder) -> CaseEndedError | None:
-        """The end that comes of asking, if it does."""
+        """The end that comes of asking, if it does.
+
+        The first contestant that compiles has a fresh worker: later ones begin with torch's compiler imported, and
+        what this one would import is imported for them, too.
+        """
+        if not self._compiles and any(builder.values.get("graphs", ())):
+            self._compiles = True
+            self.close()
         try:
             self._link.put(Probe(builder.case, builder.contest.seed))
         except CaseEndedError as end:

@@ -5,10 +5,9 @@ import json
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +30,7 @@ from harness.model.messages import (
     TakeFingerprint,
 )
 from harness.model.units import amount
+from harness.runner.nursery import Begin, started
 from harness.user_code.folders import folders
 from harness.user_code.plain_text import one_line
 
@@ -83,7 +83,8 @@ class WorkerProcess:
     """A real worker. The controller sleeps in `ask` while it computes.
 
     `module` is the package of suites, `memory_limit` what `Request.memory_limit` says, `program` the module to run, and
-    `sources` where its contestants come from: by default the current folder and `src` in it.
+    `sources` where its contestants come from: by default the current folder and `src` in it. `begin` makes
+    the process, and `learn` sees every answer.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class WorkerProcess:
         memory_limit: float = 0.0,
         program: str = WORKER,
         sources: Sources | None = None,
+        begin: Begin = started,
+        learn: Callable[[Answer], None] = lambda _: None,
     ) -> None:
+        self._learn = learn
         self._memory_limit = memory_limit if sys.platform == "linux" else 0.0  # elsewhere nothing limits a worker
         self._asked = 0
         self._suspended = 0.0
@@ -104,17 +108,9 @@ class WorkerProcess:
         self._output = 0
         sources = sources or Sources(folders(Path.cwd()))
         places = json.dumps(msgspec.to_builtins(sources))  # exact for any path
+        words = [sys.executable, "-P", "-c", BEGIN, str(HOME), places, program, module, str(int(memory_limit))]
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", BEGIN, str(HOME), places, program, module, str(int(memory_limit))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=git.environment(environment),
-                cwd=sources.current or None,
-                start_new_session=True,  # Ctrl-C is for the controller, which then ends the worker
-                bufsize=0,
-            )
+            self._process = begin(words, git.environment(environment), sources.current or str(Path.cwd()))
         except OSError as error:
             raise InvalidEnvironmentError(f"cannot start a worker: {error.strerror}; close other programs") from error
         assert self._process.stdin is not None
@@ -159,6 +155,7 @@ class WorkerProcess:
     def reply(self, limit: float) -> Answer:
         """The answer to what was put, as of `ask`. The limit counts from here."""
         answer = self._receive(Answer, limit)
+        self._learn(answer)
         if answer.outcome == "failed" and (why := self._short_of_memory(answer.reason)):
             answer = msgspec.structs.replace(answer, reason=why)
         if (asleep := suspended() - self._suspended) < SUSPENSION:

@@ -94,13 +94,18 @@ def _is_of(sources: Sources, file: str) -> bool:
     return not is_own and any(within(file, folder) for folder in sources.folders)
 
 
+def die_with_parent() -> None:
+    """Ask the system to end this process when its parent ends. A fork has to ask anew."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
     """`SOURCES PROGRAM SUITES_MODULE ...`: run PROGRAM as if it were called by its name, and die with the controller.
 
     That is settled before anything takes time: a worker that was stopped meanwhile could not see that it is alone.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     sys.path.pop(0)
     sources = msgspec.convert(json.loads(sys.argv[1]), Sources)
     program, module = sys.argv[2:4]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from harness.model.codec import decode, encode
 from harness.model.messages import ObserveMachine
 from harness.model.suite import Registry
 from harness.model.workload import Prepared
-from harness.runner import process
+from harness.runner import nursery, process
 from harness.runner.controller import Controller
 from harness.runner.plan import make_plan
 from harness.runner.process import WorkerLostError, WorkerProcess
@@ -37,21 +38,27 @@ def _started(started_workers: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def records() -> list[Record]:
+def records() -> Iterator[list[Record]]:
+    """As of a run: the first worker is started, and the others are forked where that can be done."""
     registry = Registry.load(MODULE)
     first = WorkerProcess(MODULE, memory_limit=1 << 30)
     waiting: list[Worker] = [first]
     request = Request(suites=("misbehaviour",), case_limit=3.0)
     contests = make_plan(request, registry, first.describe())
+    templates = nursery.Nursery()
 
     def start() -> Worker:
         if waiting:
             return waiting.pop()
-        worker = WorkerProcess(MODULE, memory_limit=1 << 30)
+        begin = templates.fork if nursery.can_fork() else nursery.started
+        worker = WorkerProcess(MODULE, memory_limit=1 << 30, begin=begin)
         worker.describe()  # importing torch is not what has a limit here
         return worker
 
-    return list(Controller(contests, request, start).records(Silent()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nursery, "subprocess", subprocess)
+        yield list(Controller(contests, request, start).records(Silent()))
+        templates.close()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +231,7 @@ def gone(pid: int) -> bool:
 
 def test_a_worker_that_does_not_start_is_an_invalid_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform == "linux":
-        monkeypatch.setattr(process, "subprocess", FORKING)  # it has imported torch before it looks for suites
+        monkeypatch.setattr(nursery, "subprocess", FORKING)  # it has imported torch before it looks for suites
     worker = WorkerProcess("no_such_package")
     with pytest.raises(InvalidEnvironmentError, match=r"the worker does not start.*no_such_package"):
         worker.describe()
