@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
+from suites import error, gate, latency, memory, overhead, peers, quality, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
 
 SUITES = (
@@ -9,6 +9,7 @@ SUITES = (
     peers.SUITE,
     memory.SUITE,
     error.SUITE,
+    quality.SUITE,
     training.SUITE,
     scaling.SUITE,
     gate.SUITE,

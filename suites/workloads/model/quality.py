@@ -1,0 +1,134 @@
+"""The quality of a model with quantised layers, against the same model in full precision."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import lru_cache
+
+import torch
+
+from bitlinear.interface import Implementation
+from bitlinear.scheme import Scheme
+from harness.model import Case
+from harness.model.workload import Check, Measured, Prepared, Workload
+from suites.catalogue.contestants import find
+from suites.quality import SUITS_THE_MODEL
+from suites.workloads.model import loading, texts
+from suites.workloads.model.causal import Causal, cut
+from suites.workloads.model.converted import CONTRACT, chosen, converted, measuring_sqnr, nudged, packed_bytes
+from suites.workloads.model.embedding import Embedding
+from suites.workloads.model.spread import NUDGE, NUDGES, outside
+from suites.workloads.model.subject import Scores, Subject
+
+DOCUMENTS, PAIRS = 12, 400
+"""Documents for a causal model and for an encoder, where the case leaves that open."""
+
+
+class Quality(Workload):
+    """A model of a name or a path, its chosen layers by a scheme and an implementation."""
+
+    def __init__(self, case: Case, seed: int) -> None:
+        super().__init__(case, seed)
+        self.implementation: Implementation = find(case.implementation)
+        self.scheme = Scheme.parse(str(case.params["scheme"]))
+
+    def context(self) -> AbstractContextManager[object]:
+        """Inference mode."""
+        return torch.inference_mode()
+
+    def why_not(self) -> str | None:
+        """What is not installed here, or what the contestant says of the scheme."""
+        params = self.case.params
+        source = str(params["model"])
+        if reason := loading.why_not(source):
+            return reason
+        if reason := texts.why_not(str(params["text"]), paired=not loading.is_causal(source)):
+            return reason
+        return self.implementation.why_not(scheme=self.scheme, device=str(params["device"]), dtype=torch.float32)
+
+    def build(self) -> "PreparedModel":
+        """The model, converted."""
+        return PreparedModel(self)
+
+
+class PreparedModel(Prepared):
+    """A converted model, and what it is asked."""
+
+    def __init__(self, quality: Quality) -> None:
+        params = quality.case.params
+        self.implementation, self.scheme = quality.implementation, quality.scheme
+        self.layers = str(params["layers"])
+        self.subject = subject_of(
+            *(str(params[name]) for name in ("model", "text", "device")),
+            *(int(params[name]) for name in ("documents", "tokens")),
+        )
+        self.names = chosen(self.subject.model, self.layers)
+        self.model = converted(self.subject.model, self.implementation, self.scheme, self.layers)
+
+    def __call__(self) -> object:
+        """The answer to the first document."""
+        return self.subject.answer(self.model)
+
+    def check(self, metrics: frozenset[str]) -> Check:
+        """All scores; of an implementation that claims to follow the contract, whether it does."""
+        values = {**self._summarised(self.subject.scores(self.model)), **self._of_layers(metrics)}
+        return Check(values, self._why_wrong())
+
+    def notes(self) -> tuple[str, ...]:
+        """A normalisation that the model was not trained with ruins it."""
+        if not self.scheme.norm or self.implementation.baseline:
+            return ()
+        return (
+            f"{self.scheme} normalises the input of layers that were not trained so, which ruins a model;"
+            f" take {self.scheme}-nonorm",
+        )
+
+    def stored(self) -> Mapping[str, float]:
+        """Of the scheme, whatever the implementation stores."""
+        scheme = {} if self.implementation.baseline else dict.fromkeys(self.names, self.scheme)
+        return {"packed_bytes": packed_bytes(self.subject.model, scheme)}
+
+    def _summarised(self, scores: Scores) -> Measured:
+        return {name: _mean(value) if isinstance(value, tuple) else value for name, value in scores.items()}
+
+    def _of_layers(self, metrics: frozenset[str]) -> Measured:
+        if "output_sqnr" not in metrics or self.implementation.baseline:
+            return {}
+        with measuring_sqnr(self.subject.model, self.model, self.names) as found:
+            self()
+        return {"output_sqnr": _mean(tuple(found.values()))} if found else {}
+
+    def _why_wrong(self) -> str:
+        if self.implementation.name == CONTRACT or self.implementation.promise() is not Implementation.expected:
+            return ""
+        subject = self.subject
+        contract, nudges = of_the_contract(subject, str(self.scheme), self.layers)
+        return outside(subject.judged_scores(self.model), contract, nudges, subject.judged)
+
+
+@lru_cache(maxsize=1)
+def subject_of(model: str, text: str, device: str, documents: int, tokens: int) -> Subject:
+    """Shared by all schemes of a model, which is loaded once a process. Raises ModelError and TextError."""
+    loaded = loading.load(model, device)
+    if loading.is_causal(model):
+        cutting = cut(texts.running(text), loaded.tokenizer, documents or DOCUMENTS, tokens)
+        return Causal(loaded, cutting, device)
+    count = PAIRS if documents == SUITS_THE_MODEL else documents
+    return Embedding(loaded, texts.pairs(text, count), device)
+
+
+@lru_cache(maxsize=1)
+def of_the_contract(
+    subject: Subject, scheme: str, layers: str
+) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    """The judged scores of the contract's own layers, and those with nudged inputs."""
+    model = converted(subject.model, find(CONTRACT), Scheme.parse(scheme), layers)
+    plain = subject.judged_scores(model)
+    shaken = []
+    for seed in range(NUDGES):
+        with nudged(model, NUDGE, seed):
+            shaken.append(subject.judged_scores(model))
+    return plain, tuple(shaken)
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return sum(values) / len(values)
