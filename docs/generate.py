@@ -8,7 +8,7 @@ import click
 
 from harness.cli import INTERRUPTED, bitbench
 from harness.errors import INTERNAL_ERROR, BitbenchError
-from harness.model.metrics import METRICS, Exact, Metric, in_kinds
+from harness.model.metrics import METRICS, Exact, Metric, Paired, in_kinds
 from harness.show.ci.verdict_file import ANSWERS
 
 HERE = Path(__file__).parent / "reference"
@@ -45,10 +45,10 @@ def _command(context: click.Context) -> str:
     return "\n\n".join([*parts, _table(("option", "meaning"), rows)] if rows else parts)
 
 
-def _tolerance(metric: Exact) -> str:
+def _tolerance(metric: Exact | Paired) -> str:
     parts = []
     if metric.tolerance:
-        parts.append(f"{metric.tolerance:g} {UNITS[metric.unit]}".strip())
+        parts.append(f"{metric.tolerance:g} {UNITS.get(metric.unit, metric.unit)}".strip())
     if metric.relative_tolerance:
         parts.append(f"{metric.relative_tolerance * 100:g} % of the baseline")
     return " + ".join(parts) or "0"
@@ -56,8 +56,9 @@ def _tolerance(metric: Exact) -> str:
 
 def _metric(metric: Metric) -> tuple[str, ...]:
     kinds = ", ".join(kind for kind, names in in_kinds(METRICS).items() if metric.name in names)
-    judged = "only shown" if metric.informative else _tolerance(metric) if isinstance(metric, Exact) else "its interval"
-    return f"`{metric.name}`", metric.title, UNITS[metric.unit], metric.better, kinds, judged
+    judged = _tolerance(metric) if isinstance(metric, Exact | Paired) else "its interval"
+    judged = "only shown" if metric.informative else judged
+    return f"`{metric.name}`", metric.title, UNITS.get(metric.unit, metric.unit), metric.better, kinds, judged
 
 
 def _exit_codes() -> list[tuple[str, ...]]:
@@ -93,8 +94,9 @@ Every command has `--help`. Give an option once, unless its text says that it ma
 {MADE}
 
 An `exact` metric has no noise: two values are compared directly. A `sampled` metric varies from call to call and gets a
-confidence interval. A `portable` metric is exact and has the same value on every machine. `--metric` takes the name of
-a metric or one of these three words.
+confidence interval over rounds. A `paired` metric has a value a unit (a document, a query, a seed), and two results are
+compared [unit by unit](../numbers/paired.md). A `portable` metric is exact or paired and means the same on every
+machine. `--metric` takes the name of a metric or one of these four words.
 
 {_table(("metric", "is", "unit", "better", "kind", "counts as equal within"), metrics)}
 """,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.frames import samples, summary
     from harness.measure import interleave, interleave_builds
     from harness.model import Budget, Case, StoredRun
-    from harness.model.metrics import Exact, Metric, Sampled
+    from harness.model.metrics import Exact, Metric, Paired, Sampled
     from harness.model.suite import Axis, Catalogue, Suite
     from harness.model.workload import Check, Prepared, Workload
     from harness.public import compare, gate, load, run, show
@@ -38,6 +38,7 @@ __all__ = [
     "Check",
     "Exact",
     "Metric",
+    "Paired",
     "Prepared",
     "Sampled",
     "StoredRun",
@@ -62,7 +63,7 @@ _HOMES = {
     **dict.fromkeys(("samples", "summary"), "harness.frames"),
     **dict.fromkeys(("interleave", "interleave_builds"), "harness.measure"),
     **dict.fromkeys(("Budget", "Case", "StoredRun"), "harness.model"),
-    **dict.fromkeys(("Exact", "Metric", "Sampled"), "harness.model.metrics"),
+    **dict.fromkeys(("Exact", "Metric", "Paired", "Sampled"), "harness.model.metrics"),
     **dict.fromkeys(("Axis", "Catalogue", "Suite"), "harness.model.suite"),
     **dict.fromkeys(("Check", "Prepared", "Workload"), "harness.model.workload"),
     **dict.fromkeys(("compare", "gate", "load", "run", "show"), "harness.public"),

@@ -31,7 +31,7 @@ class Reading(NamedTuple):
     lo: float = math.nan
     hi: float = math.nan
     n: int = 0
-    """Rounds behind the interval."""
+    """Rounds, or units, behind the interval."""
     says: Callable[[], str] = _nothing
     says_spread: Callable[[], str] = _nothing
 
@@ -147,14 +147,13 @@ def effort_columns(view: View) -> list[ResultColumn]:
 
 
 def _of_metric(metric: Metric) -> Callable[[Result], Reading | None]:
-    repeats = metric.repeats
+    width_of = metric.spread if metric.has_interval else None
 
     def read(result: Result) -> Reading | None:
         summary = result.summary(metric.name)
         if summary is None:
             return None
-        has_spread = repeats and not summary.centre <= 0
-        width = partial(spread, summary.centre, summary.hi) if has_spread else _nothing
+        width = partial(width_of, summary) if width_of else _nothing
         return Reading(summary.centre, summary.lo, summary.hi, summary.n, partial(metric.format, summary), width)
 
     return read

@@ -4,12 +4,14 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from harness.analysis.results import Result, contests
 from harness.estimators.intervals import Comparison, Rounds, log_ratio, paired_ratio, round_logs
 from harness.model import Case
-from harness.model.metrics import LATENCY, Metric
+from harness.model.metrics import LATENCY, Metric, Paired
+from harness.model.metrics.paired import UNITS, PairedWord
+from harness.model.rules import Rules
 
 LogsByRound: TypeAlias = Mapping[int, float]
 """One log a round: of a ratio, or of the one value that stands for the round."""
@@ -26,13 +28,20 @@ class MetricPair:
     """None where that run has no such case."""
     candidate: Result | None
     comparison: Comparison | None
-    """None unless both sides were measured, in one unit."""
+    """None unless both sides were measured, in one unit and, of a paired metric, of the same units."""
 
     @property
     def units(self) -> tuple[str, ...]:
         """The units of both sides where they differ."""
         sides = [side.known[self.metric.name].unit for side in (self.baseline, self.candidate) if side is not None]
         return tuple(sides) if len(set(sides)) > 1 else ()
+
+    @property
+    def unlike(self) -> str:
+        """Why both sides of a paired metric are not of the same units; empty where they are, and of other metrics."""
+        if self.baseline is None or self.candidate is None or not isinstance(self.metric, Paired):
+            return ""
+        return unlike_units(self.baseline, self.candidate, self.metric.name)
 
     @cached_property
     def log_ratios(self) -> LogsByRound:
@@ -55,6 +64,16 @@ class MetricPair:
         if self.baseline is None or self.candidate is None:
             raise ValueError(f"{self.case.name}, {self.metric.name}: not measured on both sides")
         return self.baseline.rounds(self.metric.name), self.candidate.rounds(self.metric.name)
+
+
+class Standing(NamedTuple):
+    """How a candidate stands to a baseline in one paired metric."""
+
+    word: PairedWord | Literal["incomparable", "not_measured"]
+    comparison: Comparison | None = None
+    """None where there is nothing to compare."""
+    reason: str = ""
+    """Why there is nothing to compare."""
 
 
 def match(
@@ -111,6 +130,35 @@ def in_one_run(baseline: Result, candidate: Result) -> Comparison:
     return known[baseline.name]
 
 
+def stands(baseline: Result, candidate: Result, name: str, rules: Rules | None = None) -> Standing:
+    """How `candidate` stands to `baseline`, two results of one run, in the paired metric of that name.
+
+    `worse` and `better` lie beyond the metric's tolerance (that of `rules`, where they name another), `ok` within; see
+    `Paired.word`. Raises ValueError for a metric that is not paired.
+    """
+    metric = candidate.known.get(name)
+    if not isinstance(metric, Paired):
+        raise ValueError(f"{name} is no paired metric of this run")
+    for result in (baseline, candidate):
+        if not result.has(name):
+            return Standing("not_measured", reason=f"{result.name} did not measure {name}")
+    if unlike := unlike_units(baseline, candidate, name):
+        return Standing("incomparable", reason=unlike)
+    comparison = metric.compare(baseline.rounds(name), candidate.rounds(name))
+    if math.isnan(comparison.baseline.centre):
+        return Standing("not_measured", comparison, f"{baseline.name}: {name} is not a number")
+    return Standing((rules or Rules()).metric(metric).word(comparison), comparison)
+
+
+def unlike_units(baseline: Result, candidate: Result, name: str) -> str:
+    """Why the values of two results are not of the same units, in words; empty where they are."""
+    one, other = (str(side.facts.get(UNITS, "")) for side in (baseline, candidate))
+    if one != other:
+        return f"base is of the units {one or 'of no name'} and head of {other or 'of no name'}"
+    before, after = (len(next(iter(side.rounds(name).values())).values) for side in (baseline, candidate))
+    return f"base has {before} units and head {after}" if before != after else ""
+
+
 def declared_otherwise(pairs: Iterable[MetricPair]) -> list[str]:
     """A sentence for each metric that the two runs declare differently: which declaration counts."""
     told = {}
@@ -128,6 +176,8 @@ def _compare(metric: Metric, baseline: Result | None, candidate: Result | None, 
     if baseline is None or candidate is None or not (baseline.has(metric.name) and candidate.has(metric.name)):
         return None
     if baseline.known[metric.name].unit != candidate.known[metric.name].unit:
+        return None
+    if isinstance(metric, Paired) and unlike_units(baseline, candidate, metric.name):
         return None
     base, head = baseline.rounds(metric.name), candidate.rounds(metric.name)
     looked_at = paired or baseline.looked_at or candidate.looked_at

@@ -224,7 +224,7 @@ def _metrics(**settings: Any) -> Callable[[Function], Function]:
         type=Words(),
         multiple=True,
         metavar="NAME",
-        help="Only this metric, or all `exact`, `sampled` or `portable` ones; may be given several times.",
+        help="Only this metric, or all `exact`, `sampled`, `paired` or `portable` ones; may be given several times.",
         **settings,
     )
 

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from harness.estimators.looks import CONFIDENCE, LOOKED_AT
+from harness.estimators.sample_mean import Difference
 from harness.estimators.t_test import student, variance, welch
 
 
@@ -40,7 +41,7 @@ class Summary(msgspec.Struct, frozen=True):
     hi: float
     confidence: float
     n: int
-    """Independent values behind the interval: rounds."""
+    """Independent values behind the interval: rounds, or units of a paired metric."""
     warnings: tuple[str, ...] = ()
 
 
@@ -54,8 +55,10 @@ class Comparison(msgspec.Struct, frozen=True):
     lo: float
     hi: float
     paired: bool
-    """Whether both sides were measured in the same rounds, and the rounds' differences were tested."""
+    """Whether both sides were measured in the same rounds, or of the same units, and differences within were tested."""
     warnings: tuple[str, ...] = ()
+    difference: Difference | None = None
+    """Of a paired metric, which is judged by it."""
 
     @property
     def inverse(self) -> tuple[float, float, float]:

@@ -28,7 +28,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     previous: str = ""
     """The run that it took the place of; empty for the first."""
     changes: dict[str, int] = {}
-    """Verdicts on the exact metrics against the previous one, counted by word."""
+    """Verdicts on the exact and paired metrics against the previous one, counted by word."""
 
 
 def default_place(stored: StoredRun) -> Path:
@@ -96,10 +96,11 @@ def accept(source: Path, place: Path, *, reason: str, when: str, allow_dirty: bo
 
 
 def changes(previous: StoredRun, stored: StoredRun) -> dict[str, int]:
-    """Verdicts on the exact metrics of a run against the one before, counted by word."""
+    """Verdicts on the exact and paired metrics of a run against the one before, counted by word."""
     known = known_metrics(previous.run, stored.run)
-    exact = in_kinds(known)["exact"] & judged(known)
-    words = Counter(verdict.word for verdict in judge_runs(previous, stored, exact).judged)
+    kinds = in_kinds(known)
+    steady = (kinds["exact"] | kinds["paired"]) & judged(known)
+    words = Counter(verdict.word for verdict in judge_runs(previous, stored, steady).judged)
     return dict(sorted(words.items()))
 
 

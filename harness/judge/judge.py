@@ -19,10 +19,11 @@ from harness.analysis.pairs import MetricPair, match
 from harness.analysis.results import Result, of_run
 from harness.estimators.intervals import Comparison
 from harness.estimators.looks import HOPELESS
+from harness.judge.paired import unit_by_unit
 from harness.judge.sequential import CaseHistory, Design, Evidence, Sequential, SingleLook, improved
 from harness.judge.verdict import EVERYTHING, Cure, Note, RelativeChange, Verdict, Word
 from harness.model import StoredRun, differences
-from harness.model.metrics import METRICS, Exact, Metric
+from harness.model.metrics import METRICS, Exact, Metric, Paired
 from harness.model.rules import Rules
 
 _FASTER = " faster"
@@ -237,8 +238,12 @@ def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdic
         return _verdict(pair, "incomparable", Note("other_units", detail=" vs ".join(pair.units)), "measure_anew")
     if differing and not pair.metric.portable:
         return _verdict(pair, "incomparable", Note("unlike_machines", detail="; ".join(differing)), "one_machine")
+    if pair.unlike:
+        return _verdict(pair, "incomparable", Note("other_sample", detail=pair.unlike), "measure_anew")
     if isinstance(pair.metric, Exact):
         return _exact(pair, rules.metric(pair.metric))
+    if isinstance(pair.metric, Paired):
+        return unit_by_unit(_verdict(pair), rules.metric(pair.metric), _comparison(pair))
     if math.isnan(_comparison(pair).ratio):
         return _verdict(pair, "not_measured", Note("not_a_number", detail="; ".join(_comparison(pair).warnings)))
     return None

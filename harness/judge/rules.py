@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.estimators.looks import LOOKS, looks
 from harness.model import Allowance, Rules, filters
-from harness.model.metrics import METRICS, Exact, Metric
+from harness.model.metrics import METRICS, Exact, Metric, Paired
 from harness.model.units import parse_share
 
 __all__ = ("Allowance", "Rules", "read", "sentences_of_schema_4")
@@ -24,7 +24,7 @@ _FLOOR = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s)")
 def read(path: Path | None, known: Mapping[str, Metric] = METRICS) -> Rules:
     """The rules in the file at `path`, in gate.toml here if there is one, or the defaults.
 
-    Tolerances may be of the exact metrics among those `known`.
+    Tolerances may be of the exact and the paired metrics among those `known`.
     Raises UsageError, in one line, for what is no such file.
     """
     if path is None and not FILE.exists():
@@ -84,10 +84,10 @@ def _looks(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _tolerances(known: Mapping[str, Metric], name: str, value: Any) -> dict[str, float]:
-    exact = [metric.name for metric in known.values() if isinstance(metric, Exact) and not metric.informative]
+    tolerant = [one.name for one in known.values() if isinstance(one, Exact | Paired) and not one.informative]
     for metric, tolerance in _table(name, value).items():
-        if metric not in exact:
-            raise ValueError(f"{name}: {metric!r} is no exact metric; choose from: {', '.join(exact)}")
+        if metric not in tolerant:
+            raise ValueError(f"{name}: {metric!r} is no exact or paired metric; choose from: {', '.join(tolerant)}")
         if type(tolerance) not in (int, float) or not 0 <= tolerance < math.inf:
             raise ValueError(f"{name}: {metric} = {tolerance!r}; give a number in the metric's unit, 0 or more")
     return {metric: float(tolerance) for metric, tolerance in value.items()}

@@ -7,6 +7,7 @@ import msgspec
 
 from harness.estimators.intervals import Comparison
 from harness.estimators.looks import LOOKED_AT
+from harness.estimators.sample_mean import Difference
 from harness.estimators.t_test import LogRatio
 from harness.model import Case, Count
 from harness.model.record import Outcome
@@ -28,6 +29,10 @@ NoteCode = Literal[
     "unlike_machines",
     "other_units",
     "sentinel_moved",
+    "beyond_tolerance",
+    "undecided_units",
+    "one_unit",
+    "other_sample",
 ]
 Cure = Literal[
     "more_rounds",
@@ -38,8 +43,11 @@ Cure = Literal[
     "one_machine",
     "gate_again",
     "measure_anew",
+    "more_units",
+    "several_units",
+    "wider_tolerance",
 ]
-"""What settles the verdict: more rounds (`needed` says how many), a quieter machine, and so on."""
+"""What settles the verdict: more rounds or units (`needed` says how many), a quieter machine, and so on."""
 
 EVERYTHING = Case("geometric mean", "all", {})
 """Stands for all cases together, where their geometric mean is judged."""
@@ -113,17 +121,25 @@ class Verdict(msgspec.Struct, frozen=True):
     cure: Cure | None = None
     comparison: Comparison | None = None
     margin: float = math.nan
-    """The slowdown that was tolerated, the floor for short calls included; NaN for exact metrics."""
+    """The slowdown that was tolerated, the floor for short calls included; NaN for exact and paired metrics."""
     allowance: str = ""
     """Why the margin is one of its own; empty where it is that of the rules."""
     detectable: float = math.nan
     """The slowdown that these rounds would have called in nine of ten repetitions."""
     needed: Count = 0
-    """Of an inconclusive one: rounds that would settle it, if its noise stays; 1000 is that or more."""
+    """Of an inconclusive one: rounds that would settle it, if its noise stays; 1000 is that or more. Of a paired metric
+    units, and a million is that or more."""
     looks: tuple[Look, ...] = ()
     log_ratios: dict[int, float] = {}
     """Of head to base by round, where they were paired."""
     unit: str = ""
     """Of the metric."""
     is_exact: bool = False
-    """Whether the metric was compared directly, and not by its rounds."""
+    """Whether the metric was compared directly, and not by its rounds or units."""
+    allowed: float = math.nan
+    """By how much the mean might get worse, in the metric's unit; NaN for all but paired metrics."""
+
+    @property
+    def difference(self) -> Difference | None:
+        """Of the means unit by unit; None for all but paired metrics."""
+        return self.comparison.difference if self.comparison else None

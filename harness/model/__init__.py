@@ -7,7 +7,7 @@ standard library and msgspec, so that stored runs can be read on a machine witho
 from harness.model.case import Case, Params, Value, normalise_value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
-from harness.model.metrics import Exact, Metric, Sampled
+from harness.model.metrics import Exact, Metric, Paired, Sampled
 from harness.model.record import ROLE, Amount, Count, Measurement, Outcome, Record, Role, role_of
 from harness.model.rules import Allowance, Rules, RunRules
 from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, Side, known_metrics
@@ -29,6 +29,7 @@ __all__ = [
     "Measurement",
     "Metric",
     "Outcome",
+    "Paired",
     "Params",
     "Record",
     "Request",

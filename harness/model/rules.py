@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Collection
+from typing import TypeVar
 
 import msgspec
 
 from harness.estimators.looks import LOOKS
 from harness.model import filters
 from harness.model.case import Case
-from harness.model.metrics import Exact, Metric
+from harness.model.metrics import Exact, Metric, Paired
 from harness.model.record import Amount
+
+Tolerant = TypeVar("Tolerant", Exact, Paired)
+"""What has a tolerance in its unit."""
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -45,7 +49,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     looks: tuple[int, ...] = LOOKS
     """Numbers of rounds after which the rounds are looked at; the undecided go on until the last."""
     tolerances: dict[str, float] = {}
-    """By exact metric: another absolute tolerance than its own."""
+    """By exact or paired metric: another absolute tolerance than its own."""
     allowances: tuple[Allowance, ...] = ()
 
     def limit_of(self, metric: Metric, case: Case, before: float) -> float:
@@ -80,7 +84,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
                 )
         return told
 
-    def metric(self, metric: Exact) -> Exact:
+    def metric(self, metric: Tolerant) -> Tolerant:
         """The metric with the tolerance that it has here."""
         if metric.name not in self.tolerances:
             return metric

@@ -11,7 +11,7 @@ from harness.model.metrics import METRICS, Metric
 from harness.model.record import Amount, Count
 from harness.model.rules import RunRules
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 

@@ -149,7 +149,7 @@ class Registry:
         for one in (*self.declared, *brought):
             if not isinstance(one, Metric):
                 raise UsageError(
-                    f"{self.module}: {one!r:.80} is no metric; give harness.Exact(...) or harness.Sampled(...)"
+                    f"{self.module}: {one!r:.80} is no metric; give harness.Exact(...), Sampled(...) or Paired(...)"
                 )
         for metric in (*self.declared, *brought):
             if known.setdefault(metric.name, metric) != metric:
@@ -159,8 +159,8 @@ class Registry:
             for name in suite.metric_names:
                 if name not in known:
                     raise UsageError(
-                        f"{self.module}: suite {suite.name} measures the unknown metric {name!r}; declare it as Exact"
-                        f" or Sampled, or {choices(name, known)}"
+                        f"{self.module}: suite {suite.name} measures the unknown metric {name!r}; declare it as Exact,"
+                        f" Sampled or Paired, or {choices(name, known)}"
                     )
         return known
 

@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.errors import UsageError
 
@@ -43,6 +43,42 @@ def spread(centre: float, hi: float) -> str:
         return "±?"
     percent = 100 * (hi / centre - 1)
     return f"±{percent:.{0 if percent >= 10 else 1}f}%"
+
+
+def with_spread(centre: float, lo: float, hi: float, unit: str) -> tuple[str, str, str]:
+    """A mean, half its interval to two significant digits, and the unit, as `("1.023", "±0.012", "bit/B")`.
+
+    The interval is relative where the unit has steps, and empty where it is none. A unit may go without saying.
+    """
+    half = (hi - lo) / 2
+    if unit in _STEPS or not 0 < half < math.inf or not math.isfinite(centre):
+        number, _, name = amount(centre, unit).partition(" ")
+        is_relative = unit in _STEPS and half > 0 and centre > 0
+        return number, spread(centre, hi) if is_relative else "", name
+    number, width = _alike((centre, half), half)
+    return number, f"±{width}", "" if unit in _UNSAID else unit
+
+
+def signed_amount(centre: float, lo: float, hi: float, unit: str) -> str:
+    """`+0.012 [+0.004, +0.020] bit/B`: a difference with its interval, if it has one, in the unit that suits it."""
+    known = [abs(value) for value in (centre, lo, hi) if math.isfinite(value)]
+    size, name = suited(max(known, default=0.0), unit)
+    values = [value / size for value in (centre, lo, hi)]
+    half = (values[2] - values[1]) / 2
+    words, *bounds = _alike(values, half if 0 < half < math.inf else abs(values[0]), sign="+")
+    interval = f" [{', '.join(bounds)}]" if 0 < half < math.inf else ""
+    return f"{words}{interval}{'' if name in _UNSAID else f' {name}'}"
+
+
+def _alike(values: Sequence[float], width: float, sign: str = "") -> list[str]:
+    """Numbers with as many decimals as `width` takes for two significant digits; as powers of ten where those are many.
+
+    There is no -0.
+    """
+    decimals = 1 - math.floor(math.log10(width)) if 0 < width < math.inf else 2
+    if decimals > _MOST_DECIMALS or max(map(abs, values)) >= 10**_MOST_DECIMALS:
+        return [f"{value:{sign}.3g}" for value in values]
+    return [f"{round(value, max(decimals, 0)) + 0.0:{sign}.{max(decimals, 0)}f}" for value in values]
 
 
 def supported_digits(centre: float, hi: float) -> int:
@@ -85,6 +121,8 @@ WIDEST = 1.0
 MOST_CHANGE = 10.0
 """As a share: a bound of an interval beyond it says no more than that."""
 NOT_KNOWN = "not known"
+_MOST_DECIMALS = 8
+"""Decimals, and places before them, beyond which a number is a power of ten."""
 
 
 LONGEST_VALUE = 100

@@ -29,7 +29,7 @@ from typing import TypeAlias
 from harness.model import Case
 
 Measured: TypeAlias = Mapping[str, float | tuple[float, ...]]
-"""By metric: one value, or the several of a distribution."""
+"""By metric: one value, or the several of a distribution or of the units of a paired metric, in their order."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.judge.verdict import EVERYTHING, Verdict, Word
 from harness.model import Case, filters
 from harness.show.looks import LookWords, looks_table, percents, words_of
 from harness.show.table import Block
-from harness.show.values import exact_words, sampled_words
+from harness.show.values import exact_words, paired_words, sampled_words
 from harness.show.verdict_words import change_words, cure_words, invalid_words, percent, reason, spaced
 
 MEAN = ("mean", EVERYTHING.suite)
@@ -99,12 +99,16 @@ class Gate:
 
     def _case(self, pairs: Sequence[tuple[MetricPair, Verdict | None]]) -> Explanation:
         case = pairs[0][0].case
-        exact = exact_words(pairs, self.judgement.rules)
-        others = sampled_words(pairs)
+        further = {
+            "Other timings": sampled_words(pairs),
+            "Unit by unit": paired_words(pairs),
+            "Exact metrics": exact_words(pairs, self.judgement.rules),
+        }
         timed = next(((pair, verdict) for pair, verdict in pairs if pair.metric.name == "latency" and verdict), None)
         verdicts = tuple(verdict for _, verdict in pairs if verdict)
         if timed is None:
-            short = f"no latency was judged. {exact}" if exact else "nothing of it was judged"
+            words = ". ".join(filter(None, further.values()))
+            short = f"no latency was judged. {words}" if words else "nothing of it was judged"
             return Explanation(case.name, short, [("Verdict", short)], verdicts)
         pair, verdict = timed
         short = self._short(verdict)
@@ -116,9 +120,7 @@ class Gate:
         if pair.candidate:
             paragraphs.append(("Voided", told(pair.candidate.records) or "no block: the canary was never disturbed"))
         paragraphs += self._around(verdict)
-        paragraphs += [
-            (topic, words) for topic, words in (("Other timings", others), ("Exact metrics", exact)) if words
-        ]
+        paragraphs += [(topic, words) for topic, words in further.items() if words]
         return Explanation(case.name, short, paragraphs, verdicts)
 
     def _short(self, verdict: Verdict) -> str:

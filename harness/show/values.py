@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.pairs import MetricPair
 from harness.judge.verdict import Verdict
-from harness.model.metrics import Exact, Sampled
+from harness.model.metrics import Exact, Paired, Sampled
 from harness.model.rules import Rules
 from harness.model.units import amount, distinct_amounts
 from harness.show.verdict_words import reason, spaced
@@ -26,6 +26,15 @@ def exact_words(pairs: Judged, rules: Rules) -> str:
         else:
             within.append(f"{pair.metric.name} {_from_to(pair)}, {tolerance}")
     return ". ".join([*beyond, *_listed("within tolerance", within, "; "), *_listed("equal", equal, ", ")])
+
+
+def paired_words(pairs: Judged) -> str:
+    """Metrics that are compared unit by unit; empty without any."""
+    return ". ".join(
+        f"{pair.metric.name} {spaced(verdict.word)}: {reason(verdict)}"
+        for pair, verdict in pairs
+        if verdict and isinstance(pair.metric, Paired)
+    )
 
 
 def sampled_words(pairs: Judged) -> str:

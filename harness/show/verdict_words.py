@@ -3,17 +3,22 @@
 One sign convention everywhere: a change is head against base in percent, and negative is less.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from harness.estimators.intervals import Comparison
+from harness.estimators.sample_mean import Difference
 from harness.judge.judge import Judgement, sentinel_note
 from harness.judge.verdict import Cure, Note, Verdict, Word
 from harness.model.metrics import Exact
+from harness.model.metrics.paired import difference_words, tolerance_words
 from harness.model.units import amount, distinct_amounts, percent_change
 
 LEGEND = "changes are head against base, in percent: negative is faster or smaller; [low, high] is the interval"
 """Said once on every page that shows changes."""
+_UNIT_BY_UNIT = "; changes of paired metrics are the mean difference over their units, in the metric's unit"
 
 _CURES: Mapping[Cure, str] = {
     "more_rounds": "about {needed} rounds would settle it, if its noise stays",
@@ -24,6 +29,10 @@ _CURES: Mapping[Cure, str] = {
     "measure_again": "measure it again",
     "one_machine": "measure both on one machine",
     "measure_anew": "measure both anew",
+    "more_units": "about {needed} units would settle it, if they differ as these do",
+    "several_units": "measure several units",
+    "wider_tolerance": "it is too near to what is tolerated to be settled by more units: allow it more in gate.toml, or"
+    " take the change back",
     "gate_again": "end what else runs, see `bitbench env --check`, and gate again",
 }
 
@@ -33,6 +42,11 @@ class ToldVerdict(Verdict, frozen=True, kw_only=True):
 
     reason: str
     """Change, note and cure, joined by semicolons."""
+
+
+def legend(verdicts: Iterable[Verdict | None]) -> str:
+    """What is said once of the changes of all these."""
+    return LEGEND + _UNIT_BY_UNIT * any(verdict is not None and verdict.difference is not None for verdict in verdicts)
 
 
 def told_verdict(verdict: Verdict) -> ToldVerdict:
@@ -52,8 +66,10 @@ def grounds(verdict: Verdict) -> str:
 
 
 def values(verdict: Verdict) -> str:
-    """The change with its interval; of an exact metric the values."""
+    """The change with its interval; of an exact metric the values, of a paired one the difference and the values."""
     both = verdict.comparison
+    if both and verdict.difference:
+        return _unit_by_unit(both, verdict.difference, verdict.unit)
     if both is None or not verdict.is_exact:
         return change_words(verdict)
     if verdict.note:
@@ -64,6 +80,18 @@ def values(verdict: Verdict) -> str:
     metric = Exact(name=verdict.metric, unit=verdict.unit, better="lower")  # in either direction a change reads alike
     one, other = distinct_amounts(before, after, verdict.unit)
     return f"{one} became {other} ({metric.change(both)})"
+
+
+def _unit_by_unit(both: Comparison, found: Difference, unit: str) -> str:
+    """`+0.012 [+0.004, +0.020] bit/B over 12 units, 1.023 became 1.035`."""
+    before, after = both.baseline.centre, both.candidate.centre
+    if found.alike == found.units:
+        return f"{amount(after, unit)}, {difference_words(found, unit)}"
+    if math.isnan(found.centre):
+        return ""
+    units = f"over {found.units} unit{'s' * (found.units > 1)}"
+    one, other = distinct_amounts(before, after, unit) if before != after else (amount(before, unit),) * 2
+    return f"{difference_words(found, unit)} {units}, {one} became {other}"
 
 
 def change_words(verdict: Verdict) -> str:
@@ -85,6 +113,10 @@ def note_words(verdict: Verdict) -> str:
             return f"{margin}; fresh processes confirmed it"
         case "unconfirmed":
             return f"{margin}; accused after {note.rounds} rounds, and not confirmed yet"
+        case "beyond_tolerance":
+            return tolerance_words(verdict.allowed, verdict.unit)
+        case "undecided_units":
+            return f"{tolerance_words(verdict.allowed, verdict.unit)}, and the units do not tell whether this is more"
         case "undecided":
             return f"{margin}, and the rounds do not tell whether this is beyond it"
     return _missing(note)
@@ -95,6 +127,8 @@ def _missing(note: Note) -> str:
     match note.code:
         case "one_round":
             return "one round gives no interval"
+        case "one_unit":
+            return "one unit gives no interval"
         case "too_few_rounds":
             return f"{note.rounds} of the {note.of} rounds that the first look takes"
         case "no_case":
@@ -108,6 +142,8 @@ def _missing(note: Note) -> str:
             return f"{note.side} gives a wrong answer: {note.detail}"
         case "not_a_number":
             return note.detail or f"{note.side or 'the ratio'} is not a number"
+        case "other_sample":
+            return f"{note.detail}, which cannot be paired"
         case "unlike_machines":
             return f"base and head were measured on unlike machines ({note.detail})"
         case "other_units":

@@ -14,7 +14,7 @@ from harness.model import Case, StoredRun
 from harness.model.units import MOST_CHANGE
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Cell, Column, Table
-from harness.show.verdict_words import LEGEND, invalid_words, reason, spaced, told_verdict, values
+from harness.show.verdict_words import invalid_words, legend, reason, spaced, told_verdict, values
 
 WORDS: tuple[Word, ...] = ("regressed", "not_measured", "incomparable", "inconclusive", "improved", "new", "ok")
 """The gravest first."""
@@ -54,7 +54,7 @@ def comparison_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgem
     lines = [_counts(judgement)]
     lines += [f"geometric mean of the latencies: {reason(mean)} ({spaced(mean.word)})"] if mean else []
     lines += [words] if (words := invalid_words(judgement)) else []
-    top = f"{_sides(baseline, candidate)}\n{LEGEND}"
+    top = f"{_sides(baseline, candidate)}\n{legend(judgement.judged)}"
     return [top, table, "\n".join(lines), *_doubts(baseline, candidate, judgement)]
 
 
@@ -62,7 +62,7 @@ def gate_page(baseline: StoredRun, candidate: StoredRun, judgement: Judgement, p
     """For people: the verdict in one line, then the rows that are not simply ok, the gravest first."""
     top = [headline(judgement, policy), rules_line(judgement, policy)]
     top += [invalid_words(judgement)] if judgement.moved and not _is_said(judgement) else []
-    head = "\n".join([*top, _sides(baseline, candidate), LEGEND])
+    head = "\n".join([*top, _sides(baseline, candidate), legend(judgement.judged)])
     naming = _Naming(judgement.pairs)
     rows = _folded([verdict for verdict in judgement.judged if verdict.word != "ok"], naming)
     headings = ("verdict", "implementation", "case", "metric", "change, reason")
@@ -95,16 +95,23 @@ def rules_line(judgement: Judgement, policy: Policy) -> str:
 
 
 def tidy(judgement: Judgement) -> Table:
-    """For machines: one row a case and metric, in base units; `ratio` is candidate over baseline."""
+    """For machines: one row a case and metric, in base units; `ratio` is candidate over baseline.
+
+    `difference` is candidate less baseline, of paired metrics alone; their `rounds` are units.
+    """
     sides = [f"{side}_{name}" for side in ("baseline", "candidate") for name in ("centre", "lo", "hi", "rounds")]
-    headings = ["case", "metric", "unit", "verdict", "reason", *sides, "ratio", "ratio_lo", "ratio_hi"]
+    headings = ["case", "metric", "unit", "verdict", "reason", *sides]
+    headings += [f"{name}{bound}" for name in ("ratio", "difference") for bound in ("", "_lo", "_hi")]
     rows = []
     for pair, verdict in zip(judgement.pairs, judgement.verdicts, strict=True):
         row: list[Cell] = [pair.case.name, pair.metric.name, pair.metric.unit]
         row += [verdict.word, reason(verdict)] if verdict else ["", "shown, never judged"]
         row += [*_numbers(pair.baseline, pair), *_numbers(pair.candidate, pair)]
-        ratio = pair.comparison
-        rows.append([*row, *((ratio.ratio, ratio.lo, ratio.hi) if ratio else (None, None, None))])
+        found = pair.comparison
+        row += [found.ratio, found.lo, found.hi] if found else [None] * 3
+        difference = found.difference if found else None
+        row += [difference.centre, difference.lo, difference.hi] if difference else [None] * 3
+        rows.append(row)
     return Table("", tuple(map(Column, headings)), rows)
 
 

@@ -28,7 +28,7 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3 and 4 only added fields, and 4 the lines of extensions.
+    """Schemas 3 and 4 only added fields, 4 the lines of extensions, and 6 a kind of metric, `paired`.
 
     The metrics that an earlier header lacks are known once its records are (`_declared`).
     """
@@ -65,7 +65,13 @@ def _with_role(facts: object, implementation: str) -> object:
     return {name: value for name, value in facts.items() if name != "sentinel"} | role
 
 
-MIGRATIONS: dict[int, Lift] = {1: _noise_by_block, 2: _nothing_moved, 3: _nothing_moved, 4: _facts_for_words}
+MIGRATIONS: dict[int, Lift] = {
+    1: _noise_by_block,
+    2: _nothing_moved,
+    3: _nothing_moved,
+    4: _facts_for_words,
+    5: _nothing_moved,
+}
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 

@@ -25,7 +25,12 @@ def judged(check: Check) -> Answer:
 
     A wrong answer always has a value, NaN if there is no number: that is what tells it from an answer that never came.
     """
-    values, warnings = raw(check.values), (check.warning,) if check.warning else ()
+    values = raw(check.values)
+    empty = (name for name, some in values.items() if not some)
+    warnings = (
+        *filter(None, (check.warning,)),
+        *(f"{name} has no value at all: there was nothing to measure it on" for name in empty),
+    )
     if check.wrong:
         values = values or {"agreement_sqnr": (math.nan,)}
         return Answer("failed", check.wrong, values, warnings=warnings, trace=check.trace)
@@ -47,7 +52,7 @@ def singles(values: Mapping[str, float]) -> dict[str, tuple[float, ...]]:
 
 
 def raw(values: Measured) -> dict[str, tuple[float, ...]]:
-    """As raw values: a distribution has many, and everything else one."""
+    """As raw values: a distribution and a paired metric have many, and everything else one."""
     return {name: value if isinstance(value, tuple) else (float(value),) for name, value in values.items()}
 
 

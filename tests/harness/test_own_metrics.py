@@ -126,7 +126,7 @@ def test_the_words_for_several_metrics_and_the_rules_know_them(base: Path, tmp_p
     rules.write_text("[tolerances]\nenergy = 10.0\n")
     code, text = bitbench(tmp_path, "gate", base, head, "--rules", rules)
     assert code == 2
-    assert "'energy' is no exact metric; choose from: " in text
+    assert "'energy' is no exact or paired metric; choose from: " in text
     assert "pages_served" in text
 
 

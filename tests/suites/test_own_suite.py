@@ -156,7 +156,7 @@ def suite(**changes):
         (
             "s7",
             f"{SOUND}SUITES = (suite(metrics=('latncy',)),)",
-            "suite mine measures the unknown metric 'latncy'; declare it as Exact or Sampled, or choose from",
+            "suite mine measures the unknown metric 'latncy'; declare it as Exact, Sampled or Paired, or choose from",
         ),
         (
             "s8",

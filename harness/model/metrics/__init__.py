@@ -1,6 +1,7 @@
-"""Metrics: the two kinds, and the project's own."""
+"""Metrics: their kinds, and the project's own."""
 
 from harness.model.metrics.kinds import Exact, Metric, Sampled
+from harness.model.metrics.paired import Paired
 from harness.model.metrics.table import (
     ERROR_BINS,
     ERROR_EDGES,
@@ -26,6 +27,7 @@ __all__ = [
     "METRICS",
     "Exact",
     "Metric",
+    "Paired",
     "Sampled",
     "in_kinds",
     "judged",

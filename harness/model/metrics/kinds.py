@@ -1,19 +1,17 @@
-"""The two kinds of metric. Each says how its values are summarised, compared and written; nobody else asks which it is.
+"""The kinds of metric. Each says how its values are summarised, compared and written; nobody else asks which it is.
 
     ENERGY = Sampled(name="energy", unit="J", better="lower")
     PAGES = Exact(name="pages", unit="1", better="lower", tolerance=2)
 
 Values that vary from call to call are `Sampled`: they get intervals, and a change is judged by statistics. Values that
-a repetition gives again are `Exact`: they are compared directly, within a tolerance. Both are plain data, so that a run
-carries those that it measures in its header.
+a repetition gives again are `Exact`: they are compared directly, within a tolerance. Those of many units, such as the
+documents of a text, are `Paired` (`harness.model.metrics.paired`). All are plain data, so that a run carries those that
+it measures in its header.
 """
 
 import math
-import re
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
-
-import msgspec
+from typing import TypeAlias
 
 from harness.estimators.intervals import (
     ONE_ROUND,
@@ -29,73 +27,12 @@ from harness.estimators.intervals import (
     unpaired_ratio,
 )
 from harness.estimators.looks import CONFIDENCE
+from harness.model.metrics.declaration import Declared
+from harness.model.metrics.paired import Paired
 from harness.model.units import NOT_KNOWN, amount, figure, is_known, percent_change, spread, supported_digits
 
-KIND_WORDS = ("exact", "sampled", "portable")
-"""Words that stand for several metrics, and so name none: `portable` ones may be compared between unlike machines."""
-_TAKEN = (*KIND_WORDS, "run", "suite", "case", "implementation", "metric")
-"""What is no name of a metric: the words above, and columns that every frame has."""
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_UNIT = re.compile(r"[^\W_\d]\S{0,11}|1(/\S{1,10})?|%")
-_IN_WORDS = ("name", "title", "heading")
-"""Fields that change no number and no verdict."""
 
-
-class _Declared(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What both kinds declare."""
-
-    name: str
-    """As in tables, frames and options: lower-case letters, digits and underscores."""
-    title: str = ""
-    """What it is, in a few words."""
-    heading: str = ""
-    """Of its column; empty means its name."""
-    unit: str = "1"
-    """`s`, `B`, `bit`, `dB`, `1` for a bare number, or any other. Values are in it, never in a multiple."""
-    better: Literal["lower", "higher"]
-    informative: bool = False
-    """Shown, never judged."""
-    distribution: bool = False
-    """Its values are the shares of a histogram: drawn, and never summarised or compared, as they have no centre."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or self.name in _TAKEN:
-            raise ValueError(
-                f"{self.name!r} is no name of a metric: give lower-case letters, digits and underscores, and none of"
-                f" {', '.join(_TAKEN)}"
-            )
-        if not isinstance(self.unit, str) or not _UNIT.fullmatch(self.unit):
-            raise ValueError(
-                f"metric {self.name}: unit {self.unit!r}; give a short one without spaces, as s, B, dB, J or 1/s,"
-                " or 1 for a bare number"
-            )
-        if self.better not in ("lower", "higher"):
-            raise ValueError(f"metric {self.name}: better={self.better!r}; give 'lower' or 'higher'")
-        for field in ("tolerance", "relative_tolerance"):
-            if not 0 <= getattr(self, field, 0.0) < math.inf:
-                raise ValueError(f"metric {self.name}: {field}={getattr(self, field)!r}; give a number, 0 or more")
-
-    @property
-    def label(self) -> str:
-        """The heading of its column, with spaces where a line may end."""
-        return self.heading or self.name.replace("_", " ")
-
-    @property
-    def is_never_negative(self) -> bool:
-        """Whether its unit counts something."""
-        return self.unit in ("s", "B", "bit")
-
-    def otherwise(self, other: "Metric") -> str:
-        """What `other`, of the same name, declares that this one does not, in words; empty where that is nothing."""
-        mine, theirs = (_said(one) for one in (self, other))
-        differing = (field for field in {**mine, **theirs} if mine.get(field) != theirs.get(field))
-        return ", ".join(
-            f"{field.replace('_', ' ')} {_plain(theirs.get(field))} and not {_plain(mine.get(field))}"
-            for field in differing
-        )
-
-
-class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
+class Sampled(Declared, frozen=True, kw_only=True, tag="sampled"):
     """A metric whose values vary from call to call: positive numbers, whose noise is a factor."""
 
     relative_tolerance: float = 0.0
@@ -112,6 +49,11 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
     def repeats(self) -> bool:
         """Whether rounds after the first measure it again."""
         return not self.first_round_only
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether its values vary from round to round."""
+        return self.repeats
 
     @property
     def portable(self) -> bool:
@@ -162,6 +104,10 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
         digits = supported_digits(summary.centre, summary.hi)
         return f"{amount(summary.centre, self.unit, digits)} {spread(summary.centre, summary.hi)}"
 
+    def spread(self, summary: Summary) -> str:
+        """`±1.2%`; empty where there is no interval, and of what is not positive."""
+        return spread(summary.centre, summary.hi) if self.repeats and not summary.centre <= 0 else ""
+
     def change(self, ratio: Comparison) -> str:
         """What became of a value: a percentage with its interval."""
         return percent_change(ratio.ratio - 1, ratio.lo - 1, ratio.hi - 1)
@@ -171,7 +117,7 @@ class Sampled(_Declared, frozen=True, kw_only=True, tag="sampled"):
         return warnings and tuple(text for text in warnings if text != ONE_ROUND or self.repeats)
 
 
-class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
+class Exact(Declared, frozen=True, kw_only=True, tag="exact"):
     """A metric that a repetition gives again. Two values count as equal within its tolerances together."""
 
     tolerance: float = 0.0
@@ -184,6 +130,11 @@ class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
     @property
     def repeats(self) -> bool:
         """Never: a later round would give the same."""
+        return False
+
+    @property
+    def has_interval(self) -> bool:
+        """Never: there is no noise."""
         return False
 
     @property
@@ -232,6 +183,11 @@ class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
         """The bare amount."""
         return amount(summary.centre, self.unit)
 
+    def spread(self, summary: Summary) -> str:
+        """Nothing."""
+        del summary
+        return ""
+
     def change(self, ratio: Comparison) -> str:
         """What became of a value: a percentage, for decibels a difference, empty where nothing changed."""
         before, after = ratio.baseline.centre, ratio.candidate.centre
@@ -243,26 +199,9 @@ class Exact(_Declared, frozen=True, kw_only=True, tag="exact"):
         return f"{'-' if percent < 0 else '+'}{figure(abs(percent), 2)} %"
 
 
-Metric: TypeAlias = Exact | Sampled
-"""Either kind."""
+Metric: TypeAlias = Exact | Paired | Sampled
+"""Any kind."""
 
 
 def _values(rounds: Rounds) -> list[tuple[float, ...]]:
     return [taken.values for taken in rounds.values()]
-
-
-def _said(metric: "_Declared") -> dict[str, object]:
-    """What a declaration says of numbers and verdicts, its kind among it."""
-    fields = msgspec.to_builtins(metric)
-    return {name: value for name, value in fields.items() if name not in _IN_WORDS}
-
-
-def _plain(value: object) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:g}"
-    return str(value)

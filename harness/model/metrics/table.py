@@ -6,7 +6,9 @@ A suite may bring others. Which a stored run knows says `harness.model.run.known
 from collections.abc import Callable, Collection, Mapping
 
 from harness.errors import UsageError
-from harness.model.metrics.kinds import KIND_WORDS, Exact, Metric, Sampled
+from harness.model.metrics.declaration import KIND_WORDS
+from harness.model.metrics.kinds import Exact, Metric, Sampled
+from harness.model.metrics.paired import Paired
 from harness.model.units import choices
 
 ERROR_REACH = 4.0
@@ -190,6 +192,7 @@ def in_kinds(known: Mapping[str, Metric]) -> dict[str, frozenset[str]]:
     chosen: dict[str, Callable[[Metric], bool]] = {
         "exact": lambda metric: isinstance(metric, Exact),
         "sampled": lambda metric: isinstance(metric, Sampled),
+        "paired": lambda metric: isinstance(metric, Paired),
         "portable": lambda metric: metric.portable,
     }
     return {word: frozenset(name for name, one in known.items() if chosen[word](one)) for word in KIND_WORDS}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.show.ci.rows import VerdictRow, rows, shared_words
 from harness.show.ci.verdict_file import RunSide, VerdictFile
-from harness.show.verdict_words import LEGEND, spaced
+from harness.show.verdict_words import legend, spaced
 
 MARKER = "<!-- bitbench gate -->"
 """The first line, by which a workflow finds the comment that it updates."""
@@ -65,7 +65,8 @@ def _opening(verdict: VerdictFile) -> str:
     sides = [(name, side) for name, side in (("base", verdict.base), ("head", verdict.head)) if side]
     lines += ["\\\n".join(_side(name, side) for name, side in sides)] if sides else []
     lines += [f"All of {escaped(shared)}"] if (shared := shared_words(verdict)) else []
-    lines += [escaped(f"{LEGEND[0].upper()}{LEGEND[1:]}.")] if verdict.judged else []
+    words = legend(verdict.judged)
+    lines += [escaped(f"{words[0].upper()}{words[1:]}.")] if verdict.judged else []
     return "\n\n".join([f"{MARKER}\n{lines[0]}", *lines[1:]]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Runs against earlier ones: what became of every latency, and which exact metrics changed."""
+"""Runs against earlier ones: what became of every latency, and which other metrics changed."""
 
 import math
 from collections import Counter
@@ -88,11 +88,11 @@ def _sides(base: StoredRun, head: StoredRun) -> tuple[str, str]:
 
 
 def _told(latencies: Sequence[Verdict], changed: Sequence[Verdict]) -> str:
-    """How many latencies came to which verdict, and how many exact metrics changed."""
-    words, exact = (Counter(one.word for one in verdicts) for verdicts in (latencies, changed))
+    """How many latencies came to which verdict, and how many other metrics changed."""
+    words, others = (Counter(one.word for one in verdicts) for verdicts in (latencies, changed))
     counts = [f"{words[word]} {word.replace('_', ' ')}" for word in WORDS if words[word]]
     told = [f"of {len(latencies)} latencies {listed(counts, len(WORDS))}" if counts else "no latency is judged"]
-    told += [f"exact metrics {word}: {exact[word]}" for word in WORDS if exact[word]]
+    told += [f"other metrics {word}: {others[word]}" for word in WORDS if others[word]]
     return "; ".join(told)
 
 

@@ -19,7 +19,7 @@ from harness.model.units import amount, figure
 from harness.show.plots.forest import Change, signed
 from harness.show.report.tables import Heading, Sheet, SheetRow
 from harness.show.report.verdict_sentence import MOODS, SIGNS, Headline, Mood, headline, sentence
-from harness.show.verdict_words import LEGEND, grounds, invalid_words, reason
+from harness.show.verdict_words import grounds, invalid_words, legend, reason
 from harness.show.verdicts import WORDS, rules_line
 from harness.show.verdicts import headline as counted
 
@@ -88,7 +88,7 @@ def _part(sides: Sequence[StoredRun], rules: Rules) -> GatePart:
     rest = [one for one in ranked if one.word == "ok" and one.metric == "latency"]
     latencies = [one for one in ranked if one.metric == "latency" and one.case != EVERYTHING]
     drawn = [one for one in reds if one.word == "regressed" and one.metric in _DRAWN] + latencies
-    words = [counted(judgement, POLICY), rules_line(judgement, POLICY), LEGEND]
+    words = [counted(judgement, POLICY), rules_line(judgement, POLICY), legend(judgement.judged)]
     words += [invalid_words(judgement)] if judgement.moved and all(one.word != "incomparable" for one in reds) else []
     sentinels = [change for one in judgement.sentinels if (change := change_of(names.of(one.case), one))]
     return GatePart(
@@ -209,7 +209,7 @@ def _row(verdict: Verdict, names: CaseNames) -> SheetRow:
             verdict.case.implementation,
             EVERYTHING.suite if everybody else names.point(verdict.case),
             verdict.metric,
-            grounds(verdict) if verdict.change else reason(verdict),
+            grounds(verdict) if verdict.change and not verdict.difference else reason(verdict),
             *(percent(100 * (value - 1)) for value in ratios),
             *values,
             *("" if math.isnan(part) else figure(100 * part, 3) for part in (verdict.margin, verdict.detectable)),

@@ -13,6 +13,7 @@ from harness.analysis.prediction import is_off, off_prediction
 from harness.analysis.results import Result, contests, varying
 from harness.analysis.view import View
 from harness.model import known_metrics
+from harness.model.metrics import Paired
 from harness.model.units import NOT_KNOWN, figure, suited
 from harness.show.ended import ended_early
 from harness.show.libraries import origins
@@ -156,15 +157,16 @@ def _metric(column: ResultColumn, members: Sequence[Result], view: View) -> list
     size, unit = suited(statistics.median(map(abs, values)) if values else 1.0, column.unit)
     heading = Heading(column.heading, "" if unit == "1" else unit.replace("us", "µs"))
     is_latency, declared = column.key == "latency", members[0].known[column.key]
+    digits = 4 if is_latency or isinstance(declared, Paired) else 3
 
     def show(result: Result) -> str:
         reading = column.read(result)
         if reading is None or (is_latency and reading.spread == NOT_KNOWN):
             return ""  # the column beside it says so
-        return figure(float(reading.value) / size, 4 if is_latency else 3)
+        return figure(float(reading.value) / size, digits)
 
     columns: list[tuple[Heading, Show]] = [(heading, show)]
-    if declared.repeats and not declared.informative:
+    if declared.has_interval and not declared.informative:
         columns.append((Heading("±"), partial(_spread, column)))
     if is_latency:
         columns += [shown for one in speedup_columns(view, view.baselines) for shown in _speedup(one)]

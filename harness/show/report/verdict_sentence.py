@@ -89,6 +89,8 @@ def sentence(verdict: Verdict, metric: Metric) -> str:
     who = "all cases together" if verdict.case == EVERYTHING else verdict.case.implementation
     if verdict.word == "incomparable":
         return reason(verdict)
+    if verdict.word == "inconclusive" and verdict.difference:
+        return f"{who}, {metric.name.replace('_', ' ')}: {reason(verdict)}"
     if verdict.word == "inconclusive":
         change = change_words(verdict)
         return f"{who} changed by {change}: {grounds(verdict)}" if change else f"{who}: {grounds(verdict)}"
@@ -103,6 +105,9 @@ def _predicate(verdict: Verdict, metric: Metric) -> str:
         return f"was not measured: {reason(verdict)}"
     if ratio is None:
         return f"changed by {reason(verdict)}"
+    if ratio.difference:
+        name = metric.name.replace("_", " ")
+        return f"is {'worse' if verdict.word == 'regressed' else 'better'} in {name}: {reason(verdict)}"
     before, after = ratio.baseline.centre, ratio.candidate.centre
     if metric.name == "latency" and ratio.ratio > 0:
         factor = max(ratio.ratio, 1 / ratio.ratio)

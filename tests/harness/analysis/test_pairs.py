@@ -80,7 +80,9 @@ def test_metrics_are_chosen_by_name_or_kind() -> None:
     assert select_metrics(("latency", "peak_rss")) == {"latency", "peak_rss"}
     assert select_metrics(("exact",)) | select_metrics(("sampled",)) == METRICS.keys()
     assert "latency" not in select_metrics(("exact",))
-    with pytest.raises(UsageError, match="unknown metric 'speed'; choose from: exact, sampled, portable, latency"):
+    with pytest.raises(
+        UsageError, match="unknown metric 'speed'; choose from: exact, sampled, paired, portable, latency"
+    ):
         select_metrics(("speed",))
 
 

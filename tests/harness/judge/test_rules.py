@@ -108,7 +108,7 @@ ALLOWANCE = '[[allowances]]\nmatch = "{}"\nmargin = "{}"\nreason = "{}"'
         ("rounds = true", "rounds = True"),
         ("rounds = 9.5", "rounds = 9.5"),
         ("tolerances = 1", "tolerances = 1 is no table"),
-        ("tolerances.latency = 1", "'latency' is no exact metric; choose from: weight_bytes"),
+        ("tolerances.latency = 1", "'latency' is no exact or paired metric; choose from: weight_bytes"),
         ("tolerances.error_sqnr = -1", "error_sqnr = -1; give a number in the metric's unit"),
         ("tolerances.error_sqnr = inf", "error_sqnr = inf"),
         ("tolerances.error_sqnr = nan", "error_sqnr = nan"),
