@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bitlinear.interface import Implementation
     from bitlinear.layer import BitLinear
     from bitlinear.models.conversion import convert, replace_linear
+    from bitlinear.models.plan import Plan
+    from bitlinear.models.record import conversion_of
     from bitlinear.models.selection import survey
     from bitlinear.quantize import absmax_quantize
     from bitlinear.scheme import Scheme
@@ -26,8 +28,10 @@ __all__ = [
     "BitLinear",
     "Implementation",
     "PackedLinear",
+    "Plan",
     "Scheme",
     "absmax_quantize",
+    "conversion_of",
     "convert",
     "replace_linear",
     "survey",
@@ -38,8 +42,10 @@ _HOMES = {
     "BitLinear": "bitlinear.layer",
     "Implementation": "bitlinear.interface",
     "PackedLinear": "bitlinear.engines.packed",
+    "Plan": "bitlinear.models.plan",
     "Scheme": "bitlinear.scheme",
     "absmax_quantize": "bitlinear.quantize",
+    "conversion_of": "bitlinear.models.record",
     "convert": "bitlinear.models.conversion",
     "replace_linear": "bitlinear.models.conversion",
     "survey": "bitlinear.models.selection",

@@ -84,9 +84,9 @@ class BitLinear(SavesScheme):
         which is logged: quantised anew, a ternary weight would lose the share of its zeros. It is recognised; or give
         its `weight_scale`, of a shape that broadcasts to `(1 or N, G)`.
 
-        Raises ValueError when `scheme.groups` does not divide `linear.in_features` or for a scale that is not positive,
-        TypeError when the weight or bias of `linear` is not a parameter of its own (pruned or reparametrised), or of
-        another dtype than a layer takes.
+        A group size becomes the number of groups of this layer. Raises ValueError when the groups do not divide
+        `linear.in_features` or for a scale that is not positive, TypeError when the weight or bias of `linear` is not a
+        parameter of its own (pruned or reparametrised), or of another dtype than a layer takes.
         """
         layer = cls.around(linear, scheme, weight_scale=weight_scale)
         if weight_scale is None and layer.weight_scale is not None:
@@ -101,7 +101,7 @@ class BitLinear(SavesScheme):
         if reason := why_not_taken_over(linear):
             raise TypeError(f"a BitLinear cannot take over this linear layer: {reason}")
         assert isinstance(linear.weight, nn.Parameter)
-        scheme = Scheme.of(scheme)
+        scheme = Scheme.of(scheme).for_features(linear.in_features)
         layer = cls(
             linear.in_features,
             linear.out_features,

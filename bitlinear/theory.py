@@ -73,7 +73,7 @@ def predict_sqnr(scheme: Scheme | str, distribution: str, in_features: int) -> f
     """
     if distribution not in DISTRIBUTIONS:
         raise ValueError(f"unknown distribution {distribution!r}; choose from: {', '.join(DISTRIBUTIONS)}")
-    scheme = Scheme.of(scheme)
+    scheme = Scheme.of(scheme).for_features(in_features)
     size = scheme.group_size(in_features)
     if scheme.norm and size == 1:
         return math.nan
@@ -100,6 +100,7 @@ def prediction_tolerance(scheme: Scheme, distribution: str, in_features: int, ou
     `math.inf` below 8 features a group, 8 outputs or 8 tokens: nothing is promised there. The figures are those of
     `docs/experiments/theory/where.py`. Raises ValueError for `in_features` that the groups do not divide.
     """
+    scheme = scheme.for_features(in_features)
     size = scheme.group_size(in_features)
     if min(size, out_features, tokens) < FEWEST:
         return math.inf

@@ -98,7 +98,7 @@ def tokens(*values: int, full: tuple[int, ...] = ()) -> Axis:
 
 
 def schemes(*values: str, full: tuple[str, ...] = ()) -> Axis:
-    """Quantisation schemes, as in w1.58a8, w1a8g4, w4a8-nonorm."""
+    """Quantisation schemes, as in w1.58a8, w1a8g4, w4a8gs64, w4a8-nonorm."""
     return Axis("scheme", values, _scheme, full)
 
 
@@ -151,11 +151,11 @@ GRAPH = Axis("graph", (0,), _one_of(0, 1))
 def resolve(point: Params) -> Params:
     """From a point of the axes to a case's params: `shape` becomes n and k, and bits and groups become the scheme.
 
+    A group size becomes the number of groups, so a case has one name, however its groups were given.
     `graph=0` goes unsaid: it is what every case is that was not asked for otherwise.
     """
     n, k = map(int, str(point["shape"]).split("x"))
-    scheme = _scheme_of(point)
-    scheme.group_size(k)
+    scheme = _scheme_of(point).for_features(k)
     consumed = {"shape", "scheme", "groups", "weight_bits", "activation_bits"}
     others = {name: value for name, value in point.items() if name not in consumed and (name, value) != ("graph", 0)}
     return {"n": n, "k": k, "scheme": str(scheme), **others}

@@ -41,9 +41,8 @@ class FrozenLinear(SavesScheme, ABC):
 
     def __init__(self, in_features: int, out_features: int, scheme: Scheme | str, dtype: torch.dtype | None) -> None:
         super().__init__()
-        self.scheme = Scheme.of(scheme)
         require_sizes(in_features, out_features)
-        self.scheme.group_size(in_features)
+        self.scheme = Scheme.of(scheme).for_features(in_features)
         self._require_codes()
         self.in_features = in_features
         self.out_features = out_features

@@ -37,6 +37,8 @@ def fitting(codes: Tensor, scale: Tensor, scheme: Scheme | str, bias: Tensor | N
     Raises ValueError, in a line, for whatever does not fit the scheme or the codes.
     """
     scheme = Scheme.of(scheme)
+    if scheme.features_per_group and codes.dim() == 3 and codes.numel():
+        scheme = scheme.for_features(codes.shape[1] * codes.shape[2])
     _require_codes(codes, scheme)
     shape = scale_shape(scheme, codes.shape[0])
     if not scale.is_floating_point():

@@ -57,7 +57,7 @@ def read(source: str) -> WholeModel:
 
 def with_bytes(products: Sequence[Product], schemes: Sequence[Scheme]) -> tuple[Product, ...]:
     """Each with its bytes by scheme. Raises UsageError for groups that do not divide input features, naming all."""
-    wrong = [p for p in products for scheme in schemes if p.in_features % scheme.groups]
+    wrong = [p for p in products for scheme in schemes if not scheme.divides(p.in_features)]
     if wrong:
         told = ", ".join(dict.fromkeys(f"{one.name} ({one.in_features})" for one in wrong))
         raise UsageError(f"--scheme: the groups do not divide the input features of {told}; choose others")

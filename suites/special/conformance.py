@@ -23,7 +23,12 @@ def _property(value: Value) -> Value:
 
 
 def _scheme(value: Value) -> Value:
-    return value if value == ALL_SCHEMES else str(Scheme.parse(str(value)))
+    if value == ALL_SCHEMES:
+        return value
+    scheme = Scheme.parse(str(value))
+    if scheme.features_per_group:
+        raise ValueError(f"{value} has a group size, and layers of many widths are asked; give a number of groups: g4")
+    return str(scheme)
 
 
 def _facts(params: Params) -> Params:

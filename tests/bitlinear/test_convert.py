@@ -56,7 +56,7 @@ def test_linears_are_replaced_in_place_and_still_run():
 
 
 def test_tied_parameters_stay_tied():
-    model = replace_linear(Model(), Scheme())
+    model = replace_linear(Model(), Scheme(), tied=True)
     assert isinstance(model.lm_head, BitLinear)
     assert model.lm_head.weight is model.embed.weight
 
@@ -81,9 +81,9 @@ def test_the_root_may_be_a_linear_and_bitlinears_stay():
 @pytest.mark.parametrize(
     ("skip", "left"),
     [
-        (["layers.0"], {"layers.0.up", "layers.0.down"}),
+        (["layers.0"], {"layers.0.up", "layers.0.down", "lm_head"}),
         (["up", "lm_head"], {"layers.0.up", "layers.1.up", "lm_head"}),
-        (lambda name, module: module.out_features == 16, {"layers.0.up", "layers.1.up"}),
+        (lambda name, module: module.out_features == 16, {"layers.0.up", "layers.1.up", "lm_head"}),
     ],
 )
 def test_skip_takes_names_and_predicates(skip, left):
@@ -118,7 +118,7 @@ def test_many_names_and_layers_are_matched_in_proportion_to_their_number(monkeyp
         asked += 1
         return parts(name)
 
-    module = sys.modules["bitlinear.models.selection"]
+    module = sys.modules["bitlinear.models.names"]
     parts = module._whole_parts
     monkeypatch.setattr(module, "_whole_parts", counted)
     model = nn.ModuleList(nn.Linear(1, 1) for _ in range(100))
@@ -244,7 +244,7 @@ def test_converting_shares_what_was_shared_and_keeps_no_float_weight():
 
 
 def test_what_converting_costs_is_said(caplog):
-    convert(Model(), "packed", "w1.58a8")
+    convert(Model(), "packed", "w1.58a8", tied=True)
     text = "\n".join(caplog.messages)
     assert "1 share their weight with another module, which keeps its floats: lm_head" in text
     assert "w1.58a8 normalises the input of layers that were not trained so; w1.58a8-nonorm does not" in text
@@ -255,7 +255,10 @@ def test_nothing_is_converted_when_something_cannot_be():
     before = kinds(model)
     for arguments, words in (
         (("nativ", "w4a8"), "no implementation 'nativ'; did you mean 'native'"),
-        (("native",), r"the model has no BitLinear to convert; give a scheme for nn.Linear: convert\(model, 'native'"),
+        (
+            ("native",),
+            r"the model has no BitLinear to convert; give a scheme for linear layers: convert\(model, 'native'",
+        ),
         (("native", "w4a16-nonorm"), "layers.0.up cannot be converted: native multiplies codes of at most 8 bits"),
         (("packed", "w16a8"), "weight_bits=16 has none"),
         (("packed", "w4a8g16"), r"groups=16 does not divide the input features of layers.0.up \(8\)"),

@@ -6,6 +6,7 @@ from bitlinear import theory
 from harness.errors import UsageError
 from harness.model import normalise_value
 from suites import axes, latency
+from suites.special import conformance
 
 HERE = {"shape": ("64x32",), "m": (1,), "device": ("cpu",), "threads": (1,)}
 
@@ -30,6 +31,18 @@ def test_every_axis_has_its_limits_and_says_them(axis: str, text: str) -> None:
 def test_schemes_are_written_in_ascii(scheme: str) -> None:
     with pytest.raises(UsageError, match=r"not a scheme|divisor"):
         latency.SUITE.points({**HERE, "scheme": (scheme,)})
+
+
+def test_a_group_size_is_a_number_of_groups_in_the_name_of_a_case() -> None:
+    by_size = latency.SUITE.points({**HERE, "shape": ("64x576", "64x1536"), "scheme": ("w4a8gs64",)})
+    assert [point["scheme"] for point in by_size] == ["w4a8g9", "w4a8g24"]
+    assert by_size[:1] == latency.SUITE.points({**HERE, "shape": ("64x576",), "scheme": ("w4a8g9",)})
+    with pytest.raises(UsageError, match="in_features=32 is not divisible by a group size of 64"):
+        latency.SUITE.points({**HERE, "scheme": ("w4a8gs64",)})
+    with pytest.raises(UsageError, match="groups=4 and features_per_group=64; give one of them"):
+        latency.SUITE.points({**HERE, "scheme": ("w4a8gs64",), "groups": (4,)})
+    with pytest.raises(UsageError, match="layers of many widths are asked; give a number of groups"):
+        conformance.SUITE.points({"scheme": ("w4a8gs64",)})
 
 
 def test_sizes_end_where_bytes_can_no_longer_be_counted() -> None:

@@ -146,7 +146,7 @@ def test_bytes_by_a_scheme_are_those_of_the_converted_model() -> None:
         return nn.Sequential(nn.Embedding(9, 35), nn.Linear(35, 40), nn.Linear(40, 7, bias=False))
 
     module = sys.modules[__name__]
-    for scheme in ("w1.58a8-nonorm", "w3a8g5-nonorm", "w8a8-nonorm"):
+    for scheme in ("w1.58a8-nonorm", "w3a8g5-nonorm", "w4a8gs5-nonorm", "w8a8-nonorm"):
         module.__dict__["made"] = make
         model = answer(ReadModel(f"{__name__}:made", (scheme,))).model
         assert model is not None
@@ -229,6 +229,7 @@ def test_what_is_no_model_is_refused_in_one_line(what: str, tmp_path: Path) -> N
     [
         (("lama-3-8b",), "did you mean llama-3-8b?"),
         (("phi-4", "--scheme", "w9"), "not a scheme: 'w9'"),
+        (("minilm-l6", "--scheme", "w4a8gs100"), "the groups do not divide the input features of encoder"),
         (("minilm-l6", "--scheme", "w4a8g5"), "the groups do not divide the input features of encoder"),
     ],
 )
