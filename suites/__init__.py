@@ -10,6 +10,7 @@ SUITES = (
     memory.SUITE,
     error.SUITE,
     quality.SUITE,
+    quality.SENSITIVITY,
     training.SUITE,
     scaling.SUITE,
     gate.SUITE,

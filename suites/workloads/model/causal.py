@@ -83,7 +83,7 @@ class Causal(Subject):
 
     def _predictions(self, model: nn.Module) -> Iterator[Tensor]:
         """Log-probabilities (T - 1, vocabulary) of each document in turn, of all its tokens but the first."""
-        for batch in self._tokens.split(max(1, BATCH // self._tokens.shape[1])):
+        for batch in torch.split(self._tokens, max(1, BATCH // self._tokens.shape[1])):
             for logits in model(input_ids=batch, use_cache=False).logits:
                 yield logits[:-1].float().log_softmax(-1)
 

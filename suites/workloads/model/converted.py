@@ -7,30 +7,37 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bitlinear import PackedLinear, convert, replace_linear, survey
+from bitlinear import Plan, conversion_of, convert, survey
 from bitlinear.interface import Implementation
 from bitlinear.scheme import FULL_PRECISION, Scheme
-from suites.quality import ALL
+from suites.catalogue.contestants import find
+from suites.quality import ALL, CONTRACT
 from suites.workloads.model.measures import sqnr
-
-CONTRACT = "reference"
-"""The implementation that is the contract's own layer."""
 
 
 class LayersError(ValueError):
     """A choice of layers that chooses none; one sentence with what there is."""
 
 
-def converted(model: nn.Module, implementation: Implementation, scheme: Scheme, layers: str) -> nn.Module:
+def implementation_of(name: str, plan: Plan) -> Implementation:
+    """The contestant of a name. The contract is `eager`'s, or the layer's itself where weights are not quantised."""
+    if name != CONTRACT:
+        return find(name)
+    has_floats = any(one.weight_bits == FULL_PRECISION for one in schemes_of(plan))
+    return find("reference" if has_floats else "eager")
+
+
+def schemes_of(plan: Plan) -> list[Scheme]:
+    """Every scheme of a plan, once."""
+    return list(dict.fromkeys(one for one in (plan.default, *plan.layers.values()) if one is not None))
+
+
+def converted(model: nn.Module, implementation: Implementation, plan: Plan, layers: str) -> nn.Module:
     """A copy of `model` whose chosen layers are the implementation's. Raises LayersError where it chooses none."""
-    twin = sharing_copy(model)
-    skip = _skip(twin, chosen(model, layers))
-    if implementation.name == CONTRACT:
-        return replace_linear(twin, scheme, skip)
-    return convert(twin, implementation, scheme, skip)
+    names = chosen(model, layers)
+    return convert(sharing_copy(model), implementation, plan, only=lambda name, _: name in names)
 
 
 def sharing_copy(model: nn.Module) -> nn.Module:
@@ -39,11 +46,10 @@ def sharing_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """By name every linear layer that can be converted, but the output head."""
+def linear_layers(model: nn.Module) -> list[str]:
+    """Names of every linear layer that can be converted, but the output head."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
-    modules = {name: model.get_submodule(name) for name in survey(model).linear}
-    return {name: one for name, one in modules.items() if one is not head and isinstance(one, nn.Linear)}
+    return [name for name in survey(model).linear if model.get_submodule(name) is not head]
 
 
 def chosen(model: nn.Module, layers: str) -> set[str]:
@@ -57,23 +63,24 @@ def chosen(model: nn.Module, layers: str) -> set[str]:
     return found
 
 
-def packed_bytes(model: nn.Module, schemes: Mapping[str, Scheme]) -> int:
-    """Of all linear layers but the head: those named in `schemes` as `packed` stores them, the others in 16 bits."""
-    return sum(_packed(one, schemes.get(name)) for name, one in linear_layers(model).items())
+def packed_bytes(original: nn.Module, replaced: Mapping[str, int]) -> int:
+    """Of all linear layers of `original` but the head: those that were replaced, by name, and the others in 16 bits.
+
+    Of codes and scales, without biases.
+    """
+    left = [name for name in linear_layers(original) if name not in replaced]
+    return sum(replaced.values()) + sum(_weight(original, name).numel() for name in left) * FULL_PRECISION // 8
 
 
-def _packed(layer: nn.Linear, scheme: Scheme | None) -> int:
-    n, k = layer.weight.shape
-    if scheme is None or scheme.weight_bits == FULL_PRECISION:
-        return n * k * FULL_PRECISION // 8
-    packed = PackedLinear(k, n, scheme, device="meta", dtype=torch.float32)
-    return sum(buffer.nbytes for buffer in packed.buffers())
+def replaced_bytes(model: nn.Module) -> dict[str, int]:
+    """By name of each layer that a conversion replaced, its bytes as `packed` stores them."""
+    return {one.name: one.packed_bytes for one in conversion_of(model).replaced}
 
 
-def _skip(model: nn.Module, names: set[str]) -> Callable[[str, nn.Module], bool]:
-    """Of a layer that is used in several places one name is enough."""
-    taken = {id(model.get_submodule(name)) for name in names}
-    return lambda _, module: id(module) not in taken
+def _weight(model: nn.Module, name: str) -> Tensor:
+    weight = model.get_submodule(name).weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 @contextmanager
@@ -81,14 +88,15 @@ def measuring_sqnr(original: nn.Module, model: nn.Module, names: set[str]) -> It
     """Fills a dictionary, by layer, with the SQNR in dB of its output on the input that it gets, at its last call."""
     found: dict[str, float] = {}
 
-    def hook(name: str, linear: nn.Linear) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        layer = original.get_submodule(name)
+
         def measure(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            found[name] = sqnr(F.linear(inputs[0], linear.weight, linear.bias), output)
+            found[name] = sqnr(layer(*inputs), output)
 
         return measure
 
-    layers = {name: layer for name, layer in linear_layers(original).items() if name in names}
-    handles = [model.get_submodule(name).register_forward_hook(hook(name, layer)) for name, layer in layers.items()]
+    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in sorted(names)]
     try:
         yield found
     finally:

@@ -22,9 +22,11 @@ def rank_correlations(expected: Tensor, other: Tensor) -> Tensor:
 
     Equal similarities are ranked in the order of their columns. NaN where a row has fewer than two others.
     """
-    ranks = [_off_diagonal(matrix).argsort(dim=-1, stable=True).argsort(dim=-1).double() for matrix in (expected, other)]
+    ranks = [
+        _off_diagonal(matrix).argsort(dim=-1, stable=True).argsort(dim=-1).double() for matrix in (expected, other)
+    ]
     a, b = (rank - rank.mean(-1, keepdim=True) for rank in ranks)
-    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+    return (a * b).sum(-1) / (a.square().sum(-1) * b.square().sum(-1)).sqrt()
 
 
 def own_ranks(similarities: Tensor) -> Tensor:

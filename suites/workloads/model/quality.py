@@ -6,20 +6,28 @@ from functools import lru_cache
 
 import torch
 
+from bitlinear import Plan
 from bitlinear.interface import Implementation
-from bitlinear.scheme import Scheme
 from harness.model import Case
 from harness.model.workload import Check, Measured, Prepared, Workload
-from suites.catalogue.contestants import find
-from suites.quality import SUITS_THE_MODEL
+from suites.quality import CONTRACT, SUITS_THE_MODEL
 from suites.workloads.model import loading, texts
 from suites.workloads.model.causal import Causal, cut
-from suites.workloads.model.converted import CONTRACT, chosen, converted, measuring_sqnr, nudged, packed_bytes
+from suites.workloads.model.converted import (
+    chosen,
+    converted,
+    implementation_of,
+    measuring_sqnr,
+    nudged,
+    packed_bytes,
+    replaced_bytes,
+    schemes_of,
+)
 from suites.workloads.model.embedding import Embedding
 from suites.workloads.model.spread import NUDGE, NUDGES, outside
-from suites.workloads.model.subject import Scores, Subject
+from suites.workloads.model.subject import Subject
 
-DOCUMENTS, PAIRS = 12, 400
+DOCUMENTS, PAIRS = 8, 256
 """Documents for a causal model and for an encoder, where the case leaves that open."""
 
 
@@ -28,8 +36,8 @@ class Quality(Workload):
 
     def __init__(self, case: Case, seed: int) -> None:
         super().__init__(case, seed)
-        self.implementation: Implementation = find(case.implementation)
-        self.scheme = Scheme.parse(str(case.params["scheme"]))
+        self.plan = Plan.of(str(case.params["scheme"]))
+        self.implementation: Implementation = implementation_of(case.implementation, self.plan)
 
     def context(self) -> AbstractContextManager[object]:
         """Inference mode."""
@@ -43,7 +51,11 @@ class Quality(Workload):
             return reason
         if reason := texts.why_not(str(params["text"]), paired=not loading.is_causal(source)):
             return reason
-        return self.implementation.why_not(scheme=self.scheme, device=str(params["device"]), dtype=torch.float32)
+        reasons = (
+            self.implementation.why_not(scheme=scheme, device=str(params["device"]), dtype=torch.float32)
+            for scheme in schemes_of(self.plan)
+        )
+        return next(filter(None, reasons), None)
 
     def build(self) -> "PreparedModel":
         """The model, converted."""
@@ -55,14 +67,15 @@ class PreparedModel(Prepared):
 
     def __init__(self, quality: Quality) -> None:
         params = quality.case.params
-        self.implementation, self.scheme = quality.implementation, quality.scheme
-        self.layers = str(params["layers"])
+        self.implementation, self.plan = quality.implementation, quality.plan
+        self.is_contract = quality.case.implementation == CONTRACT
+        self.layers, self.scheme = str(params["layers"]), str(params["scheme"])
         self.subject = subject_of(
             *(str(params[name]) for name in ("model", "text", "device")),
             *(int(params[name]) for name in ("documents", "tokens")),
         )
         self.names = chosen(self.subject.model, self.layers)
-        self.model = converted(self.subject.model, self.implementation, self.scheme, self.layers)
+        self.model = converted(self.subject.model, self.implementation, self.plan, self.layers)
 
     def __call__(self) -> object:
         """The answer to the first document."""
@@ -70,25 +83,25 @@ class PreparedModel(Prepared):
 
     def check(self, metrics: frozenset[str]) -> Check:
         """All scores; of an implementation that claims to follow the contract, whether it does."""
-        values = {**self._summarised(self.subject.scores(self.model)), **self._of_layers(metrics)}
+        values = {**self.subject.scores(self.model), **self._of_layers(metrics)}
         return Check(values, self._why_wrong())
 
     def notes(self) -> tuple[str, ...]:
         """A normalisation that the model was not trained with ruins it."""
-        if not self.scheme.norm or self.implementation.baseline:
+        if self.implementation.baseline or not (normed := [one for one in schemes_of(self.plan) if one.norm]):
             return ()
         return (
-            f"{self.scheme} normalises the input of layers that were not trained so, which ruins a model;"
-            f" take {self.scheme}-nonorm",
+            f"{normed[0]} normalises the input of layers that were not trained so, which ruins a model;"
+            f" take {normed[0]}-nonorm",
         )
 
     def stored(self) -> Mapping[str, float]:
-        """Of the scheme, whatever the implementation stores."""
-        scheme = {} if self.implementation.baseline else dict.fromkeys(self.names, self.scheme)
-        return {"packed_bytes": packed_bytes(self.subject.model, scheme)}
-
-    def _summarised(self, scores: Scores) -> Measured:
-        return {name: _mean(value) if isinstance(value, tuple) else value for name, value in scores.items()}
+        """Of the schemes, whatever the implementation stores."""
+        replaced = {} if self.implementation.baseline else replaced_bytes(self.model)
+        return {
+            "packed_bytes": packed_bytes(self.subject.model, replaced),
+            "quantised_bytes": sum(replaced.values()),
+        }
 
     def _of_layers(self, metrics: frozenset[str]) -> Measured:
         if "output_sqnr" not in metrics or self.implementation.baseline:
@@ -98,10 +111,10 @@ class PreparedModel(Prepared):
         return {"output_sqnr": _mean(tuple(found.values()))} if found else {}
 
     def _why_wrong(self) -> str:
-        if self.implementation.name == CONTRACT or self.implementation.promise() is not Implementation.expected:
+        if self.is_contract or self.implementation.promise() is not Implementation.expected:
             return ""
         subject = self.subject
-        contract, nudges = of_the_contract(subject, str(self.scheme), self.layers)
+        contract, nudges = of_the_contract(subject, self.scheme, self.layers)
         return outside(subject.judged_scores(self.model), contract, nudges, subject.judged)
 
 
@@ -121,7 +134,8 @@ def of_the_contract(
     subject: Subject, scheme: str, layers: str
 ) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """The judged scores of the contract's own layers, and those with nudged inputs."""
-    model = converted(subject.model, find(CONTRACT), Scheme.parse(scheme), layers)
+    plan = Plan.of(scheme)
+    model = converted(subject.model, implementation_of(CONTRACT, plan), plan, layers)
     plain = subject.judged_scores(model)
     shaken = []
     for seed in range(NUDGES):

@@ -8,14 +8,9 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")
-FOLDOC = Path("/usr/share/dictd/foldoc.dict.dz")
-WORDNET = Path("/usr/share/wordnet/data.noun")
-PACKAGES = {
-    "handbook": ("debian-handbook", HANDBOOK),
-    "foldoc": ("dict-foldoc", FOLDOC),
-    "wordnet": ("wordnet-base", WORDNET),
-}
+from suites.quality import PLACES
+
+PACKAGES = {"handbook": "debian-handbook", "foldoc": "dict-foldoc", "wordnet": "wordnet-base"}
 RUNNING, PAIRED = ("python", "handbook"), ("python", "foldoc", "wordnet")
 DESCRIBED = (
     "base64 bisect builtins calendar codecs collections configparser copy csv datetime decimal difflib email.utils"
@@ -39,8 +34,9 @@ def why_not(text: str, *, paired: bool) -> str:
     if text in RUNNING + PAIRED and text not in suitable:
         kind = "terms and definitions, for an encoder" if text in PAIRED else "running text, for a causal model"
         return f"text={text} is {kind}; choose {', '.join(suitable)} or a file"
-    package, place = PACKAGES.get(text, ("", Path("/")))
-    return "" if place.exists() else f"not measured: text={text} is not here; apt install {package}"
+    if text not in PLACES or PLACES[text].exists():
+        return ""
+    return f"not measured: text={text} is not here; apt install {PACKAGES[text]}"
 
 
 def running(text: str) -> str:
@@ -51,7 +47,7 @@ def running(text: str) -> str:
 
             return "\n\n".join(topics[name] for name in sorted(topics))
         case "handbook":
-            return "\n\n".join(_visible(page.read_text("utf-8")) for page in sorted(HANDBOOK.glob("*.html")))
+            return "\n\n".join(_visible(page.read_text("utf-8")) for page in sorted(PLACES["handbook"].glob("*.html")))
     return _read(text)
 
 
@@ -64,9 +60,9 @@ def pairs(text: str, count: int) -> list[tuple[str, str]]:
         case "python":
             found = _docstrings()
         case "foldoc":
-            found = _foldoc(gzip.decompress(FOLDOC.read_bytes()).decode("utf-8", "replace"))
+            found = _foldoc(gzip.decompress(PLACES["foldoc"].read_bytes()).decode("utf-8", "replace"))
         case "wordnet":
-            found = _glosses(WORDNET.read_text("utf-8").splitlines())
+            found = _glosses(PLACES["wordnet"].read_text("utf-8").splitlines())
         case _:
             found = _lines(text)
     unique = _unique(found)
