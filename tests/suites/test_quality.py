@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import Tensor, nn
 
 from bitlinear import Plan
 from bitlinear.scheme import Scheme
 from harness.model import Case
+from harness.store import load
 from suites.catalogue.contestants import find
+from suites.planning.__main__ import plan as make_plan
 from suites.quality import SUITE
 from suites.workloads.model import loading, measures, texts
 from suites.workloads.model.causal import Causal, Documents, cut
@@ -226,3 +229,41 @@ def test_minilm_if_it_is_installed(tmp_path: Path) -> None:
     shown = bitbench("show", tmp_path / "run", "--metric", "embedding_cosine", "--format", "csv")
     assert "0.99" in shown.stdout
     assert str(Scheme.parse("w1.58a8-nonorm")) in shown.stdout
+
+
+def tiny_llama(folder: Path) -> Path:
+    """A random model of two blocks, with a tokeniser of words, as a folder of transformers."""
+    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.LlamaConfig(vocab_size=102, max_position_embeddings=64, initializer_range=0.2, **sizes)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    words = tokenizers.models.WordLevel({f"w{n}": n for n in range(100)} | {"[UNK]": 100, "[PAD]": 101}, "[UNK]")
+    tokenizer = tokenizers.Tokenizer(words)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(folder)
+    return folder
+
+
+def test_a_plan_made_of_kinds_measured_alone_is_measured_whole(tmp_path: Path) -> None:
+    model = tiny_llama(tmp_path / "tiny")
+    (text := tmp_path / "text.txt").write_text(" ".join(f"w{n * n % 97}" for n in range(1000)))
+    asked = ("--axis", f"model={model}", "--axis", f"text={text}", "--axis", "documents=4", "--axis", "tokens=16")
+    kinds = ("--axis", "scheme=w2a8-nonorm,w8a8-nonorm", "--axis", "layers=*.self_attn.*,*.mlp.*")
+    alone, whole, plan = tmp_path / "alone", tmp_path / "whole", tmp_path / "plan.json"
+    done = bitbench("run", "sensitivity", *asked, *kinds, "--threads", "1", "--out", alone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = CliRunner().invoke(make_plan, [str(alone), "--bytes", "50kB", "-o", str(plan)])
+    assert made.exit_code == 0, made.output
+    schemes = {str(scheme) for scheme in Plan.load(plan).layers.values()}
+    assert schemes == {"w2a8-nonorm", "w8a8-nonorm"}  # neither of them for all: 2 bits lose more, 8 bits do not fit
+    few = CliRunner().invoke(make_plan, [str(alone), "--bytes", "1kB", "-o", str(plan)])
+    assert (few.exit_code, "the smallest plan" in few.output) == (2, True)
+    mixed = ("--axis", f"scheme={plan}", "--impl", "contract,native", "--threads", "1", "--out", whole)
+    done = bitbench("run", "quality", *asked, *mixed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = load(whole).records
+    assert [record.outcome for record in records] == ["measured"] * 2
+    by_name = {m.metric: m.values for m in records[0].measurements}
+    assert len(by_name["bits_per_byte"]) == len(by_name["kl_divergence"]) == 4
+    assert by_name["packed_bytes"][0] <= 50_000

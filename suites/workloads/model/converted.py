@@ -1,7 +1,7 @@
 """A model with quantised layers beside the one that it comes from: both share every parameter that is not quantised."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
@@ -84,7 +84,7 @@ def _weight(model: nn.Module, name: str) -> Tensor:
 
 
 @contextmanager
-def measuring_sqnr(original: nn.Module, model: nn.Module, names: set[str]) -> Iterator[dict[str, float]]:
+def measuring_sqnr(original: nn.Module, model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, float]]:
     """Fills a dictionary, by layer, with the SQNR in dB of its output on the input that it gets, at its last call."""
     found: dict[str, float] = {}
 

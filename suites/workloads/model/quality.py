@@ -14,7 +14,6 @@ from suites.quality import CONTRACT, SUITS_THE_MODEL
 from suites.workloads.model import loading, texts
 from suites.workloads.model.causal import Causal, cut
 from suites.workloads.model.converted import (
-    chosen,
     converted,
     implementation_of,
     measuring_sqnr,
@@ -25,7 +24,7 @@ from suites.workloads.model.converted import (
 )
 from suites.workloads.model.embedding import Embedding
 from suites.workloads.model.spread import NUDGE, NUDGES, outside
-from suites.workloads.model.subject import Subject
+from suites.workloads.model.subject import Scores, Subject
 
 DOCUMENTS, PAIRS = 8, 256
 """Documents for a causal model and for an encoder, where the case leaves that open."""
@@ -49,7 +48,11 @@ class Quality(Workload):
         source = str(params["model"])
         if reason := loading.why_not(source):
             return reason
-        if reason := texts.why_not(str(params["text"]), paired=not loading.is_causal(source)):
+        try:
+            is_causal = loading.is_causal(source)
+        except loading.ModelError as error:
+            return str(error)
+        if reason := texts.why_not(str(params["text"]), paired=not is_causal):
             return reason
         reasons = (
             self.implementation.why_not(scheme=scheme, device=str(params["device"]), dtype=torch.float32)
@@ -74,7 +77,6 @@ class PreparedModel(Prepared):
             *(str(params[name]) for name in ("model", "text", "device")),
             *(int(params[name]) for name in ("documents", "tokens")),
         )
-        self.names = chosen(self.subject.model, self.layers)
         self.model = converted(self.subject.model, self.implementation, self.plan, self.layers)
 
     def __call__(self) -> object:
@@ -83,8 +85,8 @@ class PreparedModel(Prepared):
 
     def check(self, metrics: frozenset[str]) -> Check:
         """All scores; of an implementation that claims to follow the contract, whether it does."""
-        values = {**self.subject.scores(self.model), **self._of_layers(metrics)}
-        return Check(values, self._why_wrong())
+        scores = self.subject.scores(self.model)
+        return Check({**scores, **self._of_layers(metrics)}, self._why_wrong(scores))
 
     def notes(self) -> tuple[str, ...]:
         """A normalisation that the model was not trained with ruins it."""
@@ -106,16 +108,18 @@ class PreparedModel(Prepared):
     def _of_layers(self, metrics: frozenset[str]) -> Measured:
         if "output_sqnr" not in metrics or self.implementation.baseline:
             return {}
-        with measuring_sqnr(self.subject.model, self.model, self.names) as found:
+        with measuring_sqnr(self.subject.model, self.model, replaced_bytes(self.model)) as found:
             self()
         return {"output_sqnr": _mean(tuple(found.values()))} if found else {}
 
-    def _why_wrong(self) -> str:
+    def _why_wrong(self, scores: Scores) -> str:
         if self.is_contract or self.implementation.promise() is not Implementation.expected:
             return ""
         subject = self.subject
         contract, nudges = of_the_contract(subject, self.scheme, self.layers)
-        return outside(subject.judged_scores(self.model), contract, nudges, subject.judged)
+        own = scores[subject.judged]
+        assert isinstance(own, tuple)
+        return outside(own, contract, nudges, subject.judged)
 
 
 @lru_cache(maxsize=1)
