@@ -11,8 +11,8 @@ from harness.model.metrics import Exact, Paired
 from harness.model.suite import Axis, Suite
 from suites import axes
 
-MODELS = ("smollm2", "minilm")
-"""Models that come in packages of PyPI: a causal language model and a sentence encoder."""
+MODELS = ("minilm", "smollm2")
+"""Models that come in packages of PyPI: a sentence encoder and a causal language model."""
 PLACES = {
     "handbook": Path("/usr/share/doc/debian-handbook/html/en-US"),
     "foldoc": Path("/usr/share/dictd/foldoc.dict.dz"),
@@ -198,7 +198,7 @@ SUITE = Suite(
     summary="whole models after conversion: likelihood, divergence, embeddings, retrieval; by document",
     axes=suite_axes(MODELS, SCHEMES, (ALL,)),
     metrics=METRICS,
-    budget=Budget(rounds=1, seconds=0.0),
+    budget=Budget(rounds=1, seconds=0.0, wall=240.0),
     workload="suites.workloads.model.quality:Quality",
     resolve=dict,
     facts=facts,

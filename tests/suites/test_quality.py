@@ -223,7 +223,7 @@ def test_minilm_if_it_is_installed(tmp_path: Path) -> None:
     if why := loading.why_not("minilm"):
         pytest.skip(why)
     words = ("--axis", "model=minilm", "--axis", "documents=24", "--axis", "scheme=w8a8-nonorm,w1.58a8-nonorm")
-    done = bitbench("run", "quality", *words, "--threads", "1", "--out", tmp_path / "run")
+    done = bitbench("run", "quality", *words, "--threads", "1", "--case-limit", "600s", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     cosines = [
         sum(m.values) / len(m.values)
@@ -255,7 +255,7 @@ def test_a_plan_made_of_kinds_measured_alone_is_measured_whole(tmp_path: Path) -
     asked = ("--axis", f"model={model}", "--axis", f"text={text}", "--axis", "documents=4", "--axis", "tokens=16")
     kinds = ("--axis", "scheme=w2a8-nonorm,w8a8-nonorm", "--axis", "layers=*.self_attn.*,*.mlp.*")
     alone, whole, plan = tmp_path / "alone", tmp_path / "whole", tmp_path / "plan.json"
-    done = bitbench("run", "sensitivity", *asked, *kinds, "--threads", "1", "--out", alone)
+    done = bitbench("run", "sensitivity", *asked, *kinds, "--threads", "1", "--case-limit", "600s", "--out", alone)
     assert done.returncode == 0, done.stdout + done.stderr
     made = CliRunner().invoke(make_plan, [str(alone), "--bytes", "50kB", "-o", str(plan)])
     assert made.exit_code == 0, made.output
@@ -263,7 +263,18 @@ def test_a_plan_made_of_kinds_measured_alone_is_measured_whole(tmp_path: Path) -
     assert schemes == {"w2a8-nonorm", "w8a8-nonorm"}  # neither of them for all: 2 bits lose more, 8 bits do not fit
     few = CliRunner().invoke(make_plan, [str(alone), "--bytes", "1kB", "-o", str(plan)])
     assert (few.exit_code, "the smallest plan" in few.output) == (2, True)
-    mixed = ("--axis", f"scheme={plan}", "--impl", "contract,native", "--threads", "1", "--out", whole)
+    mixed = (
+        "--axis",
+        f"scheme={plan}",
+        "--impl",
+        "contract,native",
+        "--threads",
+        "1",
+        "--case-limit",
+        "600s",
+        "--out",
+        whole,
+    )
     done = bitbench("run", "quality", *asked, *mixed)
     assert done.returncode == 0, done.stdout + done.stderr
     records = load(whole).records
