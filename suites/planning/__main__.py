@@ -33,7 +33,7 @@ def options_of(run: Path) -> Iterator[Option]:
 
 @click.command(help=__doc__)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--bytes", "size", required=True, help="What all linear layers but the head may take, as in 60MiB.")
+@click.option("--bytes", "size", required=True, help="Bytes of all linear layers but the head at most, as in 60MiB.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The plan file to write.")
 def plan(run: Path, size: str, output: Path) -> None:
     """See the module."""
