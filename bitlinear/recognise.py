@@ -32,16 +32,23 @@ def quantised_scale(weight: Tensor, scheme: Scheme) -> Tensor | None:
     if _gives_back(codes, scale, grouped, _EXACT + rounding) or not bool(wide.isfinite().all()):
         return None
     by_row = scheme.weight_bits >= 2
+    if by_row and _scales(grouped[:1], scheme, rounding) is None:  # a glance, before up to 127 passes over all rows
+        return None
+    return _scales(grouped, scheme, rounding)
+
+
+def _scales(grouped: Tensor, scheme: Scheme, rounding: float) -> Tensor | None:
+    """The scale `(1 or N, G)` by which all of `(N, G, Kg)` are whole numbers of the scheme's bits, or None."""
+    by_row = scheme.weight_bits >= 2
     peak = grouped.abs().amax(-1, keepdim=True) if by_row else grouped.abs().amax((0, 2), keepdim=True)
     if scheme.weight_bits == 1 and bool((peak == 0).any()):  # its code 0 is none of them
         return None
-    top = largest_code(scheme.weight_bits)
-    found = torch.where(peak == 0, EPS, 0.0).to(wide.dtype)  # zeros alone have the codes 0 at any scale
-    for largest in range(top, 0, -1):
+    found = torch.where(peak == 0, EPS, 0.0).to(grouped.dtype)  # zeros alone have the codes 0 at any scale
+    for largest in range(largest_code(scheme.weight_bits), 0, -1):
         if largest * rounding > _LOOSEST:
             continue
         step = peak / largest
-        whole = (grouped / step.clamp_min(torch.finfo(wide.dtype).tiny)).abs()
+        whole = (grouped / step.clamp_min(torch.finfo(grouped.dtype).tiny)).abs()
         fits = (whole - whole.round()).abs() <= largest * rounding
         if scheme.weight_bits == 1:
             fits &= whole.round() == 1

@@ -1,6 +1,6 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
+from suites import error, gate, latency, memory, overhead, peers, quality, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
 from suites.whole import accuracy, model
 
@@ -10,6 +10,8 @@ SUITES = (
     peers.SUITE,
     memory.SUITE,
     error.SUITE,
+    quality.SUITE,
+    quality.SENSITIVITY,
     training.SUITE,
     accuracy.SUITE,
     scaling.SUITE,

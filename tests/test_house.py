@@ -67,6 +67,7 @@ MAY = {
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"
     " harness.model",
     "suites.models": "bitlinear bitlinear.checkpoints bitlinear.engines harness.errors harness.user_code harness.model",
+    "suites.planning": "bitlinear harness.errors harness.model harness.store harness.analysis suites",
     "suites.special": "bitlinear bitlinear.conformance harness.model suites",
     "suites.device_check": "bitlinear bitlinear.conformance harness.errors harness.model harness.estimators"
     " harness.store harness.analysis harness.gate harness.show harness.commands harness.cli suites.special",
