@@ -1,8 +1,8 @@
 """The suites of this project. The only package that knows both the referee and the contestants."""
 
-from suites import error, gate, latency, memory, overhead, peers, quality, quick, same, scaling, sentinel, training
+from suites import error, gate, latency, memory, overhead, peers, quick, same, scaling, sentinel, training
 from suites.catalogue.advice import usage
-from suites.whole import accuracy, model
+from suites.whole import accuracy, model, quality
 
 SUITES = (
     quick.SUITE,

@@ -14,7 +14,7 @@ from harness.errors import BitbenchError, UsageError
 from harness.model.units import amount, parse_size
 from harness.store import load
 from suites.planning.greedy import Option, assign, total
-from suites.quality import ALL
+from suites.whole.quality import ALL
 
 
 def options_of(run: Path) -> Iterator[Option]:

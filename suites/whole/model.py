@@ -65,7 +65,7 @@ SUITE = Suite(
     ),
     metrics=("latency", "first_call", "prepare", "weight_bytes", "bits_per_weight", "ring_bytes", "agreement_sqnr"),
     budget=Budget(rounds=3, seconds=0.6, wall=100.0),
-    workload="suites.workloads.whole.part:part_of_model",
+    workload="suites.workloads.decoding.part:part_of_model",
     resolve=lambda point: point,
     facts=facts,
     implementations=("linear-bf16", "native"),

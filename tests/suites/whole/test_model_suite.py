@@ -13,7 +13,7 @@ from harness.model.whole_model import WholeModel
 from suites.models import shipped
 from suites.whole import model as suite
 from suites.whole.decoder import Decoder, NoDecoderError
-from suites.workloads.whole.blocks import Block, angles
+from suites.workloads.decoding.blocks import Block, angles
 
 ROOT = Path(__file__).parents[3]
 POINT = {"m": 1, "scheme": "w1.58a8-nonorm", "context": 256, "dtype": "float32", "device": "cpu", "threads": 2}

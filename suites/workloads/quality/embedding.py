@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suites.workloads.model.loading import LoadedModel
-from suites.workloads.model.measures import own_ranks, rank_correlations
-from suites.workloads.model.subject import Scores, Subject
+from suites.workloads.quality.loading import LoadedModel
+from suites.workloads.quality.measures import own_ranks, rank_correlations
+from suites.workloads.quality.subject import Scores, Subject
 
 MOST_TOKENS = 256
 """Of a text; the rest of it is left out."""

@@ -16,11 +16,11 @@ from harness.worker.accuracy import relative_error, sqnr
 from suites.catalogue.contestants import find
 from suites.whole.decoder import Decoder
 from suites.whole.model import DECODING
+from suites.workloads.decoding.blocks import Block, Decoding, Nothing, angles
 from suites.workloads.layer.copies import why_no_copy
 from suites.workloads.layer.forward import storages, stored_bytes
 from suites.workloads.layer.problem import Problem
 from suites.workloads.layer.rotation import weights
-from suites.workloads.whole.blocks import Block, Decoding, Nothing, angles
 
 PLAUSIBLE = 20.0
 """Decibels by which a block must agree with one of exact products. Codes at a tie may fall either way, product after

@@ -13,8 +13,8 @@ from bitlinear import Plan, conversion_of, convert, survey
 from bitlinear.interface import Implementation
 from bitlinear.scheme import FULL_PRECISION, Scheme
 from suites.catalogue.contestants import find
-from suites.quality import ALL, CONTRACT
-from suites.workloads.model.measures import sqnr
+from suites.whole.quality import ALL, CONTRACT
+from suites.workloads.quality.measures import sqnr
 
 
 class LayersError(ValueError):

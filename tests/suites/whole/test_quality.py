@@ -16,10 +16,10 @@ from harness.model import Case
 from harness.store import load
 from suites.catalogue.contestants import find
 from suites.planning.__main__ import plan as make_plan
-from suites.quality import SUITE
-from suites.workloads.model import loading, measures, texts
-from suites.workloads.model.causal import Causal, Documents, cut
-from suites.workloads.model.converted import (
+from suites.whole.quality import SUITE
+from suites.workloads.quality import loading, measures, texts
+from suites.workloads.quality.causal import Causal, Documents, cut
+from suites.workloads.quality.converted import (
     LayersError,
     chosen,
     converted,
@@ -29,9 +29,9 @@ from suites.workloads.model.converted import (
     packed_bytes,
     replaced_bytes,
 )
-from suites.workloads.model.loading import LoadedModel
-from suites.workloads.model.quality import Quality
-from suites.workloads.model.spread import outside
+from suites.workloads.quality.loading import LoadedModel
+from suites.workloads.quality.quality import Quality
+from suites.workloads.quality.spread import outside
 from tests.harness.fakes.command_line import bitbench
 
 VOCABULARY = 11

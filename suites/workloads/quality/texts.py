@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from suites.quality import PLACES
+from suites.whole.quality import PLACES
 
 PACKAGES = {"handbook": "debian-handbook", "foldoc": "dict-foldoc", "wordnet": "wordnet-base"}
 RUNNING, PAIRED = ("python", "handbook"), ("python", "foldoc", "wordnet")

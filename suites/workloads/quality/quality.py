@@ -10,10 +10,10 @@ from bitlinear import Plan
 from bitlinear.interface import Implementation
 from harness.model import Case
 from harness.model.workload import Check, Measured, Prepared, Workload
-from suites.quality import CONTRACT, SUITS_THE_MODEL
-from suites.workloads.model import loading, texts
-from suites.workloads.model.causal import Causal, cut
-from suites.workloads.model.converted import (
+from suites.whole.quality import CONTRACT, SUITS_THE_MODEL
+from suites.workloads.quality import loading, texts
+from suites.workloads.quality.causal import Causal, cut
+from suites.workloads.quality.converted import (
     converted,
     implementation_of,
     measuring_sqnr,
@@ -22,9 +22,9 @@ from suites.workloads.model.converted import (
     replaced_bytes,
     schemes_of,
 )
-from suites.workloads.model.embedding import Embedding
-from suites.workloads.model.spread import NUDGE, NUDGES, outside
-from suites.workloads.model.subject import Scores, Subject
+from suites.workloads.quality.embedding import Embedding
+from suites.workloads.quality.spread import NUDGE, NUDGES, outside
+from suites.workloads.quality.subject import Scores, Subject
 
 DOCUMENTS, PAIRS = 8, 256
 """Documents for a causal model and for an encoder, where the case leaves that open."""

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from suites.workloads.model.loading import LoadedModel
-from suites.workloads.model.measures import divergence, token_bits
-from suites.workloads.model.subject import Scores, Subject
-from suites.workloads.model.texts import TextError, windows
+from suites.workloads.quality.loading import LoadedModel
+from suites.workloads.quality.measures import divergence, token_bits
+from suites.workloads.quality.subject import Scores, Subject
+from suites.workloads.quality.texts import TextError, windows
 
 CHARACTERS = 12
 """Of text for each token that is wanted, of which no usual tokeniser makes fewer."""

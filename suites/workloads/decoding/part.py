@@ -2,8 +2,8 @@
 
 from harness.model import Case
 from harness.model.workload import Workload
+from suites.workloads.decoding.step import Step
 from suites.workloads.layer.forward import Forward
-from suites.workloads.whole.step import Step
 
 
 def part_of_model(case: Case, seed: int) -> Workload:

@@ -1,0 +1,1 @@
+"""A decoder of real sizes and random weights, step by step."""
