@@ -90,6 +90,7 @@ def _scatter() -> list[object]:
 
     Libraries that the template has loaded stay where they are.
     """
-    pages = random.SystemRandom().randrange(1, SHIFT // mmap.PAGESIZE)
+    luck = random.SystemRandom()  # the state of Python's own is the same in every fork
+    pages = luck.randrange(1, SHIFT // mmap.PAGESIZE)
     gap = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
-    return [gap, *(bytes(random.randrange(CRUMB)) for _ in range(random.randrange(CRUMBS)))]
+    return [gap, *(bytes(luck.randrange(CRUMB)) for _ in range(luck.randrange(CRUMBS)))]
