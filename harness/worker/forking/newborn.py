@@ -48,6 +48,7 @@ def become(order: Birth) -> None:
     if _are_hidden(_names(), folders):
         os.execv(order.words[0], order.words)
     _look_in(folders)
+    random.seed()  # else all forks of a template would draw the same numbers
     kept = _scatter()
     sys.argv[:] = ["-c", *arguments]
     sys.path.insert(0, home)
@@ -90,7 +91,6 @@ def _scatter() -> list[object]:
 
     Libraries that the template has loaded stay where they are.
     """
-    luck = random.SystemRandom()  # the state of Python's own is the same in every fork
-    pages = luck.randrange(1, SHIFT // mmap.PAGESIZE)
+    pages = random.randrange(1, SHIFT // mmap.PAGESIZE)
     gap = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)
-    return [gap, *(bytes(luck.randrange(CRUMB)) for _ in range(luck.randrange(CRUMBS)))]
+    return [gap, *(bytes(random.randrange(CRUMB)) for _ in range(random.randrange(CRUMBS)))]

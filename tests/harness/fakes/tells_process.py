@@ -5,6 +5,7 @@ import importlib
 import json
 import mmap
 import os
+import random
 import resource
 import signal
 import sys
@@ -30,6 +31,7 @@ if word == "any":
     }
 if word == "place":
     large = mmap.mmap(-1, 1 << 24)
+    found["drawn"] = random.random()
     found["place"] = ctypes.addressof(ctypes.c_char.from_buffer(large))
 if word == "numpy":
     found["file"] = importlib.import_module(word).__file__

@@ -79,13 +79,15 @@ def test_a_fork_has_all_that_a_started_worker_has(nursery: Nursery, tmp_path: Pa
     assert (ended(forked), ended(begun)) == (0, 0)
 
 
-def test_what_lies_in_memory_lies_elsewhere_in_every_fork(nursery: Nursery, tmp_path: Path) -> None:
-    places = []
+def test_every_fork_draws_its_own_luck_and_lies_elsewhere_in_memory(nursery: Nursery, tmp_path: Path) -> None:
+    places, drawn = [], set()
     for _ in range(3):
         worker = nursery.fork(words(module="place"), environment(), str(tmp_path))
-        places.append(told(worker)["place"])
+        found = told(worker)
+        places.append(found["place"])
+        drawn.add(found["drawn"])
         ended(worker)
-    assert len(set(map(str, places))) == 3
+    assert len(set(map(str, places))) == len(drawn) == 3
 
 
 def test_a_folder_that_hides_what_is_imported_already_is_obeyed(nursery: Nursery, tmp_path: Path) -> None:
