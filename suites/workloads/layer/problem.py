@@ -95,7 +95,7 @@ def _problem(contest: str, seed: int) -> Problem:
     count = INPUTS if m * k <= FEW_ELEMENTS else LARGE_INPUTS
     inputs = [_input((m, k), distribution, generator) for _ in range(count)]
     device = str(case.params.get("device", "cpu"))
-    scheme = Scheme.parse(str(case.params["scheme"]))
+    scheme = Scheme.parse(str(case.params["scheme"])).for_features(k)
     name = f"{contest} {seed}"
     return Problem(scheme, weight.to(device, dtype), tuple(x.to(device, dtype) for x in inputs), name)
 
