@@ -57,8 +57,12 @@ def most(group: Sequence[Step], ceilings: Sequence[Ceilings]) -> Iterator[str]:
     first, scheme = group[0], str(group[0].setting.get("scheme"))
     here = (first.setting.get("device"), first.setting.get("threads"))
     known = next((one for one in ceilings if (one.device, one.threads) == here), None)
-    if known and first.tokens == 1 and all(scheme in product.scheme_bytes for product in first.model.products):
-        rate_there = figure(most_tokens(first.model, scheme, known), 3)
+    if (
+        known
+        and first.tokens == 1
+        and all(scheme in product.scheme_bytes for product in first.model.products if not product.is_tied)
+    ):
+        rate_there = figure(most_tokens(first.as_run, scheme, known), 3)
         yield f"At most {rate_there} tokens/s can be had here by {scheme}: as fast as its products can be read."
 
 

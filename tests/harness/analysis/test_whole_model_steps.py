@@ -118,5 +118,22 @@ def test_a_layer_that_was_not_measured_leaves_no_step_and_experts_only_one_of_a_
     assert steps(stored(many, models=(experts,))) == []
 
 
+def test_what_can_be_had_at_most_counts_the_head_as_it_was_run() -> None:
+    scheme = str(SHARED["scheme"])
+    own = {one.name: msgspec.structs.replace(one, scheme_bytes={scheme: 100}) for one in TOY.products}
+    tied = msgspec.structs.replace(own["lm_head"], read_bytes=4 * 6400)  # the model has it in float32
+    toy = msgspec.structs.replace(TOY, products=(*list(own.values())[:-1], tied))
+    rest = part("linear-bf16", "rest", 4, {0: 10e-3, 1: 10e-3})
+    (step, _) = steps(stored(LAYERS, rest, models=(toy,)))
+    assert step.as_run.bytes_read(scheme)[0] == 3 * 100 + 2 * 6400
+    (alone, _) = steps(stored(LAYERS, models=(toy,)))
+    assert alone.as_run.bytes_read(scheme)[0] == 3 * 100, "no head was run"
+    untied = msgspec.structs.replace(tied, stored_bytes=tied.read_bytes, scheme_bytes={scheme: 100})
+    (step, _) = steps(
+        stored(LAYERS, rest, models=(msgspec.structs.replace(toy, products=(untied, *toy.products[:3])),))
+    )
+    assert step.as_run.bytes_read(scheme)[0] == 3 * 100 + 2 * 6400
+
+
 def test_a_run_without_models_has_no_steps() -> None:
     assert steps(stored(LAYERS, models=())) == []
