@@ -34,6 +34,7 @@ def run(
     *,
     implementations: Names = (),
     axes: Mapping[str, Value | Sequence[Value]] | None = None,
+    models: Names = (),
     keyword: str = "",
     device: str = "auto",
     threads: int = 0,
@@ -52,6 +53,7 @@ def run(
     """Measure suites as `bitbench run` does, in processes of their own, and keep every record as it is made.
 
     `implementations` are names of `bitbench list` or "package.module:object"; `axes` replace those of the suites;
+    `models` are those of suites about whole models, as `bitbench model` takes them;
     `package` is the module that declares the suites, by default the project's own or what an installed package says.
     0 and nothing mean what they mean when the option is left out. `precision` is a share (0.02 is 2 %), `budget` and
     `case_limit` are seconds, `memory_limit` bytes: three quarters of what is free by default, 0 for no limit. The run
@@ -64,6 +66,7 @@ def run(
         suites=_names("suites", suites),
         implementations=_names("implementations", implementations),
         axes={name: _values(values) for name, values in (axes or {}).items()},
+        models=_names("models", models),
         keyword=keyword,
         device=device,
         threads=threads,
@@ -151,6 +154,7 @@ def as_command(request: Request, memory_limit: float | None = None) -> tuple[str
     options = {
         "--suites": request.package,
         "--impl": ",".join(request.implementations),
+        "--model": ",".join(request.models),
         "-k": request.keyword,
         "--device": request.device if request.device != usual.device else "",
         "--threads": request.threads,

@@ -187,8 +187,8 @@ def facts(params: Params) -> Params:
     `ideal_bytes` those and the weights, packed, once: what must be read and written at least.
     `output_bytes` are those of the output alone, which every call allocates.
     """
-    scheme = Scheme.parse(str(params["scheme"]))
     m, k, n = int(params["m"]), int(params["k"]), int(params["n"])
+    scheme = Scheme.parse(str(params["scheme"])).for_features(k)
     output_bytes, input_bytes = (m * size * BYTES[str(params.get("dtype", "float32"))] for size in (n, k))
     activation_bytes = input_bytes + output_bytes
     return {

@@ -42,8 +42,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_head(self) -> bool:
-        """Whether it makes logits, by its name in the libraries of the field."""
-        return _HEAD.search(self.name) is not None
+        """Whether it makes logits, by its name in the libraries of the field. Of many blocks, one is none."""
+        return self.count == 1 and _HEAD.search(self.name) is not None
 
     @property
     def is_tied(self) -> bool:

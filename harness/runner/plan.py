@@ -51,7 +51,7 @@ def make_plan(
         about = [model for model in models if request.models or model.name == registry.suite(name).default_model]
         contests += _contests(registry, name, request, description, keep, about)
     if not contests:
-        raise NothingMeasuredError(_why_none(request, registry))
+        raise NothingMeasuredError(_why_none(request, registry, models))
     return contests
 
 
@@ -86,11 +86,16 @@ def require_devices(contests: Iterable[Contest], description: Description) -> No
         raise UsageError("; ".join(reasons))
 
 
-def _why_none(request: Request, registry: Registry) -> str:
+def _why_none(request: Request, registry: Registry, models: Sequence[WholeModel]) -> str:
     measured = dict.fromkeys(metric for name in request.suites for metric in registry.suite(name).metric_names)
     if request.metrics and not set(measured) & set(request.metrics):
         asked = ", ".join(request.metrics[:3])
         return f"none of these suites measures {asked}; choose from: {', '.join(measured)}"
+    if models and all(product.is_head for model in models for product in model.products):
+        names = ", ".join(model.name for model in models)
+        return (
+            f"{names}: no linear product to measure besides a head; `bitbench model {models[0].name}` lists the parts"
+        )
     command = f"bitbench run {' '.join(request.suites)} --dry-run"
     return f"no case is left by -k {request.keyword!r}; `{command}` lists the cases and their names"
 

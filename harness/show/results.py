@@ -25,7 +25,7 @@ from harness.show import latency_column
 from harness.show.ended import ended_early
 from harness.show.latency_column import Shown
 from harness.show.libraries import origins
-from harness.show.model.steps import blocks_of
+from harness.show.model.steps import blocks_of, untold
 from harness.show.prediction import OFF_PREDICTION, against_prediction
 from harness.show.run_header import describe_extensions, describe_machine, describe_run
 from harness.show.table import Block, Cell, Column, Table, html, render
@@ -60,7 +60,8 @@ def page(view: View, *, bars: bool = True) -> list[Block]:
     """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
     top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
     blocks: list[Block] = ["\n".join((*top, *describe_extensions(view.stored)))]
-    blocks += blocks_of(steps(view.stored, view.results), view.stored.run.ceilings)
+    of_models = steps(view.stored, view.results)
+    blocks += [*untold(view.stored.run.models, of_models), *blocks_of(of_models, view.stored.run.ceilings)]
     for suite in dict.fromkeys(result.case.suite for result in view.results):
         blocks += _suite(view, suite, [result for result in view.results if result.case.suite == suite], bars)
     legend = [_LEGENDS[metric.name] for metric in view.metrics if metric.name in _LEGENDS]

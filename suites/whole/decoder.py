@@ -70,6 +70,8 @@ class Decoder:
         attention = found.attention + 2 * found.key_features
         if sum(found.perceptron) not in (found.hidden, 2 * found.hidden) or attention != sum(found.inputs):
             raise NoDecoderError("the sizes of its products do not fit together as attention and a perceptron")
+        if not found.key_features or found.attention % found.key_features or found.head_features % 2:
+            raise NoDecoderError("its queries and keys are not of heads that can be turned and share keys evenly")
         return found
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import psutil
 
+from bitlinear.scheme import Scheme
 from harness.model import Budget, Params
 from harness.model.suite import Suite
 from harness.model.whole_model import WholeModel
@@ -29,7 +30,8 @@ def cases(model: WholeModel, point: Params) -> Iterator[Params]:
         raise ValueError("m=0; a step of a model has one token or more")
     shapes = dict.fromkeys((one.out_features, one.in_features) for one in model.products if not one.is_head)
     for n, k in shapes:
-        yield axes.resolve({**common, "shape": f"{n}x{k}", "cache": "stream", "groups": 0})
+        layer = axes.resolve({**common, "shape": f"{n}x{k}", "cache": "stream", "groups": 0})
+        yield layer | {"scheme": point["scheme"]}  # as asked, so that all cases of a step say one scheme
     try:
         decoder = Decoder.of(model)
     except NoDecoderError:
@@ -49,7 +51,8 @@ def facts(params: Params) -> Params:
     """Of a layer as everywhere; of a decoder the parts of the scheme alone: its work has no one ceiling."""
     if "part" not in params:
         return axes.facts(params)
-    return {name: axes.facts({**params, "n": 1, "k": 1})[name] for name in ("weight_bits", "activation_bits")}
+    scheme = Scheme.parse(str(params["scheme"]))
+    return {"weight_bits": scheme.weight_bits, "activation_bits": scheme.activation_bits}
 
 
 SUITE = Suite(

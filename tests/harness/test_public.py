@@ -160,6 +160,7 @@ def test_the_words_of_a_run_from_python_ask_the_command_line_for_the_same(
         suites=("quick", "latency"),
         implementations=("int8", "x.y:Z"),
         axes={"m": (1, 128), "shape": ("64x32",)},
+        models=("llama-3-8b", "mine:make"),
         keyword="m=1/ and not fp16",
         device="cpu",
         threads=2,

@@ -8,6 +8,8 @@ whole (`part=decoder`), of as many blocks as memory took: the estimate for as ma
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from harness.analysis.results import Result, of_run
 from harness.estimators.intervals import Summary
 from harness.model import Params, StoredRun, Value
@@ -56,6 +58,21 @@ class Step:
     def tokens(self) -> int:
         """Of one step."""
         return int(self.setting["m"])
+
+    @property
+    def as_run(self) -> WholeModel:
+        """The model as this step read it: heads in 16 bits; none where all else was not measured."""
+        products = []
+        for product in self.model.products:
+            if product.is_head:
+                if self.rest is None:
+                    continue
+                size = FULL_BYTES * product.weights
+                stored_bytes = 0 if product.is_tied else size
+                sizes = {} if product.is_tied else dict.fromkeys(product.scheme_bytes, size)
+                product = replace(product, stored_bytes=stored_bytes, read_bytes=size, scheme_bytes=sizes)
+            products.append(product)
+        return replace(self.model, products=tuple(products))
 
     @property
     def rate(self) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from harness.estimators.intervals import Summary
 from harness.model import Ceilings
 from harness.model.metrics import LATENCY
 from harness.model.units import NOT_KNOWN, amount, figure, is_known, spread, supported_digits
+from harness.model.whole_model import WholeModel
 from harness.show.table import Block, Cell, Column, Table
 
 LEGEND = (
@@ -29,6 +30,19 @@ def blocks_of(steps: Sequence[Step], ceilings: Sequence[Ceilings]) -> list[Block
         blocks += [answer(group), *most(group, ceilings), table(group)]
         blocks += [NO_DECODER] * any(step.rest is None for step in group)
     return [*blocks, LEGEND] if blocks else []
+
+
+def untold(models: Sequence[WholeModel], steps: Sequence[Step]) -> list[str]:
+    """Of every model without a step a sentence that says why."""
+    told = {step.model.name for step in steps}
+    return [f"No tokens/s of {model.name} are known: {_why_none(model)}." for model in models if model.name not in told]
+
+
+def _why_none(model: WholeModel) -> str:
+    layer = "not every product of it was measured"
+    if any(product.used != product.count and not product.is_head for product in model.products):
+        return f"{layer}, or it has experts and more than one token a step (m), of which nobody knows how many they use"
+    return layer
 
 
 def groups(steps: Sequence[Step]) -> list[list[Step]]:
@@ -57,8 +71,12 @@ def most(group: Sequence[Step], ceilings: Sequence[Ceilings]) -> Iterator[str]:
     first, scheme = group[0], str(group[0].setting.get("scheme"))
     here = (first.setting.get("device"), first.setting.get("threads"))
     known = next((one for one in ceilings if (one.device, one.threads) == here), None)
-    if known and first.tokens == 1 and all(scheme in product.scheme_bytes for product in first.model.products):
-        rate_there = figure(most_tokens(first.model, scheme, known), 3)
+    if (
+        known
+        and first.tokens == 1
+        and all(scheme in product.scheme_bytes for product in first.model.products if not product.is_tied)
+    ):
+        rate_there = figure(most_tokens(first.as_run, scheme, known), 3)
         yield f"At most {rate_there} tokens/s can be had here by {scheme}: as fast as its products can be read."
 
 

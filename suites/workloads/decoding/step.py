@@ -67,7 +67,7 @@ class Step(Workload):
         made = []
         for n, k in self.decoder.products:
             weight = torch.empty(n, k).uniform_(-(k**-0.5), k**-0.5, generator=generator)
-            made.append(Problem(self.scheme, weight.to(self.x.device, self.x.dtype), ()).layer())
+            made.append(Problem(self.scheme.for_features(k), weight.to(self.x.device, self.x.dtype), ()).layer())
         return made
 
     def block(self, products: Sequence[nn.Module]) -> Block:

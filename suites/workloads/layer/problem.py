@@ -95,7 +95,7 @@ def _problem(contest: str, seed: int) -> Problem:
     count = INPUTS if m * k <= FEW_ELEMENTS else LARGE_INPUTS
     inputs = [_input((m, k), distribution, generator) for _ in range(count)]
     device = str(case.params.get("device", "cpu"))
-    scheme = Scheme.parse(str(case.params["scheme"]))
+    scheme = _scheme(str(case.params["scheme"]), k)
     name = f"{contest} {seed}"
     return Problem(scheme, weight.to(device, dtype), tuple(x.to(device, dtype) for x in inputs), name)
 
@@ -103,6 +103,12 @@ def _problem(contest: str, seed: int) -> Problem:
 def problem(case: Case, seed: int) -> Problem:
     """The problem of the contest that `case` is in. Only the last one is kept."""
     return _problem(case.contest, seed)
+
+
+def _scheme(text: str, in_features: int) -> Scheme:
+    """With a number of groups where it has their size, of which the base of a gate may know nothing."""
+    scheme = Scheme.parse(text)
+    return scheme.for_features(in_features) if "gs" in text else scheme
 
 
 def _weight(shape: tuple[int, int], distribution: str, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 from harness.analysis.whole_model.step import Step, steps
 from harness.model import Case, Record, StoredRun, Value
 from harness.model.whole_model import OtherPart, Product, WholeModel
-from harness.show.model.steps import blocks_of
+from harness.show.model.steps import blocks_of, untold
 from tests.harness.data.factories import make_record, make_run
 
 SHARED: dict[str, Value] = {"m": 1, "scheme": "w1.58a8-nonorm", "dtype": "float32", "device": "cpu", "threads": 2}
@@ -116,6 +116,28 @@ def test_a_layer_that_was_not_measured_leaves_no_step_and_experts_only_one_of_a_
     assert one.by_round == pytest.approx({0: 2e-3, 1: 4e-3}), "2 of 8 experts"
     many = [msgspec.structs.replace(r, case=Case.of("model", "native", {**r.case.params, "m": 8})) for r in LAYERS[:2]]
     assert steps(stored(many, models=(experts,))) == []
+    (why,) = untold([experts], [])
+    assert why.startswith("No tokens/s of toy are known: ")
+    assert "experts" in why
+    assert "experts" not in untold([TOY], [])[0]
+    assert untold([experts], [one]) == []
+
+
+def test_what_can_be_had_at_most_counts_the_head_as_it_was_run() -> None:
+    scheme = str(SHARED["scheme"])
+    own = {one.name: msgspec.structs.replace(one, scheme_bytes={scheme: 100}) for one in TOY.products}
+    tied = msgspec.structs.replace(own["lm_head"], read_bytes=4 * 6400)  # the model has it in float32
+    toy = msgspec.structs.replace(TOY, products=(*list(own.values())[:-1], tied))
+    rest = part("linear-bf16", "rest", 4, {0: 10e-3, 1: 10e-3})
+    (step, _) = steps(stored(LAYERS, rest, models=(toy,)))
+    assert step.as_run.bytes_read(scheme)[0] == 3 * 100 + 2 * 6400
+    (alone, _) = steps(stored(LAYERS, models=(toy,)))
+    assert alone.as_run.bytes_read(scheme)[0] == 3 * 100, "no head was run"
+    untied = msgspec.structs.replace(tied, stored_bytes=tied.read_bytes, scheme_bytes={scheme: 100})
+    (step, _) = steps(
+        stored(LAYERS, rest, models=(msgspec.structs.replace(toy, products=(untied, *toy.products[:3])),))
+    )
+    assert step.as_run.bytes_read(scheme)[0] == 3 * 100 + 2 * 6400
 
 
 def test_a_run_without_models_has_no_steps() -> None:

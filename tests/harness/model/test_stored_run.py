@@ -36,6 +36,7 @@ OTHERS: dict[str, object] = {
     "memory_limit": 2.0**30,
     "seed": 5,
     "package": "mine.suites",
+    "models": ("llama-3-8b",),
 }
 
 

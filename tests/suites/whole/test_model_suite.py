@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from torch import nn
 
-from harness.model.whole_model import WholeModel
+from harness.model import Case
+from harness.model.whole_model import Product, WholeModel
 from suites.models import shipped
 from suites.whole import model as suite
 from suites.whole.decoder import Decoder, NoDecoderError
 from suites.workloads.decoding.blocks import Block, angles
+from suites.workloads.decoding.step import Step
 
 ROOT = Path(__file__).parents[3]
 POINT = {"m": 1, "scheme": "w1.58a8-nonorm", "context": 256, "dtype": "float32", "device": "cpu", "threads": 2}
@@ -65,6 +68,49 @@ def test_each_shape_is_one_case_and_blocks_are_as_many_as_memory_takes() -> None
     assert parts == list(dict.fromkeys([("rest", 32), ("rest", held), ("decoder", held)]))
     assert all(suite.SUITE.by_baseline(case) == (case.get("part") == "rest") for case in cases)
     assert not [case for case in suite.cases(shipped.model("qwen3-30b-a3b"), POINT) if "part" in case]
+
+
+def test_groups_of_a_size_are_one_scheme_for_all_cases_of_a_step_and_each_layer_has_its_own_number() -> None:
+    sized = product("layers.*.q_proj", 256), product("layers.*.up_proj", 640)
+    point = {**POINT, "scheme": "w4a8gs64-nonorm"}
+    cases = list(suite.cases(WholeModel(name="toy", products=sized, others=()), point))
+    assert {case["scheme"] for case in cases} == {"w4a8gs64-nonorm"}, "else no step would have all its layers"
+    assert [suite.facts(case)["groups"] for case in cases] == [4, 10]
+    decoder = Decoder(1, 64, (64, 64, 64), 64, (128,), 128)
+    params = {**point, "part": "decoder", "model": "toy", **decoder.params()}
+    assert suite.facts(params) == {"weight_bits": 4, "activation_bits": 8}
+    layers = Step(Case.of("model", "native", params), 0).layers()
+    assert [layer.scheme.groups for layer in layers] == [1, 1, 1, 1, 1, 2]
+
+
+def test_heads_that_cannot_be_turned_or_shared_are_no_decoder() -> None:
+    for attention, keys in ((33, 33), (192, 128)):
+        sizes = {"q_proj": (attention, 64), "k_proj": (keys, 64), "v_proj": (keys, 64), "o_proj": (64, attention)}
+        sizes |= {"up_proj": (128, 64), "down_proj": (64, 128)}
+        products = tuple(product(f"layers.*.{name}", k, n) for name, (n, k) in sizes.items())
+        with pytest.raises(NoDecoderError, match="heads"):
+            Decoder.of(WholeModel(name="odd", products=products, others=()))
+
+
+def test_a_product_of_every_block_is_no_head_whatever_its_name() -> None:
+    assert not product("blocks.*.attention.output", 64).is_head
+    assert msgspec.structs.replace(product("output", 64), count=1).is_head
+
+
+def product(name: str, k: int, n: int = 64) -> Product:
+    """Two of them."""
+    size = 4 * n * k
+    return Product(
+        name=name,
+        kind="Linear",
+        out_features=n,
+        in_features=k,
+        count=2,
+        used=2,
+        dtype="float32",
+        stored_bytes=size,
+        read_bytes=size,
+    )
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -136,5 +182,8 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
         assert told in done.stderr
 
 
-def test_a_model_of_nothing_has_no_cases() -> None:
+def test_a_model_without_products_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("from torch import nn\ndef make(): return nn.Conv2d(3, 4, 3)\n")
+    done = bitbench(tmp_path, "run", "model", "--model", "plain:make")
+    assert "plain:make: no linear product to measure besides a head" in done.stderr
     assert list(suite.cases(WholeModel(name="empty", products=(), others=()), POINT)) == []
