@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bitlinear.interface import Tolerance, flip_allowance
@@ -23,6 +24,7 @@ ENGINES = ("x86", "fbgemm")
 """Of torch's quantised operators."""
 CODES, LANES = 127, 8
 """Steps from the least to the largest activation, and values that fbgemm looks at together to find these two."""
+CODE_OF_NAN = 255
 LEAST_STEP = float(torch.tensor(6.1e-5))
 """Of activations: `SMALL_SCALE_THRESHOLD`, a float32."""
 
@@ -145,9 +147,22 @@ class TorchDynamic(Peer):
         w_scale = (w.abs().max() / 127.5).clamp_min(torch.finfo(torch.float32).eps)
         w_codes = (w * (1 / w_scale)).round().clamp(-128, 127)
         scale, zero = _step_and_zero(*_range(x))
-        codes = ((x * (1 / scale)).round() + zero).nan_to_num(nan=255).clamp(0, 255) - zero
-        y = codes.double() @ w_codes.double().T * (scale.double() * w_scale.double())
+        codes = ((x * (1 / scale)).round() + zero).nan_to_num(nan=CODE_OF_NAN).clamp(0, CODE_OF_NAN)
+        y = _product(codes.double(), zero, w_codes.double()) * (scale.double() * w_scale.double())
         return y if layer.bias is None else y + layer.bias.detach().double()
+
+
+def _product(codes: Tensor, zero: float, w_codes: Tensor) -> Tensor:
+    """`(codes - zero) @ w_codes.T`, `(..., N)`, of codes `(..., K)` and `(N, K)`.
+
+    A processor without VNNI adds two neighbouring products in 16 bits and saturates there, which only the code of a NaN
+    can reach.
+    """
+    if torch.cpu._is_vnni_supported() or not bool((codes == CODE_OF_NAN).any()):
+        return (codes - zero) @ w_codes.T
+    products = F.pad(codes.unsqueeze(-2) * w_codes, (0, codes.shape[-1] % 2))
+    pairs = (products[..., ::2] + products[..., 1::2]).clamp(-(2**15), 2**15 - 1)
+    return pairs.sum(-1) - zero * w_codes.sum(-1)
 
 
 def _range(x: Tensor) -> tuple[Tensor, Tensor]:

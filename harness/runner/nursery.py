@@ -45,10 +45,21 @@ class Fork:
         fate.settimeout(PATIENCE)
 
     @property
+    def has_come_to_be(self) -> bool:
+        """Whether it was forked: waits until the template has told, or has died."""
+        self._listen(1)
+        return b"\n" in self._told
+
+    def forget(self) -> None:
+        """Let go of one that never came to be."""
+        self.wait()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+
+    @property
     def pid(self) -> int:
         """Its process, and the group of that. Raises ProcessLookupError when it never came to be."""
-        self._listen(1)
-        if b"\n" not in self._told:
+        if not self.has_come_to_be:
             raise ProcessLookupError("the worker was not forked")
         return int(self._told.split(b"\n")[0])
 
@@ -117,7 +128,15 @@ class Nursery:
         """Those that end with the last of their forks."""
 
     def fork(self, words: Sequence[str], environment: Mapping[str, str], current: str) -> Fork:
-        """What `started` does, by a fork. Raises OSError when the system refuses."""
+        """What `started` does, by a fork; of another template if this one dies of it. Raises OSError as the system."""
+        worker = self._ordered(words, environment, current)
+        if not worker.has_come_to_be:
+            worker.forget()
+            self.renew()
+            worker = self._ordered(words, environment, current)
+        return worker
+
+    def _ordered(self, words: Sequence[str], environment: Mapping[str, str], current: str) -> Fork:
         order = Birth(tuple(words), dict(environment), current, self.compiles)
         told = json.dumps(msgspec.to_builtins(order)).encode()
         channel = self._open(environment)
@@ -131,8 +150,9 @@ class Nursery:
             fate, end = socket.socketpair()
             worker = Fork(ours, fate)
             theirs.enter_context(end)
-            socket.send_fds(channel, [len(told).to_bytes(8, "big")], [*pipes, end.fileno()])
-            channel.sendall(told)
+            with contextlib.suppress(ConnectionError):  # it has died: nobody will come to be
+                socket.send_fds(channel, [len(told).to_bytes(8, "big")], [*pipes, end.fileno()])
+                channel.sendall(told)
         self._forks += 1
         return worker
 

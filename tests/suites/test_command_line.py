@@ -132,7 +132,10 @@ def test_what_cannot_run_here_is_skipped_and_a_run_of_nothing_is_not_a_success(t
         (("run", "quick", "--axis", "scheme=w1a8g3"), "in_features=2560 is not divisible by groups=3"),
         (("run", "quick", "--axis", "dtype=int4"), "'int4' is unknown; choose from: float32"),
         (("run", "quick", "--device", "tpu"), "choose from: auto"),
-        (("run", "quick", "--metric", "speed"), "unknown metric 'speed'; choose from: exact, sampled, portable"),
+        (
+            ("run", "quick", "--metric", "speed"),
+            "unknown metric 'speed'; choose from: exact, sampled, paired, portable",
+        ),
         (("run", "quick", "--budget", "soon"), "'soon' is not a duration; write 90s, 5m or 1h30m"),
         (
             ("run", "quick", *TINY, "--impl", f"int8,{OWN}missing"),

@@ -229,8 +229,8 @@ def test_what_is_no_model_is_refused_in_one_line(what: str, tmp_path: Path) -> N
     [
         (("lama-3-8b",), "did you mean llama-3-8b?"),
         (("phi-4", "--scheme", "w9"), "not a scheme: 'w9'"),
-        (("minilm-l6", "--scheme", "w4a8gs100"), "the groups do not divide the input features of encoder"),
-        (("minilm-l6", "--scheme", "w4a8g5"), "the groups do not divide the input features of encoder"),
+        (("minilm-l6", "--scheme", "w4a8gs100"), "the groups of a scheme do not divide the input features of encoder"),
+        (("minilm-l6", "--scheme", "w4a8g5"), "the groups of a scheme do not divide the input features of encoder"),
     ],
 )
 def test_the_command_ends_with_the_line_and_code_2(words: tuple[str, ...], sentence: str) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,17 @@ def test_a_template_that_is_renewed_or_killed_costs_no_worker_of_another(nursery
     nursery.close()
     assert ended(first) == -signal.SIGKILL
     assert gone(first.pid)
+
+
+def test_an_order_that_dies_with_its_template_goes_to_another(nursery: Nursery, tmp_path: Path) -> None:
+    first = nursery.fork(words(), environment(), str(tmp_path))
+    template = int(str(told(first)["parent"]))
+    assert ended(first) == 0
+    os.kill(template, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (template, signal.SIGKILL)).start()
+    second = nursery.fork(words(), environment(), str(tmp_path))
+    assert told(second)["parent"] != template
+    assert ended(second) == 0
 
 
 def test_nothing_is_left_of_a_controller_that_was_killed(tmp_path: Path) -> None:
