@@ -49,6 +49,8 @@ def become(order: Birth) -> None:
         os.execv(order.words[0], order.words)
     _look_in(folders)
     random.seed()  # else all forks of a template would draw the same numbers
+    if numpys := sys.modules.get("numpy.random"):
+        numpys.seed()
     kept = _scatter()
     sys.argv[:] = ["-c", *arguments]
     sys.path.insert(0, home)

@@ -31,7 +31,7 @@ if word == "any":
     }
 if word == "place":
     large = mmap.mmap(-1, 1 << 24)
-    found["drawn"] = random.random()
+    found["drawn"] = [random.random(), importlib.import_module("numpy").random.random()]
     found["place"] = ctypes.addressof(ctypes.c_char.from_buffer(large))
 if word == "numpy":
     found["file"] = importlib.import_module(word).__file__
