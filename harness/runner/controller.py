@@ -87,23 +87,34 @@ class Controller:
     def batches(self, progress: Progress) -> Iterator[Sequence[Record]]:
         """The same, those together that come to be together: the cases of one contest in one round."""
         self._limit = TimeLimit(self.request, self.contests, self.now)  # from now on, and not from when all was planned
+        left, begun = list(self.contests), True
         try:
-            for number in range(max(contest.aim.rounds for contest in self.contests)):
-                turns = [contest for contest in self._order(number) if self._waiting(contest, number)]
-                later = sum(contest.aim.rounds - number - 1 for contest in turns)
-                for index, contest in enumerate(turns):
-                    if self._limit.has_time_for(contest):
-                        progress.began(contest, number, len(turns) - index + later)
-                        made = self._contest(contest, number, progress)
-                    else:
-                        made = self._unmeasured(contest)
-                    for batch in made:
-                        for record in batch:
-                            self._note(record)
-                        yield batch
-                self._link.dismiss()
-                self._prober.close()
+            while left and begun:
+                self._limit.next_pass()
+                yield from self._pass(left, progress)
+                begun = any(self._limit.has_begun(contest) for contest in left)
+                left = [contest for contest in left if not self._limit.has_begun(contest)]
+            for contest in left:
+                yield from self._unmeasured(contest)
         finally:
+            self._link.dismiss()
+            self._prober.close()
+
+    def _pass(self, contests: Sequence[Contest], progress: Progress) -> Iterator[Sequence[Record]]:
+        """The rounds of those `contests` that there is time for, in order; the rest waits for the next pass."""
+        turning = list(contests)
+        for number in range(max(contest.aim.rounds for contest in contests)):
+            turns = [contest for contest in self._order(turning, number) if self._waiting(contest, number)]
+            later = sum(contest.aim.rounds - number - 1 for contest in turns)
+            for index, contest in enumerate(turns):
+                if not self._limit.has_time_for(contest):
+                    turning.remove(contest)
+                    continue
+                progress.began(contest, number, len(turns) - index + later)
+                for batch in self._contest(contest, number, progress):
+                    for record in batch:
+                        self._note(record)
+                    yield batch
             self._link.dismiss()
             self._prober.close()
 
@@ -114,9 +125,9 @@ class Controller:
                 count = measurement.iterations
                 self._loops[record.case] = Loop(count, statistics.median(measurement.values) * count)
 
-    def _order(self, number: int) -> list[Contest]:
+    def _order(self, all_contests: Sequence[Contest], number: int) -> list[Contest]:
         """As declared in the first round, so that a reader sees an orderly table grow; at random in later ones."""
-        contests = [contest for contest in self.contests if number < contest.aim.rounds]
+        contests = [contest for contest in all_contests if number < contest.aim.rounds]
         if number:
             random.Random(f"{self.request.seed}/{number}").shuffle(contests)
         return contests

@@ -210,6 +210,11 @@ def test_no_honest_one_is_rejected(
     assert said(found) == ""
 
 
+def test_luck_beside_neighbours_is_not_taken_for_a_memory(worker: Worker) -> None:
+    (probed,) = answers(worker, case(ZOO + "WaitsForACore"), probed=True)
+    assert (probed.outcome, said([probed])) == ("measured", "")
+
+
 @pytest.mark.parametrize("name", ["compiled", ZOO + "Honest"])
 def test_neither_is_one_that_compiles_or_one_of_the_user_s(worker: Worker, name: str) -> None:
     honest = case(name, m=1)

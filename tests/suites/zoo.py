@@ -90,6 +90,21 @@ class MemoOnContent(MemoOnPointer):
         return x.shape, x.numpy().tobytes()
 
 
+class WaitsForACore(Honest):
+    """Every call waits, but for one on an input that it has just seen: the luck of a machine with neighbours."""
+
+    last: Tensor | None = None
+    lucky = True
+
+    def cheat(self, x: Tensor) -> Tensor:
+        if self.lucky and self.last is not None and torch.equal(x, self.last):
+            self.lucky = False
+        else:
+            time.sleep(0.001)
+        self.last = x.clone()
+        return self.op(x)
+
+
 class SkipsTokens(Honest):
     """Leaves the last token out."""
 

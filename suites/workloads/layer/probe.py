@@ -1,5 +1,6 @@
 """A contestant built small, on shapes and inputs that kernels trip over, before it is measured on those that count."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,6 +13,7 @@ from bitlinear.theory import OUTLIER
 from harness.model.workload import Check
 from harness.user_code.plain_text import message
 from harness.worker.device.devices import DEVICES
+from harness.worker.visit import Clock
 from suites.workloads.layer.judgement import disagreement, misshapen
 from suites.workloads.layer.problem import Problem
 
@@ -21,6 +23,7 @@ one, for what refuses the odd one."""
 SLOW_CALL = 0.5
 """Seconds of a first call from which on it is compilation, and further shapes are not tried."""
 PAIRS = 9
+ATTEMPTS = 5
 REMEMBERS = 2.0
 """How many times faster than new inputs known ones may be. The least of `PAIRS` calls each are compared."""
 
@@ -88,11 +91,23 @@ def _timed_trial(
 
 
 def _memory(op: nn.Module, problem: Problem, device: str) -> str:
-    """Why it does not compute what it has computed before, or nothing."""
-    clock = DEVICES[device].clock
+    """Why it does not compute what it has computed before, or nothing. It is so only if it is in every attempt.
+
+    A trial runs beside other work of the harness. There, nearly all calls that use several threads wait for a core, and
+    one that did not need to may be a known one by chance.
+    """
+    least = math.inf
+    for _ in range(ATTEMPTS):
+        least = min(least, _times_faster(op, problem, DEVICES[device].clock))
+        if least <= REMEMBERS:
+            return ""
+    return f"wrong answer: remembered, {least:.1f} times faster on inputs it has seen"
+
+
+def _times_faster(op: nn.Module, problem: Problem, clock: Clock) -> float:
+    """The least time of a call on a new input, divided by the least time of a call on one that it has just seen."""
     new, known = [], []
     for x in torch.randn((PAIRS, *problem.x.shape)).to(problem.x).unbind():
         new.append(clock.elapsed(partial(op, x), 1)[0])
         known.append(clock.elapsed(partial(op, x), 1)[0])
-    ratio = min(new) / min(known)
-    return f"wrong answer: remembered, {ratio:.1f} times faster on inputs it has seen" if ratio > REMEMBERS else ""
+    return min(new) / min(known)

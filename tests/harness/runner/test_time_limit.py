@@ -20,13 +20,23 @@ def rounds(records: list[Record]) -> Counter[object]:
 def test_later_rounds_are_measured_as_far_as_there_is_time() -> None:
     everything = RunScene(wall=100.0, contests=2).records()
     assert rounds(everything) == {1: 3, 2: 3}
-    scene = RunScene(wall=4 * CONTEST, contests=2)
-    assert rounds(scene.records()) == {1: 2, 2: 2}
-    assert scene.clock.time <= 4 * CONTEST, "no contest begins that would not end in time"
+    scene = RunScene(wall=5 * CONTEST + 0.1, contests=2)
+    assert rounds(scene.records()) == {1: 3, 2: 2}
+    assert scene.clock.time <= 5 * CONTEST + 0.1, "no contest begins that would not end in time"
 
 
-def test_every_contest_has_its_first_round_before_any_has_its_second() -> None:
-    assert rounds(RunScene(wall=2 * CONTEST + 0.1, contests=2).records()) == {1: 1, 2: 1}
+def test_no_contest_begins_that_would_take_the_rounds_that_the_interval_of_another_needs() -> None:
+    records = RunScene(wall=3.2 * CONTEST, contests=2).records()
+    assert rounds(records) == {1: 3}
+    assert [record.late for record in records if record.case.params["m"] == 2] == [True] * 3
+
+
+def test_time_that_is_left_goes_to_contests_that_have_waited() -> None:
+    """A first round takes 1.5 s and a later one 0.5, where 0.75 are expected of it."""
+    scene = slow_to_build([], 0.3, graphs=0.0, wall=5.7)
+    records = scene.records()
+    assert rounds(records) == {1: 3, 2: 3}
+    assert [r.case.params["m"] for r in records if r.case.implementation == "a"] == [1, 1, 1, 2, 2, 2]
 
 
 def test_what_there_was_no_time_for_at_all_says_so() -> None:
@@ -36,7 +46,7 @@ def test_what_there_was_no_time_for_at_all_says_so() -> None:
     assert "the budget of 0.1 s was spent before its turn" in late[0].reason
 
 
-def slow_to_build(scene: list[RunScene], seconds: float, graphs: float) -> RunScene:
+def slow_to_build(scene: list[RunScene], seconds: float, graphs: float, wall: float = 6 * CONTEST) -> RunScene:
     """A scene in which the first build of every case takes so long, all of it in a first call."""
     seen = set()
 
@@ -47,7 +57,7 @@ def slow_to_build(scene: list[RunScene], seconds: float, graphs: float) -> RunSc
             return Answer(values={**ANSWERS[Prepare], "first_call": (seconds,), "graphs": (graphs,)})
         return None
 
-    scene.append(RunScene(answer, wall=6 * CONTEST, contests=2))
+    scene.append(RunScene(answer, wall=wall, contests=2))
     return scene[0]
 
 
