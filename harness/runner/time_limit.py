@@ -7,7 +7,7 @@ from harness.model import Request
 from harness.runner.plan import Contest
 from harness.runner.record_builder import RecordBuilder
 
-LATER = 0.5
+LATER = 1 / 3
 """A later round of a contest takes at most about this part of the first, in which more is checked and counted."""
 FEWEST_ROUNDS = 3
 """From two, an interval of 95 % is 9 times their spread; from three, 2.5 times."""

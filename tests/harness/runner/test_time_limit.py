@@ -26,14 +26,14 @@ def test_later_rounds_are_measured_as_far_as_there_is_time() -> None:
 
 
 def test_no_contest_begins_that_would_take_the_rounds_that_the_interval_of_another_needs() -> None:
-    records = RunScene(wall=3.2 * CONTEST, contests=2).records()
+    records = RunScene(wall=3 * CONTEST, contests=2).records()
     assert rounds(records) == {1: 3}
     assert [record.late for record in records if record.case.params["m"] == 2] == [True] * 3
 
 
 def test_time_that_is_left_goes_to_contests_that_have_waited() -> None:
-    """A first round takes 1.5 s and a later one 0.5, where 0.75 are expected of it."""
-    scene = slow_to_build([], 0.3, graphs=0.0, wall=5.7)
+    """A first round takes 3.5 s and a later one 0.5, where 1.2 are expected of it."""
+    scene = slow_to_build([], 1.0, graphs=0.0, wall=11.0)
     records = scene.records()
     assert rounds(records) == {1: 3, 2: 3}
     assert [r.case.params["m"] for r in records if r.case.implementation == "a"] == [1, 1, 1, 2, 2, 2]
