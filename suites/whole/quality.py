@@ -22,7 +22,7 @@ PLACES = {
 TEXTS = ("python", *PLACES)
 """`python` is always there."""
 CONTRACT = "contract"
-"""The suite's own contestant: the contract, by whichever of its implementations can."""
+"""The suite's own contestant: what the contract says, computed as fast as it goes with float32 weights."""
 ALL = "all"
 """Every linear layer but the output head."""
 SUITS_THE_MODEL = 0

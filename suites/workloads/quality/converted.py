@@ -14,6 +14,7 @@ from bitlinear.interface import Implementation
 from bitlinear.scheme import FULL_PRECISION, Scheme
 from suites.catalogue.contestants import find
 from suites.whole.quality import ALL, CONTRACT
+from suites.workloads.quality.contract import Contract
 from suites.workloads.quality.measures import sqnr
 
 
@@ -21,12 +22,9 @@ class LayersError(ValueError):
     """A choice of layers that chooses none; one sentence with what there is."""
 
 
-def implementation_of(name: str, plan: Plan) -> Implementation:
-    """The contestant of a name. The contract is `eager`'s, or the layer's itself where weights are not quantised."""
-    if name != CONTRACT:
-        return find(name)
-    has_floats = any(one.weight_bits == FULL_PRECISION for one in schemes_of(plan))
-    return find("reference" if has_floats else "eager")
+def implementation_of(name: str) -> Implementation:
+    """The contestant of a name."""
+    return Contract() if name == CONTRACT else find(name)
 
 
 def schemes_of(plan: Plan) -> list[Scheme]:

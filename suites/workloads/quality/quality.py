@@ -36,7 +36,7 @@ class Quality(Workload):
     def __init__(self, case: Case, seed: int) -> None:
         super().__init__(case, seed)
         self.plan = Plan.of(str(case.params["scheme"]))
-        self.implementation: Implementation = implementation_of(case.implementation, self.plan)
+        self.implementation: Implementation = implementation_of(case.implementation)
 
     def context(self) -> AbstractContextManager[object]:
         """Inference mode."""
@@ -139,7 +139,7 @@ def of_the_contract(
 ) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """The judged scores of the contract's own layers, and those with nudged inputs."""
     plan = Plan.of(scheme)
-    model = converted(subject.model, implementation_of(CONTRACT, plan), plan, layers)
+    model = converted(subject.model, implementation_of(CONTRACT), plan, layers)
     plain = subject.judged_scores(model)
     shaken = []
     for seed in range(NUDGES):

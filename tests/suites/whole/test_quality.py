@@ -11,7 +11,8 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor, nn
 
-from bitlinear import Plan
+from bitlinear import BitLinear, Plan
+from bitlinear.contract import contract_forward
 from harness.model import Case
 from harness.store import load
 from suites.catalogue.contestants import find
@@ -130,7 +131,7 @@ def test_fewer_bits_diverge_more_and_the_original_stays_as_it_was(subject: Causa
     means = []
     for scheme in ("w8a8-nonorm", "w4a8-nonorm", "w2a8-nonorm"):
         plan = Plan.of(scheme)
-        model = converted(subject.model, implementation_of("contract", plan), plan, "all")
+        model = converted(subject.model, implementation_of("contract"), plan, "all")
         with torch.no_grad():
             values = subject.scores(model)["kl_divergence"]
         assert isinstance(values, tuple)
@@ -149,7 +150,7 @@ def test_layers_are_chosen_by_pattern_and_the_head_never(subject: Causal) -> Non
 
 def test_bytes_count_what_is_left_in_sixteen_bits(subject: Causal) -> None:
     plan = Plan.of("w4a8-nonorm")
-    model = converted(subject.model, implementation_of("contract", plan), plan, "*.q_proj")
+    model = converted(subject.model, implementation_of("contract"), plan, "*.q_proj")
     packed = replaced_bytes(model)
     assert packed.keys() == {"layers.0.q_proj", "layers.1.q_proj"}
     assert packed_bytes(subject.model, packed) == sum(packed.values()) + 2 * 8 * 8 * 2
@@ -160,7 +161,7 @@ def test_sqnr_of_layers_is_higher_with_more_bits(subject: Causal) -> None:
     found = []
     for scheme in ("w8a8-nonorm", "w3a8-nonorm"):
         plan = Plan.of(scheme)
-        model = converted(subject.model, implementation_of("contract", plan), plan, "*.up_proj")
+        model = converted(subject.model, implementation_of("contract"), plan, "*.up_proj")
         with torch.no_grad(), measuring_sqnr(subject.model, model, {"layers.0.up_proj"}) as by_layer:
             subject.answer(model)
         found.append(by_layer["layers.0.up_proj"])
@@ -169,7 +170,7 @@ def test_sqnr_of_layers_is_higher_with_more_bits(subject: Causal) -> None:
 
 def test_a_right_implementation_is_within_the_spread_of_nudges_and_a_wrong_one_is_not(subject: Causal) -> None:
     plan = Plan.of("w4a8-nonorm")
-    contract = converted(subject.model, implementation_of("contract", plan), plan, "all")
+    contract = converted(subject.model, implementation_of("contract"), plan, "all")
     other = converted(subject.model, find("int8"), plan, "all")
     wrong = converted(subject.model, find("reference"), plan, "all")
     with torch.no_grad():
@@ -282,3 +283,13 @@ def test_a_plan_made_of_kinds_measured_alone_is_measured_whole(tmp_path: Path) -
     by_name = {m.metric: m.values for m in records[0].measurements}
     assert len(by_name["bits_per_byte"]) == len(by_name["kl_divergence"]) == 4
     assert by_name["packed_bytes"][0] <= 50_000
+
+
+@pytest.mark.parametrize("scheme", ["w4a8g6-nonorm", "w1.58a8", "w16a8g2-nonorm", "w3a16-nonorm"])
+def test_the_layer_of_the_contestant_contract_computes_the_contract(scheme: str) -> None:
+    layer = BitLinear.from_linear(nn.Linear(96, 40), scheme)
+    x = torch.randn(2, 5, 96)
+    expected = contract_forward(layer, x)
+    with torch.inference_mode():
+        found = implementation_of("contract").build(layer)(x)
+    assert (found - expected).norm() <= 1e-6 * expected.norm()
