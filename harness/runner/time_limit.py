@@ -27,7 +27,8 @@ class TimeLimit:
 
     Of what the suites set, first-use compilation is not counted, because how long that takes is the compiler's. No
     round of a contest begins that would not end in time, by what the round before took; and no contest begins if it
-    would take from those begun before it, or would not have itself, the rounds that an interval needs.
+    would take from those begun before it, or would not have itself, the rounds that an interval needs, by what the
+    first round of the contest before took.
     """
 
     def __init__(self, request: Request, contests: Sequence[Contest], now: Callable[[], float]) -> None:
@@ -36,7 +37,7 @@ class TimeLimit:
         """From the beginning to the end; 0 for no limit."""
         self._now = now
         self._end = now() + self.seconds if self.seconds else math.inf
-        self._compiling = self._longest = 0.0
+        self._compiling = self._latest = 0.0
         self.next_pass()
 
     def next_pass(self) -> None:
@@ -56,7 +57,7 @@ class TimeLimit:
             expected = self._next[_name(contest)]
         else:
             due = sum(self._next[name] * count for name, count in self._due.items())
-            expected = due + self._longest * (1 + LATER * (_rounds_due(contest) - 1))
+            expected = due + self._latest * (1 + LATER * (_rounds_due(contest) - 1))
         return self._now() + expected < self._end
 
     @property
@@ -69,7 +70,8 @@ class TimeLimit:
         name, seconds = _name(contest), seconds - self._compiling
         self._next[name] = seconds if number else LATER * seconds
         self._due[name] = max(0, self._due.get(name, _rounds_due(contest)) - 1)
-        self._longest = max(self._longest, seconds)
+        if number == 0:
+            self._latest = seconds
         self._compiling = 0.0
 
     def built(self, builder: RecordBuilder) -> None:

@@ -12,6 +12,8 @@ MOST_TOKENS = 256
 """Of a text; the rest of it is left out."""
 BATCH = 64
 """Texts of one forward."""
+ANSWERED = 8
+"""Definitions of one call; hundreds of tokens tell the SQNR of layers."""
 
 
 class Embedding(Subject):
@@ -29,7 +31,7 @@ class Embedding(Subject):
 
     def answer(self, model: nn.Module) -> object:
         """The embeddings of the first definitions."""
-        return self._embeddings(model, self._definitions[:BATCH])
+        return self._embeddings(model, self._definitions[:ANSWERED])
 
     def scores(self, model: nn.Module) -> Scores:
         """By document: cosine, rank correlation of similarities; by term: whether its definition is found, and MRR."""
