@@ -1,12 +1,13 @@
 """Names of points, each where it covers neither a point nor another name."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 
 from harness.show.plots.theme import INK, RULE
 
@@ -26,13 +27,11 @@ _STEP = 3.0
 
 
 class Named(NamedTuple):
-    """A point in data, its name, and the ends of its interval upwards; equal where there is none."""
+    """A point in data, and its name."""
 
     x: float
     y: float
     name: str
-    lo: float
-    hi: float
 
 
 class _Box(NamedTuple):
@@ -50,7 +49,11 @@ class _Box(NamedTuple):
 
     def away(self, x: float, y: float) -> float:
         """How far its edge is from a point; 0 within."""
-        return math.hypot(max(self.left - x, 0.0, x - self.right), max(self.low - y, 0.0, y - self.high))
+        return math.dist((x, y), self.nearest(x, y))
+
+    def nearest(self, x: float, y: float) -> tuple[float, float]:
+        """Its place that is nearest to a point."""
+        return min(max(x, self.left), self.right), min(max(y, self.low), self.high)
 
     @property
     def area(self) -> float:
@@ -66,59 +69,74 @@ def name_beside(axes: Axes, points: Sequence[Named]) -> None:
     to_points = 72 / axes.figure.dpi
     frame = axes.get_window_extent()
     room = _Box(*(to_points * edge for edge in (frame.x0, frame.y0, frame.x1, frame.y1)))
-    where = [_in_points(axes, point, to_points) for point in points]
-    taken = [box for x, y, lo, hi in where for box in (_around(x, y), _Box(x - 1, lo, x + 1, hi))]
-    taken += _along_lines(axes, to_points)
-    for place, (point, (x, y, _, _)) in enumerate(zip(points, where, strict=True)):
-        others = [other[:2] for other in where[:place] + where[place + 1 :]]
-        found = _free_place((x, y), others, _WIDTH * _SIZE * len(point.name), room, taken)
-        if found is None:
+    where = [tuple((axes.transData.transform((one.x, one.y)) * to_points).tolist()) for one in points]
+    taken = [_mark(x, y) for x, y in where] + _along_lines(axes, to_points)
+    names: list[_Box] = []
+    for place, point in enumerate(points):
+        own = where[place]
+        others = where[:place] + where[place + 1 :]
+        box = _free_place(own, others, _WIDTH * _SIZE * len(point.name), room, taken, names)
+        if box is None:
             continue
-        box, distance = found
+        names.append(box)
         taken.append(box)
-        line = {"arrowstyle": "-", "color": RULE, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-        text = axes.annotate(
-            point.name, (point.x, point.y), ((box.left + box.right) / 2 - x, (box.low + box.high) / 2 - y),
-            textcoords="offset points", ha="center", va="center", fontsize=_SIZE, color=INK, zorder=5,
-            arrowprops=line if distance > _LINE else None,
-        )  # fmt: skip
+        middle = (box.left + box.right) / 2 - own[0], (box.low + box.high) / 2 - own[1]
+        text = axes.annotate(point.name, (point.x, point.y), middle, textcoords="offset points", ha="center",
+                             va="center", fontsize=_SIZE, color=INK, zorder=5)  # fmt: skip
         text.set_in_layout(False)
+        if box.away(*own) > _LINE:
+            taken += _boxes(own, box.nearest(*own))
+            offset = tuple(there - here for there, here in zip(box.nearest(*own), own, strict=True))
+            line = {"arrowstyle": "-", "color": RULE, "linewidth": 0.7, "shrinkA": 2, "shrinkB": 3}
+            axes.annotate("", (point.x, point.y), offset, textcoords="offset points", arrowprops=line).set_in_layout(
+                False
+            )
 
 
-def _in_points(axes: Axes, point: Named, to_points: float) -> tuple[float, float, float, float]:
-    """Its place, and the ends of its interval."""
-    places = np.array([(point.x, value) for value in (point.y, point.lo, point.hi)], float)
-    (x, y), (_, lo), (_, hi) = (axes.transData.transform(places) * to_points).tolist()
-    return x, y, *((min(lo, hi), max(lo, hi)) if math.isfinite(lo + hi) else (y, y))
-
-
-def _around(x: float, y: float) -> _Box:
+def _mark(x: float, y: float) -> _Box:
     return _Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK)
 
 
 def _along_lines(axes: Axes, to_points: float) -> list[_Box]:
-    """Small boxes along every line of `axes` that joins several places."""
-    boxes = []
-    for line in axes.lines:
-        corners = line.get_transform().transform(np.array(line.get_xydata(), float)) * to_points
-        for (x0, y0), (x1, y1) in pairwise(corners.tolist()):
-            count = max(2, int(math.hypot(x1 - x0, y1 - y0) / _STEP)) if math.isfinite(x0 + x1 + y0 + y1) else 0
-            places = zip(np.linspace(x0, x1, count).tolist(), np.linspace(y0, y1, count).tolist(), strict=True)
-            boxes += [_Box(x - 0.5, y - 0.5, x + 0.5, y + 0.5) for x, y in places]
-    return boxes
+    """Small boxes along every line of `axes`: those that join places, and bars."""
+    paths = [line.get_transform().transform(np.array(line.get_xydata(), float)) for line in axes.lines]
+    for bars in axes.collections:
+        if isinstance(bars, LineCollection):
+            paths += [axes.transData.transform(np.array(segment, float)) for segment in bars.get_segments()]
+    corners = [(path * to_points).tolist() for path in paths]
+    return [box for path in corners for one, other in pairwise(path) for box in _boxes(one, other)]
+
+
+def _boxes(one: Sequence[float], other: Sequence[float]) -> list[_Box]:
+    """Small ones from one place to another; none where a place is unknown."""
+    length = math.dist(one, other)
+    count = max(2, int(length / _STEP)) if math.isfinite(length) else 0
+    places = zip(*(np.linspace(*ends, count).tolist() for ends in zip(one, other, strict=True)), strict=True)
+    return [_Box(x - 0.5, y - 0.5, x + 0.5, y + 0.5) for x, y in places]
 
 
 def _free_place(
-    own: tuple[float, float], others: Sequence[tuple[float, float]], width: float, room: _Box, taken: Iterable[_Box]
-) -> tuple[_Box, float] | None:
-    """The nearest box of this width within `room` that shares nothing with what is taken, and how far away it is."""
+    own: tuple[float, float],
+    others: Sequence[tuple[float, float]],
+    width: float,
+    room: _Box,
+    taken: Sequence[_Box],
+    names: Sequence[_Box],
+) -> _Box | None:
+    """The nearest box of this width within `room` that shares nothing with what is taken.
+
+    A line from its point to it would cross neither another mark nor one of the other `names`.
+    """
     half = 0.5 * width, 0.62 * _SIZE
     for radius in _RADII:
         for degrees in _DIRECTIONS:
             across, up = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
             x, y = own[0] + (radius + half[0]) * across, own[1] + radius * up
             box = _Box(x - half[0], y - half[1], x + half[0], y + half[1])
-            is_clear = radius > _LINE or all(box.away(*own) < box.away(*other) for other in others)
-            if is_clear and math.isclose(box.shared(room), box.area) and not any(map(box.shared, taken)):
-                return box, radius
+            line = _boxes(own, box.nearest(*own)) if box.away(*own) > _LINE else []
+            is_clear = bool(line) or all(box.away(*own) < box.away(*other) for other in others)
+            crossed = any(step.shared(name) for step in line for name in (*names, *(_mark(*other) for other in others)))
+            is_free = not crossed and not any(map(box.shared, taken))
+            if is_clear and is_free and math.isclose(box.shared(room), box.area):
+                return box
     return None

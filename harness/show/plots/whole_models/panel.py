@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,14 @@ _STANDINGS = (
     ("dominated", "dominated", "none", GREY),
 )
 """In words, with the colours of the face and the edge."""
-MODEL_MARK, PLAN_MARK = "o", "*"
+MODEL_MARK, PLAN_MARK = "o", (4, 1, 0)
+"""A star of four points, which no implementation has."""
+
+_STARS = ("*", PLAN_MARK)
+"""Marks of little area."""
+
+Looks: TypeAlias = Mapping[str, tuple[str, Any]]
+"""Colour and marker, by name."""
 
 
 def model_name(model: str) -> str:
@@ -55,9 +63,10 @@ def placed(points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(height=points["centre"].astype(float), standing=words, **ends)
 
 
-def draw(axes: Axes, points: pd.DataFrame, x: str, looks: Mapping[str, tuple[str, str]]) -> None:
+def draw(axes: Axes, points: pd.DataFrame, x: str, looks: Looks) -> None:
     """Marks of `points`, which are `placed`, at column `x`; `looks` is the colour and marker by column `look`."""
-    floor = _scale(axes, points)
+    _scale(axes, points)
+    floor = _floor(points)
     shown = points.assign(**{name: points[name].clip(lower=floor) for name in ("height", "height_lo", "height_hi")})
     if points["reference"].notna().any():
         axes.axhline(max(floor, float(points["reference"].max())), color=RULE, linewidth=1, linestyle=":", zorder=1)
@@ -68,7 +77,7 @@ def draw(axes: Axes, points: pd.DataFrame, x: str, looks: Mapping[str, tuple[str
         colour, shape = looks[look]
         faint = standing == "dominated"
         axes.plot(
-            across, height, shape, markersize=9.5 if shape == PLAN_MARK else 6, clip_on=False,
+            across, height, shape, markersize=10 if shape in _STARS else 6, clip_on=False,
             color=GREY if faint else colour, markerfacecolor="none" if faint else colour, markeredgewidth=1.1,
             markeredgecolor=INK if standing == "front" else GREY if faint else colour, zorder=2 + (standing == "front"),
         )  # fmt: skip
@@ -79,15 +88,11 @@ def draw(axes: Axes, points: pd.DataFrame, x: str, looks: Mapping[str, tuple[str
 
 def name_points(axes: Axes, points: pd.DataFrame, x: str) -> None:
     """Names beside the marks that `draw` made, those of the front first; after the figure was laid out."""
-    floor = min(axes.get_ylim())
     by_rank = points.iloc[points["standing"].map(_RANK.index).argsort(kind="stable")]
-    names = []
-    for across, *heights, standing, name in by_rank[
-        [x, "height", "height_lo", "height_hi", "standing", "name"]
-    ].itertuples(index=False, name=None):
-        y, lo, hi = (max(floor, height) for height in heights)
-        names.append(Named(across, y, f"{name}?" if standing == "undecided" else name, lo, hi))
-    name_beside(axes, names)
+    shown = by_rank[[x, "height", "standing", "name"]].itertuples(index=False, name=None)
+    floor = _floor(points)
+    doubt = {"undecided": "?"}
+    name_beside(axes, [Named(across, max(floor, y), name + doubt.get(word, "")) for across, y, word, name in shown])
 
 
 def bytes_axis(axes: Axes, sizes: pd.Series) -> None:
@@ -99,7 +104,7 @@ def bytes_axis(axes: Axes, sizes: pd.Series) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def legend(looks: Mapping[str, tuple[str, str]], standing: pd.Series) -> list[Line2D]:
+def legend(looks: Looks, standing: pd.Series) -> list[Line2D]:
     """What marks mean: looks by their names where there are several, then how marks stand, as far as some do."""
     shown = looks if len(looks) > 1 else {}
     handles = [
@@ -114,7 +119,7 @@ def legend(looks: Mapping[str, tuple[str, str]], standing: pd.Series) -> list[Li
     return handles
 
 
-def looks_of(points: pd.DataFrame) -> dict[str, tuple[str, str]]:
+def looks_of(points: pd.DataFrame) -> dict[str, tuple[str, Any]]:
     """Of schemes and of plans, as far as there are any."""
     known = {"one scheme": (BLUE, MODEL_MARK), "plan of several": (AMBER, PLAN_MARK)}
     return {name: look for name, look in known.items() if (points["look"] == name).any()}
@@ -125,32 +130,51 @@ def look(scheme: str) -> str:
     return "plan of several" if scheme.endswith(".json") else "one scheme"
 
 
+def glossary(points: pd.DataFrame) -> str:
+    """Every score that is drawn, with its title."""
+    told = points.drop_duplicates("metric")[["heading", "title"]].itertuples(index=False, name=None)
+    return "".join(f" {heading}: {title}." for heading, title in told)
+
+
 def _bytes(value: float) -> str:
     size, unit = suited(value, "B")
     return f"{digits(value / size, 3)} {unit}"
 
 
-def _scale(axes: Axes, points: pd.DataFrame) -> float:
-    """Up answers better, whatever the metric; what is below the returned floor is drawn there."""
-    first = points.iloc[0]
+def _ends(points: pd.DataFrame) -> tuple[float, float]:
+    """The least and the most that is drawn."""
     ends = points[["height", "height_lo", "height_hi"]].to_numpy(float)
     ends = ends[np.isfinite(ends)]
-    floor = -math.inf
-    least, most = float(ends.min()), float(ends.max())
-    if first["better"] == "lower" and (low := max(least, float(first["tolerance"]))) > 0 and most / low > _FEW:
-        floor = low
-        axes.set(yscale="log", ylim=(low / (most / low) ** 0.08, most * (most / low) ** 0.12))
+    return float(ends.min()), float(ends.max())
+
+
+def _floor(points: pd.DataFrame) -> float:
+    """What is below it is drawn there, on a logarithmic scale: the metric counts so little as nothing.
+
+    Minus infinity where the scale is linear.
+    """
+    least, most = _ends(points)
+    first = points.iloc[0]
+    low = max(least, float(first["tolerance"]))
+    return low if first["better"] == "lower" and low > 0 and most / low > _FEW else -math.inf
+
+
+def _scale(axes: Axes, points: pd.DataFrame) -> None:
+    """Up answers better, whatever the metric."""
+    least, most = _ends(points)
+    low = _floor(points)
+    if math.isfinite(low):
+        axes.set(yscale="log", ylim=(low / (most / low) ** 0.12, most * (most / low) ** 0.12))
         axes.yaxis.set_major_locator(log_ticks(math.log10(most / low)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_minor_locator(NullLocator())
     else:
-        margin = 0.12 * (most - least) or 0.05 * (abs(most) or 1.0)
+        margin = 0.14 * (most - least) or 0.05 * (abs(most) or 1.0)
         axes.set_ylim(least - margin, most + margin)
         axes.yaxis.set_major_locator(MaxNLocator(5))
-    if first["better"] == "lower":
+    if points["better"].iloc[0] == "lower":
         axes.invert_yaxis()
-    return floor
 
 
 def _bars(axes: Axes, shown: pd.DataFrame, x: str) -> None:

@@ -1,5 +1,7 @@
 """The figure of what quality costs: scores of a whole model against its bytes, and against tokens a second."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -43,7 +45,7 @@ def quality(scores: pd.DataFrame, rates: pd.DataFrame) -> Drawing:
     figure.draw_without_rendering()
     for ax, (x, points) in zip(axes, drawn, strict=True):
         panel.name_points(ax, points, x)
-    caption = _CAPTION + (_OF_RATES if "rate" in dict(drawn) else "") + glossary(everything)
+    caption = _CAPTION + (_OF_RATES if "rate" in dict(drawn) else "") + panel.glossary(everything)
     if len(models) > _MODELS:
         caption += f" Shown: {_MODELS} of {len(models)} models."
     return Drawing(label(figure, "Quality against bytes and speed", caption), headed(everything, _HEADINGS))
@@ -112,6 +114,7 @@ def timed(part: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     both = known.merge(steps[steps["rate"] > 0], on="size")
     is_plain = (both["by"] == "") & (both["weight_bits"] >= FULL_BITS)
     both = both[is_plain | (both["by"] == both["scheme"])]
+    both = both.drop_duplicates(["look", "by", "setting", "metric", "scheme"])  # a baseline, once a scheme of its run
     both = both[both["setting"] == both["setting"].iloc[0]] if len(both) else both
     if both["rate"].nunique() < 2:
         return both.iloc[:0]
@@ -120,13 +123,7 @@ def timed(part: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     return both.assign(name=names, **{cost: 1 / both[name].astype(float) for cost, name in rate.items()})
 
 
-def glossary(points: pd.DataFrame) -> str:
-    """Every score that is drawn, with its title."""
-    told = points.drop_duplicates("metric")[["heading", "title"]].itertuples(index=False, name=None)
-    return "".join(f" {heading}: {title}." for heading, title in told)
-
-
-def _looks_of_implementations(points: pd.DataFrame) -> dict[str, tuple[str, str]]:
+def _looks_of_implementations(points: pd.DataFrame) -> dict[str, tuple[str, Any]]:
     names = points.loc[points["rate"].notna(), "look"].unique()
     palette, shapes = colours(names), markers(names)
     return {name: (palette[name], shapes[name]) for name in names}
@@ -136,4 +133,4 @@ def _rate_axis(ax: Axes, points: pd.DataFrame) -> None:
     lo, hi = float(points["rate"].min()), float(points["rate"].max())
     alone = "" if points["is_whole"].all() else ", of the products alone"
     ax.set(xlim=(max(0.0, lo - 0.35 * (hi - lo)), hi + 0.35 * (hi - lo)))
-    ax.set_xlabel(f"tokens/s{alone} ({points['setting'].iloc[0]})", fontsize=8)
+    ax.set_xlabel(f"tokens/s{alone} ({points['setting'].iloc[0]})")

@@ -1,7 +1,7 @@
 """Frames that figures of whole models are drawn from: scores unit by unit, and tokens a second."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -125,7 +125,6 @@ def _rate(run: str, step: Step) -> dict[str, Any]:
     }
 
 
-def _in_words(setting: Iterable[tuple[str, object]] | Params) -> str:
-    """Of a step, without its scheme: `m=1 threads=2`."""
-    shown = dict(setting)
-    return " ".join(f"{name}={shown[name]}" for name in ("m", "context", "dtype", "device", "threads") if name in shown)
+def _in_words(setting: Params) -> str:
+    """Of a step, without its scheme: `m=1 context=256 device=cpu threads=2`."""
+    return " ".join(f"{name}={setting[name]}" for name in ("m", "context", "device", "threads") if name in setting)
