@@ -161,7 +161,7 @@ def _layers(value: Value) -> Value:
 
 
 def facts(params: Params) -> Params:
-    """The parts of the scheme, or what a plan says, which its file may not say tomorrow; of which texts documents are."""
+    """The parts of the scheme, or the rules of a plan, as its file may change; and of which texts the documents are."""
     text = str(params["scheme"])
     known: Params = {"units": f"{params['text']} {_version(str(params['text']))}"}
     if text.endswith(".json"):

@@ -32,8 +32,8 @@ def plan(scores: pd.DataFrame) -> Drawing:
     """Strips of the schemes that a plan gives to kinds of layers (rows) and blocks (columns), beside its first score.
 
     The panel beside a strip has the plan among the schemes that the same run measured of the same model, against bytes.
-    The frame has a row a cell of the strips. Raises NothingMeasuredError unless a run measured a plan and a scheme of one
-    model.
+    The frame has a row a cell of the strips. Raises NothingMeasuredError unless a run measured a plan and a scheme
+    of one model.
     """
     cases = whole(scores)
     planned = cases[cases["plan"].notna()].drop_duplicates(["run", "subject", "plan"])
@@ -79,9 +79,9 @@ _HEADINGS = {
 
 _CAPTION = (
     "On the left is the scheme of each kind of layer, by block; darker has more bits. A plan that names no block gives "
-    "a kind one scheme in all of them, and a layer that no row names stays in full precision. On the right up answers better, and left takes fewer bytes. The star is the plan, "
-    "measured whole. The dashed line joins the Pareto front, and bars are the 95 % interval of the difference from full "
-    "precision, document by document."
+    "a kind one scheme in all of them, and a layer that no row names stays in full precision. On the right up answers "
+    "better, and left takes fewer bytes. The star is the plan, measured whole. The dashed line joins the Pareto front, "
+    "and bars are the 95 % interval of the difference from full precision, document by document."
 )
 
 

@@ -68,9 +68,9 @@ _HEADINGS = {
 
 _CAPTION = (
     "Up answers better, and left takes fewer bytes. The dashed line joins the Pareto front: no other choice is better "
-    "and cheaper. A dominated mark is hollow and grey: another choice costs no more and is better for certain, document "
-    "by document. A mark with a question mark is behind the front, and the documents do not decide. Bars are the 95 % "
-    "interval of the difference from full precision, document by document. The dotted line is full precision."
+    "and cheaper. A dominated mark is hollow and grey: another choice costs no more and is better for certain, "
+    "document by document. A mark with a question mark is behind the front, and the documents do not decide. Bars are "
+    "the 95 % interval of the difference from full precision, document by document. The dotted line is full precision."
 )
 _OF_RATES = (
     " In panels of tokens/s right is faster, with the interval over rounds; an implementation has the score of its "
@@ -118,7 +118,8 @@ def timed(part: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     both = both[both["setting"] == both["setting"].iloc[0]] if len(both) else both
     if both["rate"].nunique() < 2:
         return both.iloc[:0]
-    names = [look if not by else f"{look} {name}" for look, by, name in zip(both["look"], both["by"], both["name"])]
+    named = both[["look", "by", "name"]].itertuples(index=False, name=None)
+    names = [f"{implementation} {name}" if scheme else implementation for implementation, scheme, name in named]
     rate = {"cost": "rate", "cost_lo": "rate_hi", "cost_hi": "rate_lo"}
     return both.assign(name=names, **{cost: 1 / both[name].astype(float) for cost, name in rate.items()})
 

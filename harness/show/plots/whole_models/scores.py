@@ -1,7 +1,6 @@
 """Frames that figures of whole models are drawn from: scores unit by unit, and tokens a second."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -79,7 +78,7 @@ def _of_case(result: Result) -> dict[str, Any]:
     }
 
 
-def _score(result: Result, metric: Paired, other: Result | None) -> Mapping[str, Any]:
+def _score(result: Result, metric: Paired, other: Result | None) -> dict[str, Any]:
     found = result.summary(metric.name)
     assert found is not None, "only what was measured is among the metrics of a result"
     row: dict[str, Any] = {

@@ -46,7 +46,8 @@ def sensitivity(scores: pd.DataFrame) -> Drawing:
     figure, axes = panels(2 * len(parts), 0.95 + 0.27 * kinds)
     values = cases[["loss", "expected"]].to_numpy(float)
     values = values[np.isfinite(values) & (values > 0)]
-    norm = LogNorm(values.min(), max(values.max(), 1.01 * values.min()))
+    least, most = float(values.min()), max(float(values.max()), 1.01 * float(values.min()))
+    norm = LogNorm(least, most)
     for place, part in enumerate(parts):
         of_scheme = f", {part['name'].iloc[0]}" if rows == "scheme" else ""
         title = panel.model_name(part["model"].iloc[0]) + of_scheme
@@ -57,7 +58,7 @@ def sensitivity(scores: pd.DataFrame) -> Drawing:
     words = _WORDS[drawn["metric"].iloc[0]]
     colours = ScalarMappable(norm, _COLOURS)
     bar = figure.colorbar(colours, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.06, label=words)
-    bar.ax.xaxis.set_major_locator(log_ticks(math.log10(norm.vmax / norm.vmin)))
+    bar.ax.xaxis.set_major_locator(log_ticks(math.log10(most / least)))
     bar.ax.xaxis.set_major_formatter("{x:g}")
     bar.ax.xaxis.set_minor_locator(NullLocator())
     bar.outline.set_visible(False)
@@ -80,8 +81,8 @@ _HEADINGS = {
 _CAPTION = (
     "Each cell is a model of which only these layers are quantised. On the left is what the model loses to full "
     "precision, as {words}; darker is worse. On the right is what the SQNR of the layers makes expect: noise of the "
-    "same share does the same harm everywhere. A cell that is darker on the left deserves more bits than its SQNR says. "
-    "Hatched cells were not measured.{agrees}"
+    "same share does the same harm everywhere. A cell that is darker on the left deserves more bits than its SQNR "
+    "says. Hatched cells were not measured, or cost nothing.{agrees}"
 )
 
 
@@ -97,16 +98,18 @@ def costs(scores: pd.DataFrame) -> pd.DataFrame:
     own = alone[(alone["run"] == first["run"]) & (alone["model"] == first["model"])]
     metric = next(name for name in LOSSES if (own["metric"] == name).any())
     own = own[own["metric"] == metric].drop_duplicates(["scheme", "layers"])
+    own = own.assign(loss=LOSSES[metric](own["centre"].astype(float)))
+    own = own[own["loss"] > 0]
     own = require(own if own["layers"].nunique() >= _FEWEST else own.iloc[:0], needed)
     places = own["layers"].map(place_of)
     own = own.assign(
         kind=[place.kind for place in places],
         block=[place.block for place in places],
         name=panel.scheme_names(own["scheme"]),
-        loss=LOSSES[metric](own["centre"].astype(float)),
         noise=10 ** (-own["output_sqnr"].astype(float) / 10),
     )
-    ratio = np.log((own["loss"] / own["noise"]).where((own["loss"] > 0) & (own["noise"] > 0)))
+    known = own[own["noise"] > 0]
+    ratio = (known["loss"] / known["noise"]).map(math.log).reindex(own.index)
     return own.assign(expected=own["noise"] * np.exp(ratio.groupby(own["scheme"]).transform("mean")))
 
 

@@ -36,8 +36,8 @@ _ASIDE = 0.22
 def training(scores: pd.DataFrame) -> Drawing:
     """Scores of networks that were trained with each scheme, in order of bits: seeds, means and verdicts.
 
-    There is a panel a task, kind of training and score. Verdicts are the metric's on the difference from full precision,
-    seed by seed. The frame has a row a scheme. Raises NothingMeasuredError unless two schemes of one training were
+    There is a panel a task, kind of training and score. Verdicts are the metric's on the difference from full
+    precision, seed by seed. The frame has a row a scheme. Raises NothingMeasuredError unless two schemes of one training were
     scored, one of them in full precision.
     """
     cases = scores[scores["training"].notna() & scores["centre"].notna()]
@@ -83,10 +83,10 @@ _HEADINGS = {
 }
 
 _CAPTION = (
-    "Small dots are seeds. The mark is their mean, with the 95 % interval of the difference from full precision, seed by "
-    "seed. The dotted line is full precision, and the band is what the metric tolerates below it. A verdict is ok where "
-    "the interval lies within the band or above it, worse where it lies beyond, and undecided where it crosses the edge. "
-    "Up is better, and bits fall to the right."
+    "Small dots are seeds. The mark is their mean, with the 95 % interval of the difference from full precision, seed "
+    "by seed. The dotted line is full precision, and the band is what the metric tolerates below it. A verdict is ok "
+    "where the interval lies within the band or above it, worse where it lies beyond, and undecided where it crosses "
+    "the edge. Up is better, and bits fall to the right."
 )
 
 
