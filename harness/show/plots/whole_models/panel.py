@@ -77,7 +77,7 @@ def draw(axes: Axes, points: pd.DataFrame, x: str, looks: Looks) -> None:
         colour, shape = looks[look]
         faint = standing == "dominated"
         axes.plot(
-            across, height, shape, markersize=10 if shape in _STARS else 6, clip_on=False,
+            across, height, marker=shape, linestyle="", markersize=10 if shape in _STARS else 6, clip_on=False,
             color=GREY if faint else colour, markerfacecolor="none" if faint else colour, markeredgewidth=1.1,
             markeredgecolor=INK if standing == "front" else GREY if faint else colour, zorder=2 + (standing == "front"),
         )  # fmt: skip
@@ -98,7 +98,7 @@ def name_points(axes: Axes, points: pd.DataFrame, x: str) -> None:
 def bytes_axis(axes: Axes, sizes: pd.Series) -> None:
     """A logarithmic x axis of bytes."""
     lo, hi = float(sizes.min()), float(sizes.max())
-    axes.set(xscale="log", xlim=(lo / 1.35, hi * 1.6), xlabel="linear layers, packed")
+    axes.set(xscale="log", xlim=(lo / 2, hi * 1.6), xlabel="linear layers, packed")
     axes.xaxis.set_major_locator(LogLocator(base=2))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -24,6 +24,8 @@ LOSSES: dict[str, Callable[[pd.Series], pd.Series]] = {
 _WORDS = {"kl_divergence": "KL divergence (nat)", "embedding_cosine": "1 − cosine"}
 _COLOURS = "viridis_r"
 """The darker the worse."""
+_STEPS = 48
+"""Of the bar of colours: of 50 and more matplotlib makes a bitmap, which a page does not show."""
 _SCHEMES = 3
 _NUMBERED = 16
 """Columns that leave room for a number in each cell."""
@@ -56,7 +58,7 @@ def sensitivity(scores: pd.DataFrame) -> Drawing:
             ax.set_title(f"{title}: {word}")
     drawn = pd.concat(parts)
     words = _WORDS[drawn["metric"].iloc[0]]
-    colours = ScalarMappable(norm, _COLOURS)
+    colours = ScalarMappable(norm, colormaps[_COLOURS].resampled(_STEPS))
     bar = figure.colorbar(colours, ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.06, label=words)
     bar.ax.xaxis.set_major_locator(log_ticks(math.log10(most / least)))
     bar.ax.xaxis.set_major_formatter("{x:g}")

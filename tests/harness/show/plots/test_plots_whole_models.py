@@ -1,6 +1,7 @@
 """Whole models, as drawn: who is on the front, whose speed is whose, and what layers cost alone."""
 
 import math
+import re
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from harness.errors import NothingMeasuredError
 from harness.model import Case, StoredRun
 from harness.model.metrics import Exact, Paired
 from harness.model.whole_model import Product, WholeModel
+from harness.show import report
 from harness.show.plots import draw
 from harness.show.plots.whole_models.places import EVERY, Place, place_of
 from harness.show.plots.whole_models.scores import scores
@@ -143,6 +145,7 @@ def test_a_pattern_has_a_kind_and_a_block(pattern, place):
     assert place_of(pattern) == place
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_plan_is_drawn_as_its_rules_beside_the_schemes_of_its_model():
     rules = '{"*.q": "w2a8-nonorm", "*.up": "w4a8-nonorm"}'
     figure, frame = draw("plan", run_of(*UNIFORM, scored(PLAN, (0.2, 0.21, 0.22), 250, plan=rules)))
@@ -179,3 +182,12 @@ def test_scores_have_the_difference_from_full_precision_unit_by_unit():
     assert found.loc[FOUR, "difference"] == pytest.approx(0.11)
     assert found.loc[FOUR, "word"] == "worse"
     assert math.isnan(found.loc[FULL, "difference"])
+
+
+def test_the_page_has_the_figure_with_its_words_and_its_numbers(tmp_path):
+    report.write([run_of(*UNIFORM)], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert '<section id="whole-models">' in page
+    assert "<title id=" in page
+    assert re.search(r"<desc id=[^>]*>Up answers better", page)
+    assert "Data of Quality against bytes and speed" in page
