@@ -37,8 +37,8 @@ def training(scores: pd.DataFrame) -> Drawing:
     """Scores of networks that were trained with each scheme, in order of bits: seeds, means and verdicts.
 
     There is a panel a task, kind of training and score. Verdicts are the metric's on the difference from full
-    precision, seed by seed. The frame has a row a scheme. Raises NothingMeasuredError unless two schemes of one training were
-    scored, one of them in full precision.
+    precision, seed by seed. The frame has a row a scheme. Raises NothingMeasuredError unless two schemes of one
+    training were scored, one of them in full precision.
     """
     cases = scores[scores["training"].notna() & scores["centre"].notna()]
     keys = ["run", "metric", "task", "training"]
