@@ -79,9 +79,10 @@ _HEADINGS = {
 
 _CAPTION = (
     "On the left is the scheme of each kind of layer, by block; darker has more bits. A plan that names no block gives "
-    "a kind one scheme in all of them, and a layer that no row names stays in full precision. Hatched cells have "
-    "no rule of their own. On the right up answers better, and left takes fewer bytes. The star is the plan, measured whole. The dashed line joins the Pareto front, "
-    "and bars are the 95 % interval of the difference from full precision, document by document."
+    "a kind one scheme in all of them, and a layer that no row names stays in full precision. Hatched cells have no "
+    "rule of their own. On the right up answers better, and left takes fewer bytes. The star is the plan, measured "
+    "whole. The dashed line joins the Pareto front, and bars are the 95 % interval of the difference from full "
+    "precision, document by document."
 )
 
 
