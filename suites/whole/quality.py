@@ -1,6 +1,7 @@
 """quality: how much worse a whole model answers with a scheme, document by document, than in full precision."""
 
 import hashlib
+import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -160,13 +161,22 @@ def _layers(value: Value) -> Value:
 
 
 def facts(params: Params) -> Params:
-    """The parts of the scheme, unless it is a plan, and of which texts the documents are."""
+    """The parts of the scheme, or the rules of a plan, as its file may change; and of which texts the documents are."""
     text = str(params["scheme"])
     known: Params = {"units": f"{params['text']} {_version(str(params['text']))}"}
     if text.endswith(".json"):
-        return known
+        return {**known, "plan": _rules(text)}
     scheme = Scheme.parse(text)
     return {**known, "weight_bits": scheme.weight_bits, "activation_bits": scheme.activation_bits}
+
+
+def _rules(path: str) -> str:
+    """A plan as JSON: schemes by patterns of names, the empty one for all other layers."""
+    from bitlinear import Plan  # here, so that a gate may measure a base that has no plans
+
+    found = Plan.load(path)
+    rules = {"": found.default, **found.layers} if found.default else found.layers
+    return json.dumps({name: str(scheme) if scheme else "full precision" for name, scheme in rules.items()})
 
 
 def _version(text: str) -> str:

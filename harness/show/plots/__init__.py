@@ -25,8 +25,13 @@ from harness.show.plots import (
     tradeoff,
 )
 from harness.show.plots.theme import Drawing
+from harness.show.plots.whole_models.plan import plan
+from harness.show.plots.whole_models.quality import quality
+from harness.show.plots.whole_models.scores import rates, scores
+from harness.show.plots.whole_models.sensitivity import sensitivity
+from harness.show.plots.whole_models.training import training
 
-Section: TypeAlias = Literal["trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
+Section: TypeAlias = Literal["whole-models", "trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
 
 FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
@@ -34,6 +39,8 @@ FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
     "latencies": partial(frames.samples, metric="latency", columns=noise.COLUMNS),
     "ceilings": frames.ceilings,
     "error_histograms": partial(frames.samples, metric="error_histogram"),
+    "scores": scores,
+    "rates": rates,
 }
 """What a figure may be drawn from, each made of runs."""
 
@@ -51,6 +58,10 @@ class Plot(NamedTuple):
 
 
 PLOTS: dict[str, Plot] = {
+    "quality": Plot(quality, "whole-models", ("scores", "rates"), of_many_runs=True),
+    "plan": Plot(plan, "whole-models", ("scores",)),
+    "sensitivity": Plot(sensitivity, "whole-models", ("scores",)),
+    "training": Plot(training, "whole-models", ("scores",)),
     "latency-against-error": Plot(tradeoff.tradeoff, "trade-off"),
     "speed-up": Plot(speed.speedup, "speed", ("summary", "ceilings"), over_baseline=True),
     "speed-over-shapes": Plot(landscape.landscape, "speed", over_baseline=True),

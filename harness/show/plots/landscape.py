@@ -10,7 +10,7 @@ from harness.frames import wide
 from harness.model.units import figure as digits
 from harness.show.plots.implementations import baseline_of
 from harness.show.plots.scaling import freed
-from harness.show.plots.theme import RULE, Drawing, facets, headed, label, panels, require, themed
+from harness.show.plots.theme import RULE, Drawing, facets, headed, ink_on, label, panels, require, themed
 
 _CONTESTS = 6
 _COLOURS = "vlag_r"
@@ -105,7 +105,7 @@ def _map(ax: Axes, part: pd.DataFrame, reach: float) -> None:
             columns.index(k) + 0.5,
             rows.index(n) + 0.5,
             words,
-            color=_on(gain / reach),
+            color=ink_on(colormaps[_COLOURS](0.5 + gain / reach / 2)),
             ha="center",
             va="center",
             fontsize=8.5,
@@ -113,13 +113,6 @@ def _map(ax: Axes, part: pd.DataFrame, reach: float) -> None:
     ax.add_collection(LineCollection(break_even(grid), colors=_EDGE, linewidths=3.2, capstyle="projecting"))
     ax.set(xlabel="K (input features)", ylabel="N (output features)")
     ax.tick_params(axis="both", length=0, rotation=0)
-
-
-def _on(share: float) -> str:
-    """Black or white, whichever is readable on the colour of this share of the reach: 4.5:1 at least."""
-    channels = np.array(colormaps[_COLOURS](0.5 + share / 2)[:3])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return "#000000" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"
 
 
 def break_even(grid: pd.DataFrame) -> list[Segment]:

@@ -17,6 +17,7 @@ from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.analysis.whole_model.step import PART
+from harness.show.model.steps import LEGEND
 from harness.show.report import machine_summary
 from harness.show.report.answers import contest, schemes
 from harness.show.report.answers.questions import Card, ContestAnswer, headlines
@@ -107,6 +108,7 @@ def render(
         "is_gate_alone": bool(gates) and len(views) == 2 * len(gates),
         "warnings_shown": WARNINGS,
         "terms": explanations(),
+        "legend_of_models": LEGEND.replace("\n", " "),
         "runs": runs,
         "decision": decision_table(views, fastest),
         "environment": machine_summary.environment_rows([view.stored.run.environment for view in views]),

@@ -20,6 +20,12 @@ class Topic(NamedTuple):
 
 
 TOPICS: dict[Section, Topic] = {
+    "whole-models": Topic(
+        "Whole models",
+        "How much worse a model answers, what that saves in bytes and time, and which layers it comes from.",
+        "bitbench run quality",
+        "scores whole models by scheme",
+    ),
     "trade-off": Topic(
         "Trade-off",
         "Which implementations deserve a closer look: what another beats in speed and in error needs none.",

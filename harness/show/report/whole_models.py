@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.analysis.view import View
 from harness.analysis.whole_model.step import steps
-from harness.show.model.steps import LEGEND, NO_DECODER, answer, groups, most, table, untold
+from harness.show.model.steps import NO_DECODER, answer, groups, most, table, untold
 from harness.show.report.tables import Sheet, sheet_of
 
 
@@ -27,7 +27,7 @@ def model_answers(view: View, suite: str) -> list[ModelAnswer]:
     found = []
     for number, group in enumerate(groups(of_models)):
         more = [*most(group, view.stored.run.ceilings), *[NO_DECODER] * any(step.rest is None for step in group)]
-        sheet = sheet_of(f"model-{number}", group[0].model.name, table(group), LEGEND.replace("\n", " "))
+        sheet = sheet_of(f"model-{number}", group[0].model.name, table(group))
         found.append(ModelAnswer(answer(group), more, sheet))
     if not found and len({result.case.suite for result in view.results}) > 1:
         return []  # the suite may be about layers alone
