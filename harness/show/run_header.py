@@ -11,7 +11,15 @@ def describe_run(run: Run) -> str:
     """Which run of which code this is, in one line."""
     revision = run.revision
     code = f"commit {revision.commit[:7]}{' with changes' * revision.dirty}" if revision.commit else "commit unknown"
-    return f"run {run.id}, started {run.started}, {code}"
+    return f"run {run.id}, started {run.started}, {code}{_origin(run)}"
+
+
+def _origin(run: Run) -> str:
+    """`, imported from pyperf 2.10.0 (bench.json)`; empty for a run of our own."""
+    if run.origin is None:
+        return ""
+    tool = f"{run.origin.tool} {run.origin.version}".strip()
+    return f", imported from {tool} ({', '.join(run.origin.files)})"
 
 
 def describe_machine(at: Environment) -> str:
