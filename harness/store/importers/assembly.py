@@ -81,7 +81,8 @@ def _distinct(benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
 
 def _records(one: Benchmark, first: int, file: ForeignFile) -> Iterator[Record]:
     facts = one.facts | ({SUMMARY: one.summary} if one.summary else {})
-    doubts = (UNKNOWN_MACHINE,) if file.environment == Environment() else ()
+    machine = (file.environment.cpu_model, file.environment.gpu)
+    doubts = (UNKNOWN_MACHINE,) if machine == (Environment().cpu_model, Environment().gpu) else ()
     for number, taken in enumerate(one.rounds or [Round(outcome="failed", reason="the file has no value of it")]):
         ended = _impossible(taken) or taken
         measurements = tuple(

@@ -1,8 +1,8 @@
 """asv (airspeed velocity): a file `results/MACHINE/COMMIT-ENV.json`, or a folder with one of them.
 
-Units and names of params are in `benchmarks.json`, one folder above the file. The points of a benchmark are the product
-of its params in C order. A failed point is null, a skipped one a bare NaN. With `--record-samples` there are raw values,
-and else the median. Which process a sample is of is not told: they make one round.
+Units and names of params are in `benchmarks.json`, one folder above the file. The points of a benchmark are the
+product of its params in C order. A failed point is null, a skipped one a bare NaN. With `--record-samples` there are raw
+values, and else the median. Which process a sample is of is not told: they make one round.
 """
 
 import ast
@@ -88,10 +88,8 @@ _LAST = 253402300799000
 def _only_result(folder: Path) -> Path:
     found = sorted(path for path in folder.rglob("*.json") if path.name not in _NOT_RESULTS)
     if len(found) != 1:
-        names = ", ".join(str(path.relative_to(folder)) for path in found[:5])
-        raise StoreError(
-            f"{folder} holds {len(found)} results of asv: give one of its files{': ' * bool(names)}{names}"
-        )
+        names = ", ".join(str(path.relative_to(folder)) for path in found[:5]) or "make one by `asv run`"
+        raise StoreError(f"{folder} holds {len(found)} results of asv, and one is read: {names}")
     return found[0]
 
 

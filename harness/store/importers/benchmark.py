@@ -42,7 +42,7 @@ class ForeignFile:
     started: str = ""
     """UTC, ISO 8601; empty where the file does not tell."""
     environment: Environment = field(default_factory=Environment)
-    revision: Revision = Revision()
+    revision: Revision = field(default_factory=Revision)
 
 
 def named(text: str, tool: str) -> tuple[Case, str]:

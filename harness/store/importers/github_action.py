@@ -1,8 +1,8 @@
-"""github-action-benchmark: the arrays of its custom tools, and `data.js`, the page that it keeps. One value a benchmark.
+"""github-action-benchmark: the arrays of its custom tools, and `data.js`, its page of results. One value a benchmark.
 
 The array does not say which direction is better: a time is better lower and a rate better higher, and what is neither
-is shown and not judged. In `data.js` the tool of an entry says it: the action turns the seconds of pytest-benchmark into
-iterations a second. Of a page with many commits the last one of each suite counts.
+is shown and not judged. In `data.js` the tool of an entry says it: the action turns the seconds of pytest-benchmark
+into iterations a second. Of a page with many commits the last one of each suite counts.
 """
 
 import json
@@ -91,9 +91,8 @@ def _page(source: Source) -> object:
 
 def _raw(entry: _Entry) -> list[_Bench]:
     names = {one.name for one in entry.benches}
-    return [
-        one for one in entry.benches if not (_AGGREGATE.fullmatch(one.name) and one.name.rpartition("_")[0] in names)
-    ]
+    made = {name for name in names if _AGGREGATE.fullmatch(name) and name.rpartition("_")[0] in names}
+    return [one for one in entry.benches if one.name not in made]
 
 
 def _benchmark(one: _Bench, suite: str, tool: str, source: Source) -> Benchmark:

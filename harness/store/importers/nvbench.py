@@ -108,9 +108,8 @@ def _benchmark(case: Case, state: _State, source: Source) -> Benchmark:
     try:
         return Benchmark(case, [Round({LATENCY: (float(text),)})], summary="mean")
     except ValueError:
-        raise unreadable(
-            source.path, TOOL, f"{_MEAN} of {case.implementation} is {text!r}, which is no number"
-        ) from None
+        why = f"{_MEAN} of {case.implementation} is {text!r}, which is no number"
+        raise unreadable(source.path, TOOL, why) from None
 
 
 def _samples(summary: _Summary, source: Source) -> tuple[float, ...]:

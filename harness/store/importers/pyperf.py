@@ -42,9 +42,8 @@ def read(source: Source) -> ForeignFile:
     """Its benchmarks. Raises StoreError for a file that is not whole."""
     document = source.as_kind(_Document, TOOL)
     everywhere = _told_everywhere(document)
-    dates = sorted(
-        str(run.metadata["date"]) for one in document.benchmarks for run in one.runs if "date" in run.metadata
-    )
+    runs = [run.metadata for one in document.benchmarks for run in one.runs]
+    dates = sorted(str(metadata["date"]) for metadata in runs if "date" in metadata)
     cores = everywhere.get("cpu_count")
     return ForeignFile(
         TOOL,

@@ -120,11 +120,8 @@ def _round(values: Sequence[float], iterations: int) -> Round:
 
 def _by_process(entry: _Entry, data: Sequence[float]) -> list[Sequence[float]]:
     sizes = entry.extra_info.get(ROUNDS)
-    if (
-        not isinstance(sizes, list)
-        or not all(type(size) is int and size > 0 for size in sizes)
-        or sum(sizes) != len(data)
-    ):
+    is_told = isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
+    if not isinstance(sizes, list) or not is_told or sum(sizes) != len(data):
         return [data]
     ends = [sum(sizes[: number + 1]) for number in range(len(sizes))]
     return [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
