@@ -1,8 +1,8 @@
 """asv (airspeed velocity): a file `results/MACHINE/COMMIT-ENV.json`, or a folder with one of them.
 
 Units and names of params are in `benchmarks.json`, one folder above the file. The points of a benchmark are the
-product of its params in C order. A failed point is null, a skipped one a bare NaN. With `--record-samples` there are raw
-values, and else the median. Which process a sample is of is not told: they make one round.
+product of its params in C order. A failed point is null, a skipped one a bare NaN. With `--record-samples` there are
+raw values, and else the median. Which process a sample is of is not told: they make one round.
 """
 
 import ast
@@ -29,12 +29,12 @@ _BY_PREFIX = {"time": "seconds", "timeraw": "seconds", "mem": "bytes", "peakmem"
 """Units of benchmarks that `benchmarks.json` is not there to tell of, by how their names begin."""
 
 
-class _Declared(msgspec.Struct):
+class _Declared(msgspec.Struct, frozen=True):
     param_names: list[str] = []
     unit: str = "unit"
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     commit_hash: str
     result_columns: list[str]
     results: dict[str, list[Any]]
@@ -43,7 +43,7 @@ class _Document(msgspec.Struct):
     params: dict[str, str | None] = {}
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, frozen=True):
     """One benchmark by the names of its columns. Rows are cut off after the last column that says anything."""
 
     result: list[float | None] | None = None

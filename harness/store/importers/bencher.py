@@ -15,7 +15,7 @@ from harness.store.importers.source import Source
 TOOL = "bencher"
 
 
-class _Value(msgspec.Struct):
+class _Value(msgspec.Struct, frozen=True):
     value: float
 
 

@@ -18,20 +18,20 @@ _ESTIMATES = "estimates.json"
 _TIME = quantity("", "ns")
 
 
-class _Estimate(msgspec.Struct):
+class _Estimate(msgspec.Struct, frozen=True):
     point_estimate: float
 
 
-class _Estimates(msgspec.Struct):
+class _Estimates(msgspec.Struct, frozen=True):
     mean: _Estimate
 
 
-class _Sample(msgspec.Struct):
+class _Sample(msgspec.Struct, frozen=True):
     iters: tuple[float, ...]
     times: tuple[float, ...]
 
 
-class _Names(msgspec.Struct):
+class _Names(msgspec.Struct, frozen=True):
     group_id: str
     function_id: str | None = None
     value_str: str | None = None

@@ -26,24 +26,24 @@ _AGGREGATE = re.compile(r".*_(?:mean|median|stddev|cv|BigO|RMS)")
 """Names that Google Benchmark gives to what is made of several rows; the action takes them for benchmarks, too."""
 
 
-class _Bench(msgspec.Struct):
+class _Bench(msgspec.Struct, frozen=True):
     name: str
     unit: str
     value: float | str
 
 
-class _Commit(msgspec.Struct):
+class _Commit(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, frozen=True):
     benches: list[_Bench]
     tool: str = ""
     date: float = 0.0
     commit: _Commit = _Commit()
 
 
-class _Page(msgspec.Struct):
+class _Page(msgspec.Struct, frozen=True):
     entries: dict[str, list[_Entry]]
 
 

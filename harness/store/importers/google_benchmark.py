@@ -30,7 +30,7 @@ _OF_MEASURING = ("repeats", "iterations", "min_time", "min_warmup_time")
 _PARAM = re.compile(r"([^\W\d]\w*):([^:].*)")
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, frozen=True):
     name: str
     run_name: str = ""
     run_type: str = "iteration"
@@ -46,14 +46,14 @@ class _Row(msgspec.Struct):
     bitbench_round: float = 0
 
 
-class _Context(msgspec.Struct):
+class _Context(msgspec.Struct, frozen=True):
     date: str = ""
     num_cpus: int = 0
     library_build_type: str = ""
     library_version: str = ""
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     context: _Context
     benchmarks: list[dict[str, object]]
 

@@ -14,7 +14,7 @@ TOOL = "hyperfine"
 _MEMORY = quantity("peak memory", "B")
 
 
-class _Result(msgspec.Struct):
+class _Result(msgspec.Struct, frozen=True):
     command: str
     mean: float
     times: tuple[float, ...] | None = None
@@ -23,7 +23,7 @@ class _Result(msgspec.Struct):
     parameters: dict[str, str | int | float] = {}
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     results: list[_Result]
 
 

@@ -20,12 +20,12 @@ _MEAN = "nv/cold/time/gpu/mean"
 _SAMPLES = "nv/json/bin:nv/cold/sample_times"
 
 
-class _Named(msgspec.Struct):
+class _Named(msgspec.Struct, frozen=True):
     name: str
     value: str | int | float | None = None
 
 
-class _Summary(msgspec.Struct):
+class _Summary(msgspec.Struct, frozen=True):
     tag: str
     data: list[_Named]
 
@@ -34,7 +34,7 @@ class _Summary(msgspec.Struct):
         return next((str(one.value) for one in self.data if one.name == name and one.value is not None), "")
 
 
-class _State(msgspec.Struct):
+class _State(msgspec.Struct, frozen=True):
     device: int | None = None
     axis_values: list[_Named] | None = None
     summaries: list[_Summary] | None = None
@@ -42,26 +42,26 @@ class _State(msgspec.Struct):
     skip_reason: str = ""
 
 
-class _Benchmark(msgspec.Struct):
+class _Benchmark(msgspec.Struct, frozen=True):
     name: str
     states: list[_State]
     devices: list[int] | None = None
 
 
-class _Device(msgspec.Struct):
+class _Device(msgspec.Struct, frozen=True):
     id: int
     name: str
 
 
-class _Version(msgspec.Struct):
+class _Version(msgspec.Struct, frozen=True):
     string: str = ""
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, frozen=True):
     version: dict[str, _Version] = {}
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     benchmarks: list[_Benchmark]
     devices: list[_Device] = []
     meta: _Meta = _Meta()

@@ -15,17 +15,17 @@ TOOL = "pyperf"
 _UNITS = {"second": "s", "byte": "B", "integer": "1"}
 
 
-class _Run(msgspec.Struct):
+class _Run(msgspec.Struct, frozen=True):
     values: tuple[float, ...] = ()
     metadata: dict[str, object] = {}
 
 
-class _Benchmark(msgspec.Struct):
+class _Benchmark(msgspec.Struct, frozen=True):
     runs: list[_Run]
     metadata: dict[str, object] = {}
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     benchmarks: list[_Benchmark]
     metadata: dict[str, object] = {}
 

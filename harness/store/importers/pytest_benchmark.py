@@ -27,13 +27,13 @@ _NUMPY = re.compile(r"np\.\w+\((.*)\)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class _Stats(msgspec.Struct):
+class _Stats(msgspec.Struct, frozen=True):
     mean: float
     data: tuple[float, ...] | None = None
     iterations: int = 1
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, frozen=True):
     name: str
     stats: _Stats
     fullname: str = ""
@@ -43,7 +43,7 @@ class _Entry(msgspec.Struct):
     extra_info: dict[str, object] = {}
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, frozen=True):
     benchmarks: list[_Entry]
     version: str = ""
     datetime: str = ""

@@ -57,7 +57,7 @@ class Source:
 
 
 def checked(content: object, kind: type[T], path: Path, tool: str) -> T:
-    """`content` as `kind`, without fields that it does not know. Raises StoreError that names the place of the fault."""
+    """`content` as `kind`, without fields that it does not know. Raises StoreError that says where it is not."""
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
