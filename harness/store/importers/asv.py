@@ -8,6 +8,7 @@ raw values, and else the median. Which process a sample is of is not told: they 
 import ast
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,7 +154,7 @@ def _quantity(name: str, declared: _Declared | None) -> Quantity:
     unit = declared.unit if declared else _BY_PREFIX.get(kind, "unit")
     if kind in ("mem", "peakmem"):
         return quantity("peak memory" if kind == "peakmem" else "memory", unit)
-    return quantity("", unit)
+    return quantity("", unit, counted=kind == "track")
 
 
 def _environment(said: Mapping[str, str | None]) -> Environment:
@@ -163,5 +164,5 @@ def _environment(said: Mapping[str, str | None]) -> Environment:
         cpu_model=said.get("cpu") or "unknown",
         cores_logical=number if isinstance(number := cores["cores"], int) and number > 0 else 0,
         operating_system=said.get("os") or "unknown",
-        python=said.get("python") or "unknown",
+        python=python if re.fullmatch(r"\d[\w.]*", python := said.get("python") or "") else "unknown",
     )

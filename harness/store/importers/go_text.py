@@ -1,7 +1,7 @@
 """The text of `go test -bench`, as https://go.dev/design/14313-benchmark-format has it: units stand beside the numbers.
 
-A line a `-count`, all of one process. `/key=value` in a name is a param. The number at the end of a name is GOMAXPROCS,
-which Go leaves out when it is 1.
+A line a `-count`, all of one process, save in what `bitbench export` wrote: there it is a round and metric. `/key=value`
+in a name is a param. The number at the end of a name is GOMAXPROCS, which Go leaves out when it is 1.
 """
 
 import re
@@ -72,7 +72,12 @@ def _benchmark(key: tuple[str, str], lines: Sequence[tuple[int, str]], found: _R
         for number, unit in _pairs(pairs, key[1], source):
             measured = _quantity(unit, found.better.get(unit, ""))
             values.setdefault(measured.metric, []).append(measured.of(number))
-    return Benchmark(_case(*key), [Round(values, max(1, min(count for count, _ in lines)))])
+    case, iterations = _case(*key), max(1, min(count for count, _ in lines))
+    if not key[1].startswith(OWN):
+        return Benchmark(case, [Round(values, iterations)])
+    rounds = range(max(map(len, values.values())))
+    by_round = [{metric: taken[n : n + 1] for metric, taken in values.items() if n < len(taken)} for n in rounds]
+    return Benchmark(case, [Round(taken, iterations) for taken in by_round])
 
 
 def _pairs(text: str, name: str, source: Source) -> Iterator[tuple[float, str]]:

@@ -1,8 +1,8 @@
 """Google Benchmark's `--benchmark_out` in JSON: a row a repetition, each the mean over its iterations, in its own unit.
 
 Aggregates stand among the rows, and are left out where there are raw rows: the one of `cv` bears a unit of time and is
-a share. A row of an error says 0 seconds. All repetitions are of one process, unless `bitbench export` says otherwise
-by a counter.
+a share. A row of an error says 0 seconds. All repetitions are of one process, save in what `bitbench export` wrote:
+there a row is a round.
 """
 
 import math
@@ -17,12 +17,10 @@ from harness.store.importers.quantities import quantity
 from harness.store.importers.source import Source, checked, utc
 
 TOOL = "google-benchmark"
-ROUND = "bitbench_round"
-"""The counter that says in which process a row was taken."""
 _FIELDS = (
     *("name", "run_name", "run_type", "family_index", "per_family_instance_index", "repetitions", "repetition_index"),
     *("threads", "iterations", "real_time", "cpu_time", "time_unit", "label", "error_occurred", "error_message"),
-    *("skipped", "skip_message", "aggregate_name", "aggregate_unit", ROUND),
+    *("skipped", "skip_message", "aggregate_name", "aggregate_unit"),
 )
 _RATES = {"bytes_per_second": "B/s", "items_per_second": "1/s"}
 _OF_MEASURING = ("repeats", "iterations", "min_time", "min_warmup_time")
@@ -43,7 +41,6 @@ class _Row(msgspec.Struct, frozen=True):
     error_message: str = ""
     skipped: bool = False
     skip_message: str = ""
-    bitbench_round: float = 0
 
 
 class _Context(msgspec.Struct, frozen=True):
@@ -88,10 +85,8 @@ def _benchmark(name: str, rows: Sequence[tuple[_Row, Mapping[str, object]]], bui
     if not raw:
         means = [(row, said) for row, said in rows if row.aggregate_name == "mean"]
         return Benchmark(case, [_round(means[:1])], facts, "mean") if means else None
-    by_process: dict[float, list[tuple[_Row, Mapping[str, object]]]] = {}
-    for row, said in raw:
-        by_process.setdefault(row.bitbench_round, []).append((row, said))
-    return Benchmark(case, [_round(group) for group in by_process.values()], facts)
+    groups = [[one] for one in raw] if case.suite != TOOL else [raw]
+    return Benchmark(case, [_round(group) for group in groups], facts)
 
 
 def _case(name: str) -> Case:
