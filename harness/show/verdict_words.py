@@ -24,7 +24,7 @@ _CURES: Mapping[Cure, str] = {
     "more_rounds": "about {needed} rounds would settle it, if its noise stays",
     "quieter_machine": "more rounds will not settle it: quieten the machine, see `bitbench env --check`, or allow it"
     " more",
-    "rounds_option": "use --rounds 3 or more",
+    "rounds_option": "measure 3 rounds or more (--rounds 3)",
     "budget_option": "give it more time with --budget",
     "measure_again": "measure it again",
     "one_machine": "measure both on one machine",

@@ -7,13 +7,15 @@ into iterations a second. Of a page with many commits the last one of each suite
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 from harness.errors import StoreError
-from harness.model import Revision
+from harness.model import Case, Revision
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of, named
 from harness.store.importers.quantities import quantity
 from harness.store.importers.source import Source, checked, said_at, unreadable
@@ -59,7 +61,7 @@ def read(source: Source) -> ForeignFile:
     """Its benchmarks. Raises StoreError for a file that is not whole."""
     if isinstance(source.content, list):
         benches = source.as_kind(list[_Bench], TOOL)
-        return ForeignFile(TOOL, [_benchmark(one, "", "", source) for one in benches])
+        return ForeignFile(TOOL, _gathered([_benchmark(one, "", "", source) for one in benches]))
     page = checked(_page(source), _Page, source.path, TOOL)
     latest = {suite: entries[-1] for suite, entries in page.entries.items() if entries}
     commits = {entry.commit.id for entry in latest.values()}
@@ -70,7 +72,7 @@ def read(source: Source) -> ForeignFile:
     when = max((entry.date for entry in latest.values()), default=0.0)
     return ForeignFile(
         TOOL,
-        [_benchmark(one, suite, entry.tool, source) for suite, entry in latest.items() for one in _raw(entry)],
+        _gathered(_benchmark(one, suite, entry.tool, source) for suite, entry in latest.items() for one in _raw(entry)),
         started=said_at(datetime.fromtimestamp(when / 1000, UTC)) if 0 < when < _LAST else "",
         revision=Revision(next(iter(commits), "")),
     )
@@ -87,6 +89,19 @@ def _page(source: Source) -> object:
         return json.loads(source.text.lstrip().removeprefix(_PAGE).lstrip(" =").rstrip(" ;\n"))
     except (ValueError, RecursionError) as error:
         raise unreadable(source.path, TOOL, str(error)) from error
+
+
+def _gathered(benchmarks: Iterable[Benchmark]) -> list[Benchmark]:
+    """The metrics of one case, which `bitbench export` wrote an entry each, are one benchmark."""
+    cases: dict[Case, list[Benchmark]] = {}
+    for one in benchmarks:
+        same = cases.setdefault(one.case, [])
+        if same and not same[-1].rounds[0].values.keys() & one.rounds[0].values.keys():
+            both = {**same[-1].rounds[0].values, **one.rounds[0].values}
+            same[-1] = replace(same[-1], rounds=[Round(both)])
+        else:
+            same.append(one)
+    return [one for group in cases.values() for one in group]
 
 
 def _raw(entry: _Entry) -> list[_Bench]:

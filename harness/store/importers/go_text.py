@@ -1,7 +1,7 @@
 """The text of `go test -bench`, as https://go.dev/design/14313-benchmark-format has it: units stand beside the numbers.
 
-A line a `-count`, all of one process, save in what `bitbench export` wrote: there it is a round and metric. `/key=value`
-in a name is a param. The number at the end of a name is GOMAXPROCS, which Go leaves out when it is 1.
+A line a `-count`, all of one process, save in what `bitbench export` wrote: there it is a round and metric.
+`/key=value` in a name is a param. The number at the end of a name is GOMAXPROCS, which Go leaves out when it is 1.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from harness.model import Case, Environment, Metric, Value
+from harness.model.metrics import METRICS
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of, named
 from harness.store.importers.quantities import Quantity, quantity
 from harness.store.importers.source import Source, unreadable
@@ -98,6 +99,8 @@ def _quantity(unit: str, better: str) -> Quantity:
             return quantity({"B/op": "bytes per call", "allocs/op": "allocations"}[unit], unit, "lower", counted=True)
         case "MB/s":
             return quantity("", unit)
+        case _ if unit in METRICS:
+            return Quantity(METRICS[unit])
     return quantity(unit, unit, "lower" if better == "lower" else "higher" if better == "higher" else "")
 
 

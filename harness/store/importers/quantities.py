@@ -77,7 +77,7 @@ def _sampled(name: str, unit: str, better: Literal["lower", "higher"]) -> Metric
 def _other(name: str, unit: str, better: Literal["lower", "higher", ""]) -> Metric:
     """Of a unit that nothing is known of."""
     own = METRICS.get(name)
-    if own is not None and not _PER_SECOND.search(unit):
+    if own is not None and own.unit == unit:
         return own
     title = f"{name} in {unit}" if unit and unit != name else name
     kept = unit if _KEPT_UNIT.fullmatch(unit) else "1"
