@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.model import Aim, Environment, Run, RunRules, StoredRun
+from harness.model import Aim, Run, RunRules, StoredRun
 from harness.model.environment import machine_name
 from harness.model.stored_run import Extension
 
@@ -22,9 +22,10 @@ def _origin(run: Run) -> str:
     return f", imported from {tool} ({', '.join(run.origin.files)})"
 
 
-def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it, and how busy it was."""
-    return f"{machine_name(at)}; load {at.load_average:.2f}"
+def describe_machine(run: Run) -> str:
+    """The machine in one line, without what is not known of it, and how busy it was, which other tools do not tell."""
+    load = "" if run.origin else f"; load {run.environment.load_average:.2f}"
+    return f"{machine_name(run.environment) or 'machine unknown'}{load}"
 
 
 def describe_rules(stored: StoredRun) -> list[str]:

@@ -1,4 +1,4 @@
-"""Takes out of the files that `make.sh` wrote what tells of one machine or person: names of hosts, users and folders."""
+"""Takes out of the files that `make.sh` wrote what tells of a machine or person: names of hosts, users, folders."""
 
 import getpass
 import platform
