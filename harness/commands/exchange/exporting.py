@@ -24,7 +24,8 @@ from harness.store import files, load
 def command(run: Path, tool: str, output: Path | None, metrics: tuple[str, ...]) -> None:
     """Write the stored run in directory RUN as another tool's file, and print the file's path.
 
-    Only cases that were measured to their end are written; the others are named on stderr. Exit code 5 when none was.
+    Only cases that were measured to their end are written; the others are named on stderr. The exit code is 5 when no
+    case was.
     """
     stored = load(run)
     selection = Selection.of(stored, select_metrics(metrics, known_metrics(stored.run)))

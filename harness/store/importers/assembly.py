@@ -86,7 +86,7 @@ def _records(one: Benchmark, first: int, file: ForeignFile) -> Iterator[Record]:
     for number, taken in enumerate(one.rounds or [Round(outcome="failed", reason="the file has no value of it")]):
         ended = _impossible(taken) or taken
         measurements = tuple(
-            Measurement(metric.name, tuple(map(float, values)), taken.iterations if metric.unit == "s" else 1)
+            Measurement(metric.name, tuple(map(float, values)), ended.calls if metric.unit == "s" else 1)
             for metric, values in ended.values.items()
         )
         yield Record(one.case, first + number, ended.outcome, ended.reason, measurements, facts, warnings=doubts)

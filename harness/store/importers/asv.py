@@ -128,7 +128,7 @@ def _point(
         return Benchmark(case, [Round(outcome="failed", reason="asv has null for it: it failed")])
     if math.isnan(result):
         return Benchmark(case, [Round(outcome="skipped", reason="asv has NaN for it: it skipped itself")])
-    loops = int(number) if number is not None and number >= 1 else 1
+    loops = number or 1
     if samples:
         return Benchmark(case, [Round({measured.metric: tuple(map(measured.of, samples))}, loops)])
     of_calls = measured.metric.unit == "s"  # a number that is tracked, and a peak, are what was measured, once

@@ -14,10 +14,19 @@ class Round:
     """What one process gave, in base units and per call. One that did not come to its end has a `reason`."""
 
     values: Mapping[Metric, Sequence[float]] = field(default_factory=dict)
-    iterations: int = 1
-    """Of the inner loop that a latency was timed with."""
+    iterations: float = 1
+    """Of the inner loop that a latency was timed with, as the file tells it."""
     outcome: Outcome = "measured"
     reason: str = ""
+
+    @property
+    def calls(self) -> int:
+        """The iterations as a count: 1 where the file has no such number."""
+        return int(self.iterations) if 1 <= self.iterations < _MOST_CALLS else 1
+
+
+_MOST_CALLS = 2.0**53
+"""Above, not every number with a point is a count."""
 
 
 @dataclass(frozen=True)

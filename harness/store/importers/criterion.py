@@ -66,7 +66,7 @@ def _benchmark(source: Source, top: Path) -> Benchmark:
         raise unreadable(path, TOOL, f"{len(sample.times)} times of {len(sample.iters)} numbers of calls, or none")
     calls = [_TIME.of(time / count) for time, count in zip(sample.times, sample.iters, strict=True)]
     values: dict[Metric, list[float]] = {_TIME.metric: calls}
-    return Benchmark(case, [Round(values, int(min(sample.iters, default=1)))])
+    return Benchmark(case, [Round(values, min(sample.iters, default=1))])
 
 
 def _case(path: Path, top: Path) -> Case:

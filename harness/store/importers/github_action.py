@@ -5,7 +5,6 @@ is shown and not judged. In `data.js` the tool of an entry says it: the action t
 into iterations a second. Of a page with many commits the last one of each suite counts.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from harness.errors import StoreError
 from harness.model import Case, Revision
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of, named
 from harness.store.importers.quantities import quantity
-from harness.store.importers.source import Source, checked, said_at, unreadable
+from harness.store.importers.source import Source, checked, json_of, said_at, unreadable
 
 TOOL = "github-action-benchmark"
 _PAGE = "window.BENCHMARK_DATA"
@@ -85,10 +84,10 @@ _LAST = 253402300799000
 def _page(source: Source) -> object:
     if source.content is not None:
         return source.content
-    try:
-        return json.loads(source.text.lstrip().removeprefix(_PAGE).lstrip(" =").rstrip(" ;\n"))
-    except (ValueError, RecursionError) as error:
-        raise unreadable(source.path, TOOL, str(error)) from error
+    content, broken = json_of(source.text.lstrip().removeprefix(_PAGE).lstrip(" =").rstrip(" ;\n"))
+    if content is None:
+        raise unreadable(source.path, TOOL, broken or f"after {_PAGE} there is no object")
+    return content
 
 
 def _gathered(benchmarks: Iterable[Benchmark]) -> list[Benchmark]:

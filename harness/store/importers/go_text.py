@@ -73,7 +73,7 @@ def _benchmark(key: tuple[str, str], lines: Sequence[tuple[int, str]], found: _R
         for number, unit in _pairs(pairs, key[1], source):
             measured = _quantity(unit, found.better.get(unit, ""))
             values.setdefault(measured.metric, []).append(measured.of(number))
-    case, iterations = _case(*key), max(1, min(count for count, _ in lines))
+    case, iterations = _case(*key), min(count for count, _ in lines)
     if not key[1].startswith(OWN):
         return Benchmark(case, [Round(values, iterations)])
     rounds = range(max(map(len, values.values())))

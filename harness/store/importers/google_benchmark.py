@@ -122,7 +122,7 @@ def _round(rows: Sequence[tuple[_Row, Mapping[str, object]]]) -> Round:
         for name, value in said.items():
             if name not in _FIELDS and isinstance(value, int | float) and not isinstance(value, bool):
                 values.setdefault(quantity(name, _RATES.get(name, "")).metric, []).append(float(value))
-    return Round(values, max(1, int(rows[0][0].iterations)))
+    return Round(values, rows[0][0].iterations)
 
 
 _CPU = msgspec.structs.replace(quantity("cpu time", "s").metric, informative=True)

@@ -61,8 +61,8 @@ def read(source: Source) -> ForeignFile:
 
 def _told_everywhere(document: _Document) -> dict[str, object]:
     """What pyperf says of all runs it lifts out of them: to the benchmark, and of all benchmarks to the file."""
-    lifted = document.benchmarks[0].metadata | document.metadata
-    return next((run.metadata for run in document.benchmarks[0].runs), {}) | lifted
+    first = document.benchmarks[0] if document.benchmarks else _Benchmark([])
+    return next((run.metadata for run in first.runs), {}) | first.metadata | document.metadata
 
 
 def _benchmark(one: _Benchmark, document: _Document, source: Source) -> Benchmark:

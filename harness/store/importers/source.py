@@ -39,7 +39,7 @@ class Source:
             raise StoreError(f"{path} is no text in UTF-8: give a file that a benchmark tool wrote") from error
         if not text.strip():
             raise StoreError(f"{path} is empty: write it anew by the tool that it is from")
-        return cls(path, text, *_json(text))
+        return cls(path, text, *json_of(text))
 
     @property
     def is_folder(self) -> bool:
@@ -81,9 +81,9 @@ def utc(text: str) -> str:
     """A date as tools write it, in UTC and ISO 8601; empty where it is none. One without a zone is taken as UTC."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return said_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return ""
-    return said_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def said_at(moment: datetime) -> str:
@@ -91,13 +91,28 @@ def said_at(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _json(text: str) -> tuple[object, str]:
-    """Bare NaN and Infinity are numbers here, because most of these tools write them."""
-    if text.lstrip()[0] not in "[{":
+def json_of(text: str) -> tuple[object, str]:
+    """The content of JSON, and why it is none where it begins like some.
+
+    Bare NaN and Infinity are numbers here, because most of these tools write them.
+    """
+    if not text.lstrip().startswith(("[", "{")):
         return None, ""
     try:
-        return json.loads(text), ""
+        content = json.loads(text, parse_int=_whole)
+        json.dumps(content, ensure_ascii=False).encode()
     except RecursionError:
         return None, "nested too deeply"
+    except UnicodeEncodeError:
+        return None, "a text in it is no Unicode"
     except ValueError as error:
         return None, str(error)
+    return content, ""
+
+
+def _whole(digits: str) -> float:
+    """As an int, but for one that is larger than any number with a point: it is infinite, as that would be."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
+_MOST_DIGITS = 300

@@ -1,17 +1,22 @@
 """Files that other benchmark tools wrote (`tests/data/exchange/make.sh`) say as a run what they said there."""
 
+import contextlib
 import json
 import math
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.errors import StoreError
+from harness.errors import BitbenchError, StoreError
 from harness.model import Record, Run
+from harness.model.codec import encode
 from harness.store.importers.assembly import UNKNOWN_MACHINE, imported
 from harness.store.importers.quantities import quantity, scaled
 from harness.store.importers.registry import FORMATS, read
+from harness.store.schema import parse
 from tests.harness.fakes.command_line import bitbench
 
 FILES = Path(__file__).parents[2] / "data/exchange"
@@ -282,6 +287,59 @@ def test_a_bad_file_is_one_line(text: str, tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert BAD[text] in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+ODD = (None, "x", -1, 10**400, math.nan, [], {}, "\ud800")
+
+
+@pytest.mark.parametrize(
+    "name", ["hyperfine_one.json", "by_hand/bencher.json", "by_hand/nvbench.json", "pyperf_one.json"]
+)
+def test_whatever_stands_in_place_of_a_value_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    text = (FILES / name).read_text()
+    file = tmp_path / "odd.json"
+    for number in range(sum(1 for _ in places(json.loads(text)))):
+        content = json.loads(text)
+        within, key = list(places(content))[number]
+        within[key] = ODD[number % len(ODD)]
+        file.write_text(json.dumps(content))
+        with contextlib.suppress(BitbenchError):
+            run, records = imported([file])
+            lines = b"".join(encode(line) + b"\n" for line in (run, *records))
+            assert len(parse(lines, file).records) == len(records)
+
+
+def places(content: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a document with every key or index in it."""
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        yield content, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
+def test_an_imported_run_is_shown_with_its_origin_and_never_gone_on_with(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert bitbench("import", FILES / "pyperf_two.json", "--out", run).stdout == f"{run}\n"
+    shown = bitbench("show", run)
+    assert shown.returncode == 0
+    assert "imported from pyperf 2.11.0 (pyperf_two.json)" in shown.stdout
+    assert "load" not in shown.stdout.splitlines()[1]
+    resumed = bitbench("run", "--resume", "--out", run)
+    assert (resumed.returncode, "was imported from pyperf" in resumed.stderr) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pyperf_two.json", "asv/samples", "by_hand/bencher.json"])
+def test_an_imported_run_has_a_report(name: str, tmp_path: Path) -> None:
+    bitbench("import", FILES / name, "--out", tmp_path / "run")
+    done = bitbench("report", tmp_path / "run", "-o", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "imported from" in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    for code in (0, 2):
+        assert bitbench("import", FILES / "pyperf_two.json", "--out", tmp_path / "run").returncode == code
 
 
 def test_what_is_no_text_or_not_there_is_one_line(tmp_path: Path) -> None:
