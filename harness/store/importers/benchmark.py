@@ -60,12 +60,25 @@ def named(text: str, tool: str) -> tuple[Case, str]:
     A name of ours is read back exactly. Any other is an implementation of the suite that bears the tool's name.
     """
     name, _, metric = text.rpartition(OWN_METRIC) if OWN_METRIC in text else (text, "", "")
+    own = own_case(name)
+    return (own, metric) if own else (case_of(tool, text, {}, tool), "")
+
+
+def own_case(name: str) -> Case | None:
+    """The case that a name of ours means; None for any other name."""
     try:
-        return Case.parse(name), metric
+        return Case.parse(name)
     except ValueError:
-        return case_of(tool, text, {}, tool), ""
+        return None
 
 
 def case_of(suite: str, implementation: str, params: Mapping[str, Value], tool: str) -> Case:
-    """A case of which neither part is empty, as none may be."""
-    return Case.of(suite.strip() or tool, implementation.strip() or "unnamed", params)
+    """A case of which neither part is empty, as none may be. A param called like a column of frames is `NAME_param`."""
+    renamed = {f"{name}_param" if name in _COLUMNS else name: value for name, value in params.items()}
+    return Case.of(suite.strip() or tool, implementation.strip() or "unnamed", renamed)
+
+
+_COLUMNS = {
+    *("run", "suite", "case", "implementation", "role", "metric", "unit", "value", "round", "outcome", "reason"),
+    *("machine", "summary"),
+}

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.model import Case, Environment, Metric, Value
-from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of, named
+from harness.model.metrics import METRICS
+from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of, own_case
 from harness.store.importers.quantities import quantity
 from harness.store.importers.source import Source, checked, utc
 
@@ -79,21 +80,19 @@ def read(source: Source) -> ForeignFile:
 
 def _benchmark(name: str, rows: Sequence[tuple[_Row, Mapping[str, object]]], build: str) -> Benchmark | None:
     """None for the group of an aggregate alone that is no mean, such as a complexity."""
-    case = _case(name)
+    own = own_case(name)
+    case = own or _case(name)
     facts: dict[str, Value] = {"library_build": build} if build else {}
     raw = [(row, said) for row, said in rows if row.run_type != "aggregate"]
     if not raw:
         means = [(row, said) for row, said in rows if row.aggregate_name == "mean"]
         return Benchmark(case, [_round(means[:1])], facts, "mean") if means else None
-    groups = [[one] for one in raw] if case.suite != TOOL else [raw]
-    return Benchmark(case, [_round(group) for group in groups], facts)
+    groups = [[one] for one in raw] if own else [raw]
+    return Benchmark(case, [_round(group, is_own=own is not None) for group in groups], facts)
 
 
 def _case(name: str) -> Case:
     """`BM_a/n:8/64` has the params n=8 and arg1=64; a part that is neither belongs to the implementation."""
-    case, _ = named(name, TOOL)
-    if case.suite != TOOL or case.params:
-        return case
     first, *parts = name.split("/")
     words, params = [first], dict[str, Value]()
     for number, part in enumerate(parts):
@@ -107,7 +106,7 @@ def _case(name: str) -> Case:
     return case_of(TOOL, "/".join(words), params, TOOL)
 
 
-def _round(rows: Sequence[tuple[_Row, Mapping[str, object]]]) -> Round:
+def _round(rows: Sequence[tuple[_Row, Mapping[str, object]]], *, is_own: bool = False) -> Round:
     for row, _ in rows:
         if row.error_occurred:
             return Round(outcome="failed", reason=f"its benchmark said: {row.error_message or 'an error'}")
@@ -121,8 +120,15 @@ def _round(rows: Sequence[tuple[_Row, Mapping[str, object]]]) -> Round:
             values.setdefault(_CPU, []).append(time.of(row.cpu_time))
         for name, value in said.items():
             if name not in _FIELDS and isinstance(value, int | float) and not isinstance(value, bool):
-                values.setdefault(quantity(name, _RATES.get(name, "")).metric, []).append(float(value))
+                values.setdefault(_counter(name, is_own), []).append(float(value))
     return Round(values, rows[0][0].iterations)
+
+
+def _counter(name: str, is_own: bool) -> Metric:
+    """What a counter counts; one of ours is the metric of its name."""
+    if is_own and name in METRICS:
+        return METRICS[name]
+    return quantity(name, _RATES.get(name, "")).metric
 
 
 _CPU = msgspec.structs.replace(quantity("cpu time", "s").metric, informative=True)

@@ -82,6 +82,8 @@ def _case(entry: _Entry, *, by_id: bool = False) -> Case:
         test = test.removesuffix(f"[{entry.param}]")
         if by_id or not is_told or not entry.params:
             params[IDENTIFIER] = entry.param
+    if ROUNDS in entry.extra_info and suite:  # of ours: its names are as they were
+        return Case.of(suite, test, params)
     return case_of(suite, test, params, TOOL)
 
 

@@ -61,7 +61,8 @@ GOFLAGS=-mod=mod GOCACHE="$work/gocache" go test -run none -bench . -benchtime 1
 cd "$work"
 
 mkdir asv && cd asv
-git init -q && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m begin
+export GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z  # the name of a file is the commit's
+git init -q && git -c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -q --allow-empty -m begin
 mkdir benchmarks && cp "$here/sources/asv_examples.py" benchmarks/examples.py && touch benchmarks/__init__.py
 cat > asv.conf.json <<'J'
 {"version": 1, "project": "example", "repo": ".", "branches": ["HEAD"], "environment_type": "existing"}

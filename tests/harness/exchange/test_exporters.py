@@ -14,6 +14,7 @@ from harness import store
 from harness.analysis.results import of_run
 from harness.judge.judge import judge_runs
 from harness.model import Case, Measurement, Record, Run, StoredRun, known_metrics
+from harness.model.metrics import METRICS
 from harness.show.exporters.registry import EXPORTERS
 from harness.show.verdict_words import reason
 from harness.store.importers.assembly import imported
@@ -23,6 +24,7 @@ from tests.harness.fakes.command_line import bitbench
 WITH_ROUNDS = ("pytest-benchmark", "pyperf", "go", "google-benchmark")
 """Formats that a run comes back from as it was judged."""
 NAMES = ("eager", 'a b/c=d [e] "f" %', "ends-8")
+MEASURED = ("latency", "weight_bytes", "error_sqnr")
 SECONDS = (4.583e-07, 1.0000000000000002e-3, 0.1)
 
 
@@ -31,7 +33,7 @@ def run_of(factor: float = 1.0, run: str = "a") -> tuple[Run, list[Record]]:
     header = make_run(run_id=run)
     records = []
     for name, seconds in zip(NAMES, SECONDS, strict=True):
-        case = Case.of("quick", name, {"k": 8, "kind": "x=y/z", "last": "v-2"})
+        case = Case.of("quick", name, {"k": 8, "kind": "x=y/z", "last": "v-2", "case": 1})
         for number, wobble in enumerate((1.0, 1.001, 0.999)):
             value = seconds * wobble * factor
             latency = Measurement("latency", (value, value * 1.01, value * 1.02), 7)
@@ -93,6 +95,15 @@ def test_what_comes_back_is_judged_as_it_was(tool: str, tmp_path: Path) -> None:
     assert {verdict.word for verdict in after.verdicts if verdict} == {"regressed", "ok"}, "the floor tolerates 92 ns"
 
 
+@pytest.mark.parametrize("tool", ["go", "google-benchmark"])
+def test_other_metrics_come_back_as_the_same_metrics(tool: str, tmp_path: Path) -> None:
+    exported(stored(tmp_path / "run"), tool, tmp_path / "file")
+    run, records = imported([tmp_path / "file"])
+    assert {metric.name: metric for metric in run.metrics} == {name: METRICS[name] for name in MEASURED}
+    taken = {(m.metric, m.values) for record in records for m in record.measurements if m.metric != "latency"}
+    assert taken == {("weight_bytes", (4096.0,)), ("error_sqnr", (-8.06,))}
+
+
 @pytest.mark.parametrize("tool", ["pytest-benchmark", "pyperf"])
 def test_raw_values_come_back_bit_for_bit(tool: str, tmp_path: Path) -> None:
     exported(stored(tmp_path / "run"), tool, tmp_path / "file")
@@ -124,8 +135,8 @@ def test_a_format_of_one_value_is_incomparable_and_says_why(tool: str, tmp_path:
 def test_go_text_is_what_benchstat_reads(tmp_path: Path) -> None:
     text = exported(stored(tmp_path / "run"), "go", tmp_path / "file")
     lines = [line for line in text.splitlines() if line.startswith("Benchmark")]
-    form = re.compile(r"Benchmark[A-Z][^\s]*[^\d\s-] \d+ -?[\d.]+ \S+|Benchmark[A-Z]\S*%2D\d+ \d+ -?[\d.]+ \S+")
-    assert all(map(form.fullmatch, lines)), lines
+    assert all(re.fullmatch(r"Benchmark[A-Z]\S+ \d+ -?[\d.]+ \S+", line) for line in lines), lines
+    assert not any(re.match(r"\S+-\d+ ", line) for line in lines), "that would be GOMAXPROCS"
     assert sum(line.endswith(" ns/op") for line in lines) == 9, "a line a round, and not a sample"
     assert any(" 462.883 ns/op" in line for line in lines), "458.3 ns and 1 %, with no digit made by a product"
     assert "Unit error_sqnr better=higher" in text
@@ -177,7 +188,7 @@ def test_pytest_benchmark_compares_what_was_exported(tmp_path: Path) -> None:
     words = (sys.executable, "-c", program, "compare", str(tmp_path / "file.json"), "--columns=median,rounds")
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "ends-8[k=8-kind=x=y/z-last=v-2]" in done.stdout
+    assert "ends-8[case=1-k=8-kind=x=y/z-last=v-2]" in done.stdout
 
 
 def test_pyperf_reads_what_was_exported(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ TOOLS = {
     "google_aggregates.json": "google-benchmark",
     "go_1.19.txt": "go",
     "asv/samples": "asv",
-    "asv/quartiles/one/71043210-existing-py.json": "asv",
+    "asv/quartiles/one/e61ffee7-existing-py.json": "asv",
     "by_hand/criterion": "criterion",
     "by_hand/nvbench.json": "nvbench",
     "by_hand/bencher.json": "bencher",
@@ -90,7 +90,7 @@ def test_pytest_benchmark_params_that_look_alike_or_tell_an_address_are_told_apa
     _, records = records_of("pytest_benchmark_5.3.1.json")
     names = [record.case.params for record in records["test_names"]]
     assert [one.get("pytest_id") for one in names] == ["1.0_0", "1.0_1", None]
-    assert names[2]["value"] == "a/b=c [d] \"e\" 'f'"
+    assert names[2]["value_param"] == "a/b=c [d] \"e\" 'f'"
     objects = [record.case.params for record in records["test_objects"]]
     assert objects == [
         {"pytest_id": "thing0"},
@@ -192,7 +192,7 @@ def test_asv_failed_is_null_and_skipped_is_nan() -> None:
 
 
 def test_asv_samples_are_one_round_in_seconds() -> None:
-    said = json.loads((FILES / "asv/samples/one/71043210-existing-py.json").read_text())
+    said = json.loads((FILES / "asv/samples/one/e61ffee7-existing-py.json").read_text())
     row = dict(zip(said["result_columns"], said["results"]["examples.time_plain"], strict=False))
     _, records = records_of("asv/samples")
     (record,) = records["time_plain"]
@@ -203,7 +203,7 @@ def test_asv_samples_are_one_round_in_seconds() -> None:
 def test_criterion_divides_a_sample_by_its_calls() -> None:
     _, records = records_of("by_hand/criterion")
     (raw,) = records["fast [n]"]
-    assert (raw.case.suite, raw.case.params) == ("sum of", {"value": 8})
+    assert (raw.case.suite, raw.case.params) == ("sum of", {"value_param": 8})
     assert raw.values("latency") == (2.6e-08, 2.65e-08, 2.7e-08)
     (mean,) = records["plain"]
     assert (mean.values("latency"), mean.facts["summary"]) == ((1.50025e-06,), "mean")
