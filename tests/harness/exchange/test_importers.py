@@ -244,9 +244,12 @@ def test_several_files_are_several_processes_of_one_run(tmp_path: Path) -> None:
         imported([FILES / name, FILES / "pyperf_one.json"])
 
 
-def test_who_does_not_tell_its_machine_is_doubted() -> None:
+def test_who_does_not_tell_its_machine_is_doubted(tmp_path: Path) -> None:
     _, records = imported([FILES / "hyperfine.json"])
     assert {record.warnings for record in records} == {(UNKNOWN_MACHINE,)}
+    for side, name in (("base", "hyperfine.json"), ("head", "hyperfine_one.json")):
+        bitbench("import", FILES / name, "--out", tmp_path / side)
+    assert "neither base nor head tells its machine" in bitbench("compare", tmp_path / "base", tmp_path / "head").stdout
     _, records = imported([FILES / "pyperf_one.json"])
     assert {record.warnings for record in records} == {()}
 
