@@ -28,7 +28,7 @@ def write(selection: Selection) -> Written:
         "datetime": run.started.replace("Z", "+00:00"),
         "version": version(TOOL),
     }
-    return Written({"": json.dumps(document, indent=1)}, untimed(selection, TOOL))
+    return Written({"": json.dumps(document, indent=1)} if document["benchmarks"] else {}, untimed(selection, TOOL))
 
 
 def _machine(at: Environment) -> dict[str, object]:

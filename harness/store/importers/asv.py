@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from harness.errors import StoreError
-from harness.model import Case, Environment, Params, Revision, normalise_value
+from harness.model import Case, Environment, Revision, normalise_value
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of
 from harness.store.importers.quantities import Quantity, quantity
-from harness.store.importers.source import Source, beside, checked, said_at, unreadable
+from harness.store.importers.source import Source, beside, checked, count, said_at, unreadable
 
 TOOL = "asv"
 _VERSION = 2
@@ -159,10 +159,9 @@ def _quantity(name: str, declared: _Declared | None) -> Quantity:
 
 def _environment(said: Mapping[str, str | None]) -> Environment:
     """Without the name that the machine was given, and without folders."""
-    cores: Params = {"cores": normalise_value(said.get("num_cpu") or 0)}
     return Environment(
         cpu_model=said.get("cpu") or "unknown",
-        cores_logical=number if isinstance(number := cores["cores"], int) and number > 0 else 0,
+        cores_logical=count(said.get("num_cpu")),
         operating_system=said.get("os") or "unknown",
         python=python if re.fullmatch(r"\d[\w.]*", python := said.get("python") or "") else "unknown",
     )

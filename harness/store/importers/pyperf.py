@@ -9,7 +9,7 @@ import msgspec
 from harness.model import Environment, Params
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, named
 from harness.store.importers.quantities import quantity
-from harness.store.importers.source import Source, unreadable, utc
+from harness.store.importers.source import Source, count, unreadable, utc
 
 TOOL = "pyperf"
 _UNITS = {"second": "s", "byte": "B", "integer": "1"}
@@ -44,7 +44,6 @@ def read(source: Source) -> ForeignFile:
     everywhere = _told_everywhere(document)
     runs = [run.metadata for one in document.benchmarks for run in one.runs]
     dates = sorted(str(metadata["date"]) for metadata in runs if "date" in metadata)
-    cores = everywhere.get("cpu_count")
     return ForeignFile(
         TOOL,
         [_benchmark(one, document, source) for one in document.benchmarks],
@@ -52,7 +51,7 @@ def read(source: Source) -> ForeignFile:
         utc(str(everywhere.get("date", dates[0] if dates else ""))),
         Environment(
             cpu_model=str(everywhere.get("cpu_model_name", "unknown")),
-            cores_logical=cores if type(cores) is int and cores > 0 else 0,
+            cores_logical=count(everywhere.get("cpu_count")),
             operating_system=str(everywhere.get("platform", "unknown")).replace("-", " ", 1),
             python=str(everywhere.get("python_version", "unknown")).partition(" ")[0],
         ),

@@ -15,7 +15,7 @@ import msgspec
 from harness.model import Case, Environment, Metric, Params, Revision, normalise_value
 from harness.model.metrics import LATENCY
 from harness.store.importers.benchmark import Benchmark, ForeignFile, Round, case_of
-from harness.store.importers.source import Source, unreadable, utc
+from harness.store.importers.source import Source, count, unreadable, utc
 
 TOOL = "pytest-benchmark"
 ROUNDS = "bitbench_rounds"
@@ -133,11 +133,10 @@ def _environment(machine: dict[str, object]) -> Environment:
     """Without the name of the host."""
     cpu = machine.get("cpu")
     cpu = cpu if isinstance(cpu, dict) else {}
-    cores = cpu.get("count")
     system = f"{machine.get('system', '')} {machine.get('release', '')}".strip()
     return Environment(
         cpu_model=str(cpu.get("brand_raw") or cpu.get("brand") or "unknown"),
-        cores_logical=cores if type(cores) is int and cores > 0 else 0,
+        cores_logical=count(cpu.get("count")),
         operating_system=system or "unknown",
         python=str(machine.get("python_version", "unknown")),
     )

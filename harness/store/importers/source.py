@@ -86,6 +86,12 @@ def utc(text: str) -> str:
         return ""
 
 
+def count(value: object) -> int:
+    """A number of cores as a file tells it; 0 where it is none."""
+    digits = str(value)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+
+
 def said_at(moment: datetime) -> str:
     """A moment as headers of runs have it."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -23,6 +23,7 @@ from tests.harness.fakes.command_line import bitbench
 
 WITH_ROUNDS = ("pytest-benchmark", "pyperf", "go", "google-benchmark")
 """Formats that a run comes back from as it was judged."""
+FILES = Path(__file__).parents[2] / "data/exchange"
 NAMES = ("eager", 'a b/c=d [e] "f" %', "ends-8")
 MEASURED = ("latency", "weight_bytes", "error_sqnr")
 SECONDS = (4.583e-07, 1.0000000000000002e-3, 0.1)
@@ -114,6 +115,16 @@ def test_raw_values_come_back_bit_for_bit(tool: str, tmp_path: Path) -> None:
     assert len(back) == 9
 
 
+@pytest.mark.parametrize("tool", WITH_ROUNDS)
+@pytest.mark.parametrize("name", ["pytest_benchmark_5.3.1.json", "google_1.7.1.json", "pyperf_one.json"])
+def test_files_of_one_tool_go_to_another_and_come_back(name: str, tool: str, tmp_path: Path) -> None:
+    assert bitbench("import", FILES / name, "--out", tmp_path / "run").returncode == 0
+    exported(tmp_path / "run", tool, tmp_path / "file")
+    _, records = imported([tmp_path / "file"])
+    out = {one.case for one in store.load(tmp_path / "run").records if one.outcome == "measured"}
+    assert {record.case for record in records} == out
+
+
 @pytest.mark.parametrize("tool", ["bencher", "github-action-benchmark"])
 def test_a_format_of_one_value_is_incomparable_and_says_why(tool: str, tmp_path: Path) -> None:
     exported(stored(tmp_path / "run"), tool, tmp_path / "file.json")
@@ -180,6 +191,12 @@ def test_nothing_measured_is_no_file(tmp_path: Path) -> None:
     done = bitbench("export", tmp_path / "run", "--as", "go", "-o", tmp_path / "file")
     assert done.returncode == 5
     assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("tool", ["pytest-benchmark", "pyperf", "google-benchmark"])
+def test_without_latency_there_is_nothing_for_tools_that_time(tool: str, tmp_path: Path) -> None:
+    done = bitbench("export", stored(tmp_path / "run"), "--as", tool, "--metric", "weight_bytes")
+    assert (done.returncode, done.stdout) == (5, "")
 
 
 def test_pytest_benchmark_compares_what_was_exported(tmp_path: Path) -> None:
