@@ -23,17 +23,21 @@ COMMANDS = {
     "baseline": "Accept a run as the baseline that changes are gated against.",
     "report": "Write one self-contained HTML file from runs.",
     "plot": "Draw one figure of runs as an SVG, PNG or PDF file.",
+    "import": "Make a run of files that another benchmark tool wrote.",
+    "export": "Write a run in the format of another benchmark tool.",
     "model": "List the linear products of a whole model: bytes by scheme, share of the work.",
     "check": "Ask one implementation for every property that it must have.",
     "env": "Print what machine and software this is, or what makes it noisy.",
     "selftest": "Prove on this machine that what the harness reports is so.",
 }
+MODULES = {"import": "exchange.importing", "export": "exchange.exporting"}
+"""Where a command lies in `harness.commands` that is not in the module of its name."""
 INTERRUPTED = 130
 """What a shell reports for a command ended by Ctrl-C."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own: `harness.commands.NAME`."""
+    """A group whose commands live in modules of their own: `harness.commands.NAME`, or as `MODULES` says."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which a new user needs them."""
@@ -43,7 +47,8 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        module = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = importlib.import_module(f"harness.commands.{module}").command
         return command
 
     def resolve_command(

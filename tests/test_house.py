@@ -45,6 +45,7 @@ MAY = {
     "harness.estimators": "",
     "harness.model": "harness.errors harness.user_code harness.estimators",
     "harness.store": "harness.errors harness.user_code harness.model",
+    "harness.store.importers": "harness.errors harness.model harness.store",
     "harness.analysis": "harness.model harness.estimators",
     "harness.machine": "harness.errors harness.model harness.store",
     "harness.worker": "harness.user_code harness.model harness.machine",
@@ -56,12 +57,14 @@ MAY = {
     "harness.frames": "harness.errors harness.model harness.estimators harness.store harness.analysis",
     "harness.show": "harness.errors harness.user_code harness.model harness.estimators harness.store harness.analysis"
     " harness.machine harness.judge harness.frames",
+    "harness.show.exporters": "harness.errors harness.model harness.estimators harness.store harness.analysis",
     "harness.measure": "harness.model harness.estimators harness.analysis harness.runner harness.worker harness.show",
     "harness.pytest_plugin": "harness.user_code harness.model harness.runner harness.worker",
     "harness.public": "harness.errors harness.model harness.store harness.analysis harness.machine harness.runner"
     " harness.judge harness.show",
     "harness.commands": "harness.errors harness.model harness.estimators harness.store harness.analysis"
-    " harness.machine harness.runner harness.judge harness.gate harness.frames harness.show",
+    " harness.machine harness.runner harness.judge harness.gate harness.frames harness.show harness.store.importers"
+    " harness.show.exporters",
     "harness.cli": "harness.errors harness.model harness.commands",
     "suites": "bitlinear harness.model harness.machine harness.runner harness.pytest_plugin suites.catalogue",
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from harness.analysis.results import Result, contests
 from harness.estimators.intervals import Comparison, Rounds, log_ratio, paired_ratio, round_logs
-from harness.model import Case, normalise_value
+from harness.model import SUMMARY, Case, normalise_value
 from harness.model.metrics import LATENCY, Metric, Paired
 from harness.model.metrics.paired import UNITS, PairedWord
 from harness.model.rules import Rules
@@ -45,6 +45,13 @@ class MetricPair:
         if self.baseline is None or self.candidate is None or not isinstance(self.metric, Paired):
             return ""
         return unlike_units(self.baseline, self.candidate, self.metric.name)
+
+    @property
+    def summarised(self) -> str:
+        """Which sides have no raw values, and what they have instead; empty where both have them."""
+        sides = (("base", self.baseline), ("head", self.candidate))
+        told = [f"{name} has only a {side.facts[SUMMARY]}" for name, side in sides if side and SUMMARY in side.facts]
+        return " and ".join(told)
 
     @cached_property
     def log_ratios(self) -> LogsByRound:

@@ -70,7 +70,7 @@ class Comparison(msgspec.Struct, frozen=True):
 FEW = 3
 """Blocks, of which the one in the middle can be told."""
 
-ONE_ROUND = "one round: no interval; use --rounds 3 or more"
+ONE_ROUND = "one round: no interval; measure 3 rounds or more (--rounds 3)"
 NO_COMMON_ROUND = "no round has both sides: nothing to pair; measure both in one run"
 
 

@@ -240,6 +240,8 @@ def _at_once(pair: MetricPair, differing: Sequence[str], rules: Rules) -> Verdic
         return _verdict(pair, "incomparable", Note("unlike_machines", detail="; ".join(differing)), "one_machine")
     if pair.unlike:
         return _verdict(pair, "incomparable", Note("other_sample", detail=pair.unlike), "measure_anew")
+    if pair.summarised and not isinstance(pair.metric, Exact):
+        return _verdict(pair, "incomparable", Note("no_raw_values", detail=pair.summarised), "raw_values")
     if isinstance(pair.metric, Exact):
         return _exact(pair, rules.metric(pair.metric))
     if isinstance(pair.metric, Paired):

@@ -33,6 +33,7 @@ NoteCode = Literal[
     "undecided_units",
     "one_unit",
     "other_sample",
+    "no_raw_values",
 ]
 Cure = Literal[
     "more_rounds",
@@ -46,6 +47,7 @@ Cure = Literal[
     "more_units",
     "several_units",
     "wider_tolerance",
+    "raw_values",
 ]
 """What settles the verdict: more rounds or units (`needed` says how many), a quieter machine, and so on."""
 

@@ -8,15 +8,16 @@ from harness.model.case import Case, Params, Value, normalise_value
 from harness.model.ceilings import Ceilings
 from harness.model.environment import COMPARABLE_FIELDS, Environment, comparable, differences
 from harness.model.metrics import Exact, Metric, Paired, Sampled
-from harness.model.record import ROLE, Amount, Count, Measurement, Outcome, Record, Role, role_of
+from harness.model.record import ROLE, SUMMARY, Amount, Count, Measurement, Outcome, Record, Role, role_of
 from harness.model.rules import Allowance, Rules, RunRules
-from harness.model.run import SCHEMA_VERSION, Aim, Budget, Request, Revision, Run, Side, known_metrics
+from harness.model.run import SCHEMA_VERSION, Aim, Budget, Origin, Request, Revision, Run, Side, known_metrics
 from harness.model.stored_run import StoredRun
 
 __all__ = [
     "COMPARABLE_FIELDS",
     "ROLE",
     "SCHEMA_VERSION",
+    "SUMMARY",
     "Aim",
     "Allowance",
     "Amount",
@@ -28,6 +29,7 @@ __all__ = [
     "Exact",
     "Measurement",
     "Metric",
+    "Origin",
     "Outcome",
     "Paired",
     "Params",

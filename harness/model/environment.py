@@ -75,7 +75,7 @@ def _told(field: str, environment: Environment, other: Environment) -> str:
 
 def machine_name(at: Environment) -> str:
     """The same of every run on it: what it is, and with what software."""
-    cores = f"{at.affinity or at.cores_logical} of {at.cores_logical} cores"
+    cores = f"{at.affinity or at.cores_logical} of {at.cores_logical} cores" if at.cores_logical else "unknown"
     parts = (
         ("", at.cpu_model),
         ("", cores),

@@ -21,6 +21,8 @@ Role = Literal["contestant", "baseline", "sentinel"]
 """What a case is measured for: to be compared; to compare others with; to show that the machine has not changed."""
 ROLE = "role"
 """The fact that says which, where it is no contestant's."""
+SUMMARY = "summary"
+"""The fact that says what the one value of each metric is, where the raw values are not known: `mean`, `median`."""
 
 
 class Measurement(msgspec.Struct, frozen=True):

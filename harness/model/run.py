@@ -12,7 +12,7 @@ from harness.model.record import Amount, Count
 from harness.model.rules import RunRules
 from harness.model.whole_model import WholeModel
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 
@@ -83,6 +83,17 @@ class Aim(msgspec.Struct, frozen=True):
     """Whether it was chosen when results had been seen, which counts as a look at them."""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The tool whose files a run was imported from."""
+
+    tool: str
+    """Its name, as in `pytest-benchmark`."""
+    version: str = ""
+    """As its files tell it; empty where they do not."""
+    files: tuple[str, ...] = ()
+    """Their names, without folders."""
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The header line of a record file."""
 
@@ -109,6 +120,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The gate that it is a side of; both sides of one took turns in the same rounds. Empty for a run by itself."""
     side: Side | Literal[""] = ""
     """Which side of it."""
+    origin: Origin | None = None
+    """Of an imported run; None for one that this program measured."""
 
 
 def known_metrics(*runs: Run) -> dict[str, Metric]:

@@ -173,6 +173,8 @@ def resumed(
         if writer is not None:
             at_end.push(writer)
         run = stored.run
+        if run.origin:
+            raise UsageError(f"the run in {directory} was imported from {run.origin.tool}: measure with that")
         if run.pair:
             raise UsageError(f"the run in {directory} is a side of a gate; go on with that by `bitbench gate --resume`")
         if suites and tuple(suites) != run.request.suites:

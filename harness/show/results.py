@@ -58,7 +58,7 @@ class Page:
 
 def page(view: View, *, bars: bool = True) -> list[Block]:
     """For people: machine, tables, whose code ran, what was not measured and why, doubts; with `bars` of the speed."""
-    top = (describe_run(view.stored.run), describe_machine(view.stored.run.environment))
+    top = (describe_run(view.stored.run), describe_machine(view.stored.run))
     blocks: list[Block] = ["\n".join((*top, *describe_extensions(view.stored)))]
     of_models = steps(view.stored, view.results)
     blocks += [*untold(view.stored.run.models, of_models), *blocks_of(of_models, view.stored.run.ceilings)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.model import Aim, Environment, Run, RunRules, StoredRun
+from harness.model import Aim, Run, RunRules, StoredRun
 from harness.model.environment import machine_name
 from harness.model.stored_run import Extension
 
@@ -11,12 +11,21 @@ def describe_run(run: Run) -> str:
     """Which run of which code this is, in one line."""
     revision = run.revision
     code = f"commit {revision.commit[:7]}{' with changes' * revision.dirty}" if revision.commit else "commit unknown"
-    return f"run {run.id}, started {run.started}, {code}"
+    return f"run {run.id}, started {run.started}, {code}{_origin(run)}"
 
 
-def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it, and how busy it was."""
-    return f"{machine_name(at)}; load {at.load_average:.2f}"
+def _origin(run: Run) -> str:
+    """`, imported from pyperf 2.10.0 (bench.json)`; empty for a run of our own."""
+    if run.origin is None:
+        return ""
+    tool = f"{run.origin.tool} {run.origin.version}".strip()
+    return f", imported from {tool} ({', '.join(run.origin.files)})"
+
+
+def describe_machine(run: Run) -> str:
+    """The machine in one line, without what is not known of it, and how busy it was, which other tools do not tell."""
+    load = "" if run.origin else f"; load {run.environment.load_average:.2f}"
+    return f"{machine_name(run.environment) or 'machine unknown'}{load}"
 
 
 def describe_rules(stored: StoredRun) -> list[str]:

@@ -24,7 +24,7 @@ _CURES: Mapping[Cure, str] = {
     "more_rounds": "about {needed} rounds would settle it, if its noise stays",
     "quieter_machine": "more rounds will not settle it: quieten the machine, see `bitbench env --check`, or allow it"
     " more",
-    "rounds_option": "use --rounds 3 or more",
+    "rounds_option": "measure 3 rounds or more (--rounds 3)",
     "budget_option": "give it more time with --budget",
     "measure_again": "measure it again",
     "one_machine": "measure both on one machine",
@@ -33,6 +33,7 @@ _CURES: Mapping[Cure, str] = {
     "several_units": "measure several units",
     "wider_tolerance": "it is too near to what is tolerated to be settled by more units: allow it more in gate.toml, or"
     " take the change back",
+    "raw_values": "import files that have them, see docs/how-to/other-tools.md",
     "gate_again": "end what else runs, see `bitbench env --check`, and gate again",
 }
 
@@ -144,6 +145,8 @@ def _missing(note: Note) -> str:
             return note.detail or f"{note.side or 'the ratio'} is not a number"
         case "other_sample":
             return f"{note.detail}, which cannot be paired"
+        case "no_raw_values":
+            return f"{note.detail} and no raw values, so that its noise is not known"
         case "unlike_machines":
             return f"base and head were measured on unlike machines ({note.detail})"
         case "other_units":

@@ -10,7 +10,7 @@ from harness.estimators.intervals import Summary
 from harness.judge.judge import Judgement, is_sentinel
 from harness.judge.policy import Policy, detectable, exit_code
 from harness.judge.verdict import EVERYTHING, Verdict, Word
-from harness.model import Case, StoredRun
+from harness.model import Case, Run, StoredRun
 from harness.model.units import MOST_CHANGE
 from harness.show.run_header import describe_run
 from harness.show.table import Block, Cell, Column, Table
@@ -137,11 +137,18 @@ def warnings(baseline: StoredRun, candidate: StoredRun, judgement: Judgement) ->
     doubts = dict.fromkeys([*baseline.doubts, *candidate.doubts, *declared_otherwise(judgement.pairs)])
     if baseline.run.id == candidate.run.id:
         doubts["base and head are the same run: nothing can have changed"] = None
+    if _tells_no_machine(baseline.run) and _tells_no_machine(candidate.run):
+        doubts["neither base nor head tells its machine: the verdicts hold if it was the same one"] = None
     for pair in judgement.pairs:
         doubts.update(dict.fromkeys(pair.comparison.warnings if pair.comparison else ()))
     judged = {pair.case.name for pair in judgement.pairs if not is_sentinel(pair)}
     doubts.update(dict.fromkeys(judgement.rules.idle(judged)))
     return list(doubts)
+
+
+def _tells_no_machine(run: Run) -> bool:
+    """Whether it was imported from files that do not say where they were measured."""
+    return run.origin is not None and (run.environment.cpu_model, run.environment.gpu) == ("unknown", "none")
 
 
 class _Naming:

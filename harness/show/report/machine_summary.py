@@ -30,7 +30,7 @@ def chips(view: View) -> list[SummaryChip]:
         SummaryChip("GPU", at.gpu),
         *(chip for one in view.stored.run.ceilings for chip in _ceilings(one)),
         SummaryChip("governor", at.governor),
-        SummaryChip("load", f"{at.load_average:.2f}"),
+        SummaryChip("load", "unknown" if view.stored.run.origin else f"{at.load_average:.2f}"),
         SummaryChip("system", at.operating_system),
         SummaryChip("Python", at.python),
         SummaryChip("torch", at.torch),

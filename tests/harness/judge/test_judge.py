@@ -156,7 +156,7 @@ def test_an_inconclusive_row_says_what_to_do() -> None:
     assert near.detectable > 0.05
     alone = verdict_on(pair_of(rounds("latency", [1.0]), rounds("latency", [1.0])))
     assert (alone.note, alone.cure) == (Note("one_round"), "rounds_option")
-    assert "use --rounds 3 or more" in reason(alone)
+    assert "measure 3 rounds or more (--rounds 3)" in reason(alone)
 
 
 @given(

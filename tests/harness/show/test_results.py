@@ -109,7 +109,7 @@ def test_case_params_are_columns_where_there_is_one_contestant(
 def test_one_round_is_shown_with_its_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, str(write_run(tmp_path, None, make_records(rounds=1, troubles=False))))
     assert "±?" in out
-    assert out.count("one round: no interval; use --rounds 3 or more (20 cases)") == 1
+    assert out.count("one round: no interval; measure 3 rounds or more (--rounds 3) (20 cases)") == 1
 
 
 def test_each_row_says_how_it_ended_and_what_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""`bitbench import` and `bitbench export`: files of other benchmark tools."""

@@ -1,0 +1,1 @@
+"""Runs in the formats of other benchmark tools: a module a format, and a registry."""
