@@ -27,6 +27,7 @@ from harness.show.report.data import island, saved
 from harness.show.report.decision import decision_table
 from harness.show.report.failures import Failures, failures
 from harness.show.report.gates import GatePart
+from harness.show.report.kept_scores import score_answers
 from harness.show.report.sections import PageFigure, parts
 from harness.show.report.tables import Sheet, answers_sheet, ended_sheet, origins_sheet, results_sheet
 from harness.show.report.terms import explained, explanations
@@ -38,6 +39,8 @@ SENTENCES, MOST_SENTENCES = 6, 48
 """Layers of a suite whose answer is in sight, and those that have one at all; the table of decisions has every one."""
 CARDS = 12
 """Contests of a suite that get a card each; beyond it they get a row each."""
+ANSWERED = {"latency", "weight_bytes", "bits_per_weight", "error_sqnr"}
+"""Metrics that the three questions are about."""
 WARNINGS = 3
 """Warnings of a run that are in sight."""
 ROWS = 1000
@@ -187,10 +190,10 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
                 SuitePart(
                     name=suite,
                     failures=failures(everyone),
-                    models=model_answers(view, suite),
+                    models=[*model_answers(view, suite), *score_answers(view, suite)],
                     sentences=said[:SENTENCES],
                     more=said[SENTENCES:MOST_SENTENCES],
-                    headlines=[] if said else headlines(cards, next(iter(view.baselines), "")),
+                    headlines=[] if said or not cards else headlines(cards, next(iter(view.baselines), "")),
                     cards=[] if sheet else cards,
                     answers=sheet,
                     results=results,
@@ -201,8 +204,13 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
 
 
 def _cards(measured: Sequence[Result], view: View) -> list[Card]:
-    """A card a contest; where only error was measured there are no contests, and schemes compete at each point."""
+    """A card a contest; where only error was measured there are no contests, and schemes compete at each point.
+
+    None where nothing was measured that the three questions are about.
+    """
     names = {metric.name for result in measured for metric in result.metrics}
+    if not names & ANSWERED:
+        return []
     if "error_sqnr" in names and not names & {"latency", "weight_bytes"}:
         of_schemes = ((place, *schemes.answers(group)) for place, group in schemes.points(measured).items())
         return [Card("", place, first, partial(tuple, rest)) for place, first, *rest in of_schemes]
