@@ -1,6 +1,5 @@
 """What the visits of one round to a test have given, and the record that it makes."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ def case_of(test: str) -> Case:
     return Case(path, name, params)
 
 
-def test_of(case: Case) -> str:
+def node_id(case: Case) -> str:
     """The inverse of `case_of`."""
     brackets = f"[{case.params[ID]}]" if ID in case.params else ""
     return f"{case.suite}::{case.implementation}{brackets}"
@@ -85,7 +84,7 @@ def pool(values: Sequence[float], iterations: int, sample: float) -> tuple[list[
     A short test gives tens of thousands of values in a second, each mostly of the clock's noise.
     """
     each = statistics.median(values) * iterations
-    together = min(len(values), max(1, math.ceil(sample / each))) if each > 0 else len(values)
+    together = min(len(values), max(1, round(sample / each))) if each > 0 else len(values)
     count = len(values) // together
     ends = [len(values) * number // count for number in range(count + 1)]
     pooled = [statistics.fmean(values[start:end]) for start, end in pairwise(ends)]

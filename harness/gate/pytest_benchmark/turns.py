@@ -8,7 +8,7 @@ from contextlib import suppress
 from harness.gate.live import broken
 from harness.gate.pair_controller import CasePair
 from harness.gate.pytest_benchmark.side import SideProcess
-from harness.gate.pytest_benchmark.taken import Taken, test_of
+from harness.gate.pytest_benchmark.taken import Taken, node_id
 from harness.gate.pytest_benchmark.wire import Collected
 from harness.machine.noise import NoiseMonitor
 from harness.model import Budget, Case, Record, Side
@@ -133,7 +133,7 @@ class TurnController:
                 self._processes[other].rest()
             try:
                 process = self._ready(side, number)
-                visited = process.visit(test_of(case), self._limit)
+                visited = process.visit(node_id(case), self._limit)
                 self._learn(side, visited.modules)
                 taken[side].take_in(visited, block)
             except WorkerLostError as lost:
