@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, TextIO
 
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - the same string as in sys.path
@@ -166,9 +167,9 @@ def _pipes() -> tuple[TextIO, TextIO]:
 
 
 def _arguments(given: list[str]) -> list[str]:
-    """pytest's, with those that undo what two common plugins would do to a timing."""
-    from importlib.util import find_spec
-
+    """Those of pytest, after those that undo what two common plugins would do to a timing, where it loads them."""
+    if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ:
+        return given
     quiet = [word for plugin, word in (("xdist", "-n0"), ("pytest_cov", "--no-cov")) if find_spec(plugin)]
     return [*quiet, *given]
 

@@ -65,7 +65,9 @@ PROJECT: Mapping[str, str] = {
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # some take seconds to import
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_benchmark.plugin")
     place = tmp_path / "project"
     place.mkdir()
     git(place, "init", "--quiet")
@@ -82,8 +84,9 @@ def gate(repository: Path, *words: str, paths: tuple[str, ...] = ("bench",)) -> 
 
 def words_of(repository: Path) -> dict[str, tuple[str, str]]:
     """By test: the word on it, and the reason."""
-    rows = json.loads((repository / "out" / "verdict.json").read_text())["rows"]
-    return {node_id(Case.parse(row["case"])): (row["word"], row["reason"]) for row in rows if "/" in row["case"]}
+    verdicts = json.loads((repository / "out" / "verdict.json").read_text())["verdicts"]
+    tests = [(Case(**one["case"]), one) for one in verdicts if one["case"]["suite"].endswith(".py")]
+    return {node_id(case): (one["word"], one["reason"]) for case, one in tests}
 
 
 def test_the_same_code_is_never_red(repository: Path) -> None:
