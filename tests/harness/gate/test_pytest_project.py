@@ -148,8 +148,8 @@ def test_nothing_in_common_is_nothing_measured(repository: Path) -> None:
 
 
 def test_code_from_outside_its_checkout_ends_the_gate(repository: Path) -> None:
-    stray = f"import sys\nsys.path.insert(0, {str(repository / 'src')!r})\n"
-    commit(repository, {"bench/conftest.py": stray})
+    stray = f"import sys\nsys.path.insert(0, {str(repository / 'aids')!r})\nimport aid\n"
+    commit(repository, {"bench/conftest.py": stray, "aids/aid.py": ""})
     commit(repository, {"README": "more"})
     done = gate(repository)
     assert (done.returncode, "which is not in its own checkout" in done.stderr) == (2, True), done
