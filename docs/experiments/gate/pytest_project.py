@@ -1,6 +1,6 @@
 """`bitbench gate --pytest` of a package that knows nothing of it: the same code on both sides, and 10 % more work.
 
-    python docs/experiments/gate/pytest_project.py RECORD --same 2 --slower 2 [--budget 50s]
+    taskset -c 1 python docs/experiments/gate/pytest_project.py RECORD --same 2 --slower 2 [--budget 50s]
 
 The package is parse 1.20.2 (MIT, one module of pure Python), fetched by pip as its source. The slowdown is put into its
 compilation of a format: every tenth is done twice. RECORD gets one line of JSON a gate.
@@ -35,10 +35,14 @@ def test_findall(benchmark):
     text = ", ".join(f"<{number}>" for number in range(50))
     assert len(list(benchmark(lambda: list(parse.findall("<{:d}>", text))))) == 50
 """
-TWICE = """        Parser.calls += 1
-        if Parser.calls % 11 == 10:  # the call within counts, too
+TWICE = """        CALLS[0] += 1
+        if CALLS[0] % 11 == 10:  # the call within counts, too
             Parser(format, extra_types, case_sensitive)
 """
+COUNTER = (
+    "CALLS = [0]  # no attribute of the class: to write one costs every later look at it, far more than 10 %\n\n\n"
+)
+CLASS = "class Parser(object):\n"
 EXPENSIVE = "        self._expression = self._generate_expression()\n"
 
 
@@ -54,7 +58,12 @@ def main() -> None:
         project = _project(Path(folder))
         for number in range(given.same + given.slower):
             injected = 0.1 if number >= given.same else 0.0
-            line = {"injected": injected, **_gate(project, injected, given.budget, Path(folder, f"gate-{number}"))}
+            cores = len(os.sched_getaffinity(0))
+            line = {
+                "injected": injected,
+                "cores": cores,
+                **_gate(project, injected, given.budget, Path(folder, f"gate-{number}")),
+            }
             with given.record.open("a") as record:
                 record.write(json.dumps(line) + "\n")
             words = ", ".join(f"{name} {one['word']} {one['change']}" for name, one in line["tests"].items())
@@ -77,13 +86,10 @@ def _project(folder: Path) -> Path:
     _commit(project, "same")
     module = project / "parse.py"
     text = module.read_text()
-    for place, changed in (
-        ("class Parser(object):\n", "class Parser(object):\n    calls = 0\n\n"),
-        (EXPENSIVE, TWICE + EXPENSIVE),
-    ):
+    for place, added in ((CLASS, COUNTER), (EXPENSIVE, TWICE)):
         if text.count(place) != 1:
             raise SystemExit(f"{PACKAGE} is not the package that the slowdown was written for: {place!r}")
-        text = text.replace(place, changed)
+        text = text.replace(place, added + place)
     module.write_text(text)
     _commit(project, "slower")
     return project

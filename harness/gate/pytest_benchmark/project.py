@@ -13,7 +13,7 @@ from harness.gate.checkouts import Checkout
 from harness.runner.nursery import started
 
 SCRIPT = str(Path(__file__).with_name("on_demand.py"))
-VISIT = 0.05
+VISIT = 0.02
 """Seconds that pytest-benchmark times a test in one visit, unless the project or the user say otherwise."""
 FEWEST = 3
 """Calls, or loops of them, that it times at least in a visit, likewise; its own default of 5 is for a single visit."""

@@ -15,7 +15,7 @@ from harness.model import Budget, Case, Record, Side
 from harness.runner.process import WorkerLostError
 from harness.runner.record_builder import RoundNoise
 
-MOST_BLOCKS = 8
+MOST_BLOCKS = 16
 FEW_BLOCKS = 3
 """Of which the one in the middle can be told; taken if a block fits into the time of a round at all."""
 CANARY = 20_000
