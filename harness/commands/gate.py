@@ -12,10 +12,12 @@ import msgspec
 from harness.commands import options
 from harness.commands.model.option import models
 from harness.commands.options import Asked, Field
+from harness.commands.pytest_project.option import AskedTests, tests_options
 from harness.commands.values import Place, Words
 from harness.errors import UsageError
 from harness.gate.checkouts import HERE, Checkouts
 from harness.gate.progress import Narrator
+from harness.gate.pytest_benchmark.session import TestGate
 from harness.gate.runs import is_gate, remember
 from harness.gate.session import GateResult, Session
 from harness.judge.judge import judge_runs
@@ -34,7 +36,7 @@ from harness.store import load
 
 SUITE = "gate"
 """What a live gate measures that is told nothing else."""
-LIVE = frozenset(("head", "build"))
+LIVE = frozenset(("head", "build", "pytest_paths"))
 """Options that say what to measure, beside those that say how."""
 
 
@@ -57,6 +59,7 @@ class Live:
     "--head", type=Words(), default=HERE, show_default=True, metavar="REV", help="`.` is the working tree as it is."
 )
 @click.option("--build", type=Words(), metavar="COMMAND", help="Run in either checkout before anything is measured.")
+@tests_options
 @options.request_options(
     options.package,
     options.implementations,
@@ -94,6 +97,7 @@ class Live:
 def command(
     what: tuple[str, ...],
     asked: Asked,
+    tests: AskedTests,
     base: str | None,
     head: str,
     build: str | None,
@@ -106,8 +110,8 @@ def command(
 ) -> int:
     """Did a change make it slower, bigger or less accurate?
 
-    With --base, measure that revision and the working tree turn by turn, by the suites named or by `gate`. Without,
-    judge the stored run HEAD_RUN against BASE_RUN.
+    With --base, measure that revision and the working tree turn by turn, by the suites named or by `gate`, or by the
+    tests of --pytest. Without, judge the stored run HEAD_RUN against BASE_RUN.
 
     Exit codes, the first that applies: 1 something regressed or is wrong, 4 code that cannot differ has moved, 5
     something of base was not measured in head or nothing was judged, 2 latencies come from machines that are not alike
@@ -116,9 +120,13 @@ def command(
     with errors_told(out, policy):
         if resume and (base is None or out is None):
             raise UsageError("--resume needs --base REV and --out DIR, as in the command that began the gate")
+        if not tests.paths:
+            tests.refuse()
         if base is None:
             _refuse_live_options(asked)
             outcome = _stored(what, out, asked.request.metrics, rules, margin)
+        elif tests.paths:
+            outcome = _of_tests(Live(base, head, build or "", resume), tests, what, asked, out, rules, margin)
         else:
             outcome = _live(Live(base, head, build or "", resume), _request(what, asked), out, rules, margin)
         verdict = told(outcome.base, outcome.head, outcome.judgement, policy, outcome.notes)
@@ -167,6 +175,24 @@ def _live(live: Live, request: Request, out: Path | None, rules: Path | None, ma
     with Checkouts(live.base, live.head, live.build) as checkouts:
         session = Session(registry, request, tolerated, request.metrics, command_line, resume=live.resume)
         return session.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
+
+
+def _of_tests(
+    live: Live,
+    tests: AskedTests,
+    what: tuple[str, ...],
+    asked: Asked,
+    out: Path | None,
+    rules: Path | None,
+    margin: str | None,
+) -> GateResult:
+    project, request = tests.project(asked, what)
+    if out is not None and not live.resume:
+        _require_free(out)
+    argv = options.as_recorded(sys.argv[1:])
+    gate = TestGate(project, request, options.rules_of(rules, margin), argv, live.resume)
+    with Checkouts(live.base, live.head, live.build) as checkouts:
+        return gate.of_checkouts(checkouts, out, Narrator(lambda line: click.echo(line, err=True)))
 
 
 def _request(suites: tuple[str, ...], asked: Asked) -> Request:

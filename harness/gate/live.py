@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from types import MappingProxyType
 from typing import Protocol
@@ -13,7 +13,7 @@ import msgspec
 from harness.analysis.pairs import match
 from harness.analysis.results import results
 from harness.errors import BitbenchError, NothingMeasuredError, UsageError
-from harness.gate.pair_controller import SIDES, CasePair, PairedController
+from harness.gate.pair_controller import SIDES, CasePair
 from harness.judge.judge import Judgement, judge
 from harness.judge.sequential import CONFIRMING, FRESH, Sequential
 from harness.judge.verdict import Verdict
@@ -30,6 +30,13 @@ class BrokenHeadError(BitbenchError):
     """The candidate cannot be measured at all: that is worse than slow."""
 
     exit_code = 1
+
+
+class RoundController(Protocol):
+    """Who measures both sides turn by turn."""
+
+    def round(self, number: int, case_pairs: Sequence[CasePair]) -> Generator[dict[Side, Record], None, None]:
+        """The records of each case pair in round `number`."""
 
 
 class GateWatcher(Protocol):
@@ -99,7 +106,7 @@ class LiveGate:
     def __init__(
         self,
         case_pairs: Sequence[CasePair],
-        controller: PairedController,
+        controller: RoundController,
         rules: Rules,
         metrics: Collection[str],
         deadline: float = math.inf,

@@ -76,7 +76,7 @@ class Provenance:
     def _require_own(self) -> None:
         if any(one.mine for one in self.loaded.values()):
             return
-        if self._named:  # had it been loaded from elsewhere, `_take_in` would have refused it
+        if self._named:  # had it been loaded from elsewhere, `take_in` would have refused it
             raise NothingMeasuredError(
                 f"neither side could load {', '.join(self._named)}, so nothing of {self.checkouts.repository} was"
                 " measured: gate from the folder that holds the package or its src"
@@ -91,13 +91,13 @@ class Provenance:
         changed = tuple(file for file in self.changed if file.endswith(".py"))
         references = (name,) if ":" in name else ()
         root, repository = str(self._sides[side].root), str(self.checkouts.repository)
-        self._take_in(side, worker.loaded(TakeFingerprint(root, repository, references, changed)))
+        self.take_in(side, worker.loaded(TakeFingerprint(root, repository, references, changed)))
         self._waiting.discard((side, name))
         if not self._waiting:
             self._require_own()
 
-    def _take_in(self, side: Side, loaded: Fingerprint) -> None:
-        """Raise UsageError for what the side should have had of its own checkout and took from elsewhere."""
+    def take_in(self, side: Side, loaded: Fingerprint) -> None:
+        """Keep it. Raise UsageError for what the side should have had of its own checkout and took from elsewhere."""
         for module, place in loaded.elsewhere.items():
             raise UsageError(
                 f"{side} imported the contestant's module {module} from {place}, which is in neither checkout, so both"

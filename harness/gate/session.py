@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from harness.gate.provenance import Provenance
 from harness.gate.runs import GateRuns, place_of
 from harness.judge.judge import Judgement
 from harness.machine.environment import combine, machine
-from harness.model import Aim, Budget, Request, Revision, Run, Side, StoredRun
+from harness.model import Aim, Budget, Record, Request, Revision, Run, Side, StoredRun
 from harness.model.messages import Sources
 from harness.model.rules import Rules
 from harness.model.suite import Registry
@@ -49,6 +49,40 @@ class GateResult:
     rounds: int = 0
     seconds: float = 0.0
     """Wall time of the measurement. Neither is known of runs that were measured earlier."""
+
+
+def hold(
+    gate_with: Callable[[Mapping[Side, Sequence[Record]]], LiveGate],
+    runs: Mapping[Side, Run],
+    directory: Path | None,
+    watcher: GateWatcher,
+    *,
+    resume: bool,
+    began: float,
+    conclude: Callable[[Judgement], None] = lambda _: None,
+) -> GateResult:
+    """Hold a gate whose runs are written to `base` and `head` in the directory; `began` is on the monotonic clock.
+
+    `gate_with` makes it, given the records that were there already. `conclude` sees the judgement, and raises where it
+    says nothing. Raises as `LiveGate.run` and `GateRuns`.
+    """
+    place = place_of(directory, runs["head"].pair)
+    with GateRuns(place, runs, resume) as both:
+        gate = gate_with(both.earlier)
+        try:
+            judgement = gate.run(watcher, both.keep)
+        except KeyboardInterrupt as stop:
+            go_on = "judge it by `bitbench gate {0}/base {0}/head`"
+            if not runs["head"].revision.dirty:
+                go_on = "go on by the same command with --resume --out {0}"
+            stop.add_note(f"interrupted: what was measured is in {place}; {go_on.format(place)}")
+            raise
+        conclude(judgement)
+    names = [case_pair.case.name for case_pair in gate.case_pairs]
+    doubt = resolution.doubt(resolution.load(runs["head"].environment), names, gate.rules)
+    where, seconds = (place / "base", place / "head"), time.monotonic() - began
+    base, head = map(store.load, where)
+    return GateResult(place, where, base, head, judgement, (doubt,) if doubt else (), gate.reached, seconds)
 
 
 @dataclass
@@ -125,28 +159,19 @@ class Session:
         )
         if provenance:
             provenance.expect(case_pairs)
-        runs = self._headers(pools, revisions, case_pairs, models)
-        place = place_of(directory, runs["head"].pair)
-        with GateRuns(place, runs, self.resume) as both:
-            budget = self.request.budget
-            deadline = self.began + budget if budget else math.inf
-            gate = LiveGate(case_pairs, controller, self.rules, self.metrics, deadline, earlier=both.earlier)
-            try:
-                judgement = gate.run(watcher, both.keep)
-            except KeyboardInterrupt as stop:
-                go_on = "judge it by `bitbench gate {0}/base {0}/head`"
-                if not runs["head"].revision.dirty:
-                    go_on = "go on by the same command with --resume --out {0}"
-                stop.add_note(f"interrupted: what was measured is in {place}; {go_on.format(place)}")
-                raise
-            if provenance:
-                provenance.conclude(case_pairs, judgement, pools, self.request.case_limit)
-        base_run, head_run = store.load(place / "base"), store.load(place / "head")
-        names = [case_pair.case.name for case_pair in case_pairs]
-        doubt = resolution.doubt(resolution.load(runs["head"].environment), names, self.rules)
-        notes = (doubt,) if doubt else ()
-        where, seconds = (place / "base", place / "head"), time.monotonic() - self.began
-        return GateResult(place, where, base_run, head_run, judgement, notes, gate.reached, seconds)
+        budget = self.request.budget
+        deadline = self.began + budget if budget else math.inf
+        return hold(
+            lambda earlier: LiveGate(case_pairs, controller, self.rules, self.metrics, deadline, earlier=earlier),
+            self._headers(pools, revisions, case_pairs, models),
+            directory,
+            watcher,
+            resume=self.resume,
+            began=self.began,
+            conclude=lambda judgement: (
+                provenance.conclude(case_pairs, judgement, pools, self.request.case_limit) if provenance else None
+            ),
+        )
 
     def _headers(
         self,

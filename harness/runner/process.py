@@ -178,11 +178,11 @@ class WorkerProcess:
                 os.killpg(self._process.pid, CONTINUE)
         self._resting = False
 
-    def _exchange(self, question: Question, kind: type[ReplyT], limit: float) -> ReplyT:
+    def _exchange(self, question: msgspec.Struct, kind: type[ReplyT], limit: float) -> ReplyT:
         self._send(question)
         return self._receive(kind, limit)
 
-    def _send(self, question: Question) -> None:
+    def _send(self, question: msgspec.Struct) -> None:
         self._wake()
         self._listen(0)
         self._said, self._output = b"", 0
