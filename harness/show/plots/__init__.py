@@ -11,6 +11,8 @@ import pandas as pd
 
 from harness import frames
 from harness.analysis.arguments import Source
+from harness.analysis.view import View
+from harness.analysis.whole_model.step import PART
 from harness.model.units import choices
 from harness.show.plots import (
     accuracy,
@@ -34,8 +36,15 @@ from harness.show.plots.whole_models.training import training
 Section: TypeAlias = Literal["whole-models", "trade-off", "speed", "roofline", "accuracy", "memory", "noise", "history"]
 """The part of a report that a figure belongs to."""
 
+
+def _of_layers(*views: View) -> pd.DataFrame:
+    """The summary without parts of whole models, which are no contests of layers: a decoder has no shape."""
+    summary = frames.summary(*views)
+    return summary[summary[PART].isna()] if PART in summary.columns else summary
+
+
 FRAMES: dict[str, Callable[..., pd.DataFrame]] = {
-    "summary": frames.summary,
+    "summary": _of_layers,
     "latencies": partial(frames.samples, metric="latency", columns=noise.COLUMNS),
     "ceilings": frames.ceilings,
     "error_histograms": partial(frames.samples, metric="error_histogram"),

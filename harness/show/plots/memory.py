@@ -58,7 +58,7 @@ def memory(summary: pd.DataFrame) -> Drawing:
     cases = parts_of(require(cases[cases["weight_bytes"].notna()], "weight_bytes"))
     contests, thinned = facets(cases, _CONTESTS)
     contests = [(title, _in_order(part)) for title, part in contests]
-    height = 0.75 + 0.25 * max(len(part) for _, part in contests)
+    height = 1.1 + 0.25 * max(len(part) for _, part in contests)  # titles may take two lines
     figure, axes = panels(len(contests), height, columns_for(cases["implementation"], _LONG))
     for ax, (title, part) in zip(axes, contests, strict=True):
         _stack(ax, part)

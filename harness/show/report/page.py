@@ -17,6 +17,7 @@ from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
 from harness.analysis.whole_model.step import PART
+from harness.model.metrics import Paired
 from harness.show.model.steps import LEGEND
 from harness.show.report import machine_summary
 from harness.show.report.answers import contest, schemes
@@ -180,11 +181,11 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
         everyone = [result for result in view.results if result.case.suite == suite]
         measured = [result for result in everyone if result.measured]
         if measured:
-            cards = _cards(measured, view)
+            layers = [result for result in measured if PART not in result.case.params]
+            cards = [] if _is_scored(measured) else _cards(layers or measured, view)
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
             fastest = {card.contest: card.fastest for card in cards if card.contest}
-            layers = [result for result in measured if PART not in result.case.params]
             said = sentences(layers, view, fastest, usage)
             found.append(
                 SuitePart(
@@ -193,7 +194,7 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
                     models=[*model_answers(view, suite), *score_answers(view, suite)],
                     sentences=said[:SENTENCES],
                     more=said[SENTENCES:MOST_SENTENCES],
-                    headlines=[] if said or not cards else headlines(cards, next(iter(view.baselines), "")),
+                    headlines=[] if said or _is_scored(measured) else headlines(cards, next(iter(view.baselines), "")),
                     cards=[] if sheet else cards,
                     answers=sheet,
                     results=results,
@@ -203,14 +204,15 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
     return found
 
 
-def _cards(measured: Sequence[Result], view: View) -> list[Card]:
-    """A card a contest; where only error was measured there are no contests, and schemes compete at each point.
+def _is_scored(measured: Sequence[Result]) -> bool:
+    """Whether scores unit by unit were measured, and nothing that the three questions are about."""
+    metrics = [metric for result in measured for metric in result.metrics]
+    return any(isinstance(one, Paired) for one in metrics) and not any(one.name in ANSWERED for one in metrics)
 
-    None where nothing was measured that the three questions are about.
-    """
+
+def _cards(measured: Sequence[Result], view: View) -> list[Card]:
+    """A card a contest; where only error was measured there are no contests, and schemes compete at each point."""
     names = {metric.name for result in measured for metric in result.metrics}
-    if not names & ANSWERED:
-        return []
     if "error_sqnr" in names and not names & {"latency", "weight_bytes"}:
         of_schemes = ((place, *schemes.answers(group)) for place, group in schemes.points(measured).items())
         return [Card("", place, first, partial(tuple, rest)) for place, first, *rest in of_schemes]
