@@ -46,7 +46,7 @@ class TorchaoCheckpoint(SafetensorsCheckpoint):
         for name, weight in weights.items():
             stored = self.entries.get(part(name, "qdata"))
             if name in self.entries:
-                raise self.error(f"{name!r} is a tensor, and in the metadata a {weight.kind}")
+                raise self.error(f"{name!r} is a tensor, and the metadata makes a {weight.kind} of it")
             if stored and weight.reason is None:  # else it is in another file of the model, or cannot be read
                 label = f"{weight.kind} int{weight.code_bits}"
                 self.entries[name] = StoredTensor(name, stored.shape, label, True)
@@ -67,7 +67,7 @@ class TorchaoCheckpoint(SafetensorsCheckpoint):
         codes = self._part(entry, "qdata", ("I8",), entry.shape)
         scale = scale if blocks[0] == 1 else scale.repeat_interleave(weight.block[0], 0)
         scheme = Scheme(self._scheme_bits(entry, weight, codes), weight.activation_bits, blocks[1], norm=False)
-        grouped = codes.unflatten(1, (blocks[1], -1))
+        grouped = torch.unflatten(codes, 1, (blocks[1], -1))
         return StoredCodes(entry.name, grouped, scale, scheme, weight.contract, self._bias(entry))
 
     def _values(self, entry: StoredTensor) -> Tensor:

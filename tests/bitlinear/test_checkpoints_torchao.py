@@ -257,7 +257,7 @@ def test_metadata_that_lies_is_refused(message, tmp_path):
 
 def test_a_tensor_that_is_also_a_weight_in_parts_is_refused(tmp_path):
     path = write_flattened(tmp_path / "model.safetensors", {**int8_parts(), "up.weight": torch.ones(2)})
-    with pytest.raises(CheckpointError, match=r"'up\.weight' is a tensor, and in the metadata a Int8Tensor"):
+    with pytest.raises(CheckpointError, match=r"'up\.weight' is a tensor, and the metadata makes a Int8Tensor of it"):
         open_checkpoint(path)
 
 
