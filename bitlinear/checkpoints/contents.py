@@ -33,13 +33,14 @@ class StoredTensor:
 class StoredCodes:
     """A low-bit weight `(N, K)` as it lies in the file, ready for `from_codes` of a layer.
 
-    The scheme's activation bits, 8, are those that the format's own library computes with. For activations that are not
-    quantised take `dataclasses.replace(scheme, activation_bits=16)`.
+    The scheme's activation bits are those that the format's own library computes with: 8, or 16 for torchao's weights
+    whose activations are not quantised, or not as in a scheme. For activations that are not quantised take
+    `dataclasses.replace(scheme, activation_bits=16)`.
     """
 
     name: str
     codes: Tensor
-    """int8 `(N, G, Kg)`."""
+    """int8 `(N, G, Kg)`, symmetric; of 8 bits there may be -128 as well, which torchao has."""
     scale: Tensor
     """float32 `(1 or N, G)`, finite; it may be zero or negative."""
     scheme: Scheme
@@ -82,8 +83,11 @@ class Checkpoint(ABC):
         read = self._codes(entry)
         least, most = (int(end) for end in torch.aminmax(read.codes))
         top = largest_code(read.scheme.weight_bits)
-        if least < -top or most > top:
-            raise self.error(f"{name!r} holds the code {least if least < -top else most}, and {entry.format} has none")
+        lowest = self._lowest(read)
+        if least < lowest or most > top:
+            raise self.error(
+                f"{name!r} holds the code {least if least < lowest else most}, and {entry.format} has none"
+            )
         if not bool(read.scale.isfinite().all()):
             raise self.error(f"{name!r} has a scale that is not finite")
         return read
@@ -109,6 +113,10 @@ class Checkpoint(ABC):
     @abstractmethod
     def _values(self, entry: StoredTensor) -> Tensor:
         """Of an entry that is not empty."""
+
+    def _lowest(self, read: StoredCodes) -> int:
+        """The least code that the format has."""
+        return -largest_code(read.scheme.weight_bits)
 
     def _entry(self, name: str) -> StoredTensor:
         if name not in self.entries:

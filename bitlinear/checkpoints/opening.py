@@ -7,12 +7,14 @@ from bitlinear.checkpoints.bitnet import BitNetCheckpoint, bitnet_config
 from bitlinear.checkpoints.contents import Checkpoint, CheckpointError
 from bitlinear.checkpoints.gguf_file import GgufCheckpoint
 from bitlinear.checkpoints.safetensors_file import SafetensorsCheckpoint
+from bitlinear.checkpoints.torchao import TorchaoCheckpoint, torchao_weights
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
     """The checkpoint at `path`: a GGUF file, a safetensors file, or a folder whose safetensors files make up a model.
 
-    What a `config.json` beside safetensors files says of BitNet is heeded: it decides what `weight_scale` means.
+    What a `config.json` beside safetensors files says of BitNet is heeded: it decides what `weight_scale` means. So is
+    the metadata that torchao writes into safetensors files.
 
     Raises CheckpointError for anything else, and for a file that is damaged.
     """
@@ -33,4 +35,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} is neither a GGUF file, nor a .safetensors file or a folder with such files")
     if config := bitnet_config(files[0].parent / "config.json"):
         return BitNetCheckpoint(path, files, config)
+    weights = torchao_weights(files)
+    if weights is not None:
+        return TorchaoCheckpoint(path, files, weights)
     return SafetensorsCheckpoint(path, files)

@@ -38,6 +38,12 @@ class SafetensorsCheckpoint(Checkpoint):
             return tensor
 
 
+def metadata_of(file: Path) -> dict[str, str]:
+    """The texts by name that a file has beside its tensors. Raises CheckpointError for a file that is damaged."""
+    with _opened(file) as stored:
+        return stored.metadata() or {}
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     open_file, refusal = _library(file)

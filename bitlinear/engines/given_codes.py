@@ -13,7 +13,7 @@ class GivenCodes(NamedTuple):
     """What a layer is made of, without float weights."""
 
     codes: Tensor
-    """Whole numbers of the scheme's bits, `(N, G, Kg)`, an integer dtype."""
+    """Whole numbers of the scheme's bits, `(N, G, Kg)`, an integer dtype; of 8 bits -128 as well."""
     scale: Tensor
     """`(1 or N, G)` as `scale_shape` says, float32 or float64; zero and negative ones are right as well."""
     scheme: Scheme
@@ -52,6 +52,11 @@ def fitting(codes: Tensor, scale: Tensor, scheme: Scheme | str, bias: Tensor | N
     return GivenCodes(codes, wide.expand(shape), scheme, bias)
 
 
+def has_lowest_byte(given: GivenCodes) -> bool:
+    """Whether there is a -128 among the codes, which no scheme makes."""
+    return given.scheme.weight_bits == 8 and not given.codes.is_meta and int(given.codes.min()) < -127
+
+
 def _require_codes(codes: Tensor, scheme: Scheme) -> None:
     if scheme.weight_bits == FULL_PRECISION:
         raise ValueError(f"weight_bits={FULL_PRECISION} has no codes; keep the floats in an nn.Linear or a BitLinear")
@@ -65,7 +70,8 @@ def _require_codes(codes: Tensor, scheme: Scheme) -> None:
         return
     least, most = (int(end) for end in torch.aminmax(codes))
     top = largest_code(scheme.weight_bits)
-    if least < -top or most > top:
-        raise ValueError(f"codes go from {least} to {most}; those of {scheme} from {-top} to {top}")
+    lowest = -128 if scheme.weight_bits == 8 else -top  # other libraries use all of int8
+    if least < lowest or most > top:
+        raise ValueError(f"codes go from {least} to {most}; those of {scheme} from {lowest} to {top}")
     if scheme.weight_bits == 1 and not bool(codes.all()):
         raise ValueError(f"codes hold 0, and those of {scheme} are -1 and 1; take w1.58 or w2")

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bitlinear.engines.codes import QuantisedLinear
-from bitlinear.engines.given_codes import GivenCodes, fitting
+from bitlinear.engines.given_codes import GivenCodes, fitting, has_lowest_byte
 from bitlinear.layer import BitLinear
-from bitlinear.layouts.packing import PACKINGS, Packing
+from bitlinear.layouts.packing import BYTES, PACKINGS, Packing
 from bitlinear.quantize import scale_shape
 from bitlinear.scheme import FULL_PRECISION, Scheme, largest_code
 
@@ -86,9 +86,12 @@ class PackedLinear(QuantisedLinear):
         """A layer of codes `(N, G, Kg)`, an integer dtype, and their scale `(1 or N, G)`, without float weights.
 
         `scale` and `bias` `(N,)` are kept in float32, in float64 if `scale` is. Nothing is shared. A scale for each row
-        takes a scheme of two bits or more. Raises ValueError for what does not fit, and as above.
+        takes a scheme of two bits or more. Codes of 8 bits may be -128, as other libraries have it; the
+        packing is then `layouts.packing.BYTES`. Raises ValueError for what does not fit, and as above.
         """
         given = fitting(codes, scale, scheme, bias)
+        if packing is None and has_lowest_byte(given):
+            packing = BYTES
         return cls._of(given, packing, given.scale.dtype)
 
     @classmethod
@@ -154,7 +157,7 @@ class PackedLinear(QuantisedLinear):
         """The dtype in which the inner sums are exact, or as good as the device has."""
         if self.scheme.activation_bits == FULL_PRECISION or a.device.type == "mps":
             return a.dtype
-        return torch.float32 if self._has_room(largest_code(self.scheme.weight_bits)) else torch.float64
+        return torch.float32 if self._has_room(self.packing.largest) else torch.float64
 
     def _has_room(self, largest: int) -> bool:
         """Whether sums of activation codes times whole numbers up to `largest` are exact in float32."""

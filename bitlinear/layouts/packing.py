@@ -34,7 +34,7 @@ class Packing(ABC):
     def pack(self, codes: Tensor) -> Tensor:
         """Codes `(..., K)` of any integer dtype to uint8 `(..., size(K))`. Raises ValueError for any other number."""
         digits = (codes.to(torch.int16) + self.largest) // self.step
-        written = digits.clamp(0, 2 * self.largest // self.step) * self.step - self.largest
+        written = digits.clamp(0, min(2 * self.largest // self.step, 255)) * self.step - self.largest
         if not codes.is_meta and not (written == codes).all():
             raise ValueError(f"there are codes other than {-self.largest} to {self.largest} in steps of {self.step}")
         return self._write(digits.to(torch.uint8))
@@ -130,6 +130,8 @@ class Base3Packing(Packing):
 
 TERNARY = BitPacking(largest=1, bits=2)
 BASE3 = Base3Packing(largest=1)
+BYTES = BitPacking(largest=128, bits=8)
+"""All of int8, so -128 to 127: for codes that were made elsewhere. No scheme makes -128."""
 PACKINGS: Mapping[float, Packing] = {
     1: BitPacking(largest=1, step=2, bits=1),
     1.58: TERNARY,
