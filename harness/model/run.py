@@ -12,7 +12,7 @@ from harness.model.record import Amount, Count
 from harness.model.rules import RunRules
 from harness.model.whole_model import WholeModel
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of the record file. Raised with every new or changed field: a reader refuses what it does not know."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from harness.model import Aim, Environment, Run, RunRules, StoredRun
-from harness.model.environment import machine_name
+from harness.model.environment import labels_in_words, machine_name
 from harness.model.stored_run import Extension
 
 
@@ -15,8 +15,9 @@ def describe_run(run: Run) -> str:
 
 
 def describe_machine(at: Environment) -> str:
-    """The machine in one line, without what is not known of it, and how busy it was."""
-    return f"{machine_name(at)}; load {at.load_average:.2f}"
+    """The machine in one line, without what is not known of it: which one of its kind, and how busy it was."""
+    which = [labels_in_words(at), f"machine {at.machine}" * bool(at.machine)]
+    return "; ".join(filter(None, (machine_name(at), *which, f"load {at.load_average:.2f}")))
 
 
 def describe_rules(stored: StoredRun) -> list[str]:

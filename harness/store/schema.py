@@ -28,7 +28,7 @@ def _noise_by_block(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nothing_moved(line: dict[str, Any]) -> dict[str, Any]:
-    """Schemas 3, 4 and 6 only added fields, 4 the lines of extensions too, and 6 a kind of metric, `paired`.
+    """Schemas 3, 4, 6 and 7 only added fields, 4 the lines of extensions too, and 6 a kind of metric, `paired`.
 
     The metrics that an earlier header lacks are known once its records are (`_declared`).
     """
@@ -71,6 +71,7 @@ MIGRATIONS: dict[int, Lift] = {
     3: _nothing_moved,
     4: _facts_for_words,
     5: _nothing_moved,
+    6: _nothing_moved,
 }
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
