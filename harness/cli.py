@@ -19,6 +19,7 @@ from harness.model.units import choices
 COMMANDS = {
     "list": "Suites with their axes, and implementations with one line each.",
     "run": "Measure suites and keep the records.",
+    "fleet": "Measure suites on many machines, and keep the records in one place.",
     "show": "Print the result table of a run.",
     "compare": "Compare two stored runs row by row.",
     "gate": "Judge a run against a baseline; the exit code is the verdict.",

@@ -99,15 +99,29 @@ labels = click.option(
 )
 
 
+def _die_with_parent(wanted: bool) -> None:
+    if wanted and not parent.can_die_with_parent():
+        raise UsageError("--die-with-parent: only Linux can be asked for it; leave it out here")
+    if wanted:
+        parent.die_with_parent(parent.told_parent())
+
+
+die_with_parent = click.option(
+    "--die-with-parent",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda _context, _option, wanted: _die_with_parent(wanted),
+    help="End at once when the process ends that started this one (Linux).",
+)
+
+
 @click.command("run", cls=options.Command)
 @measuring
 @labels
 @click.option("--out", type=Place(), default=None, metavar="DIR", help="The run's directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or extend it: see above.")
 @click.option("--go-on", is_flag=True, help="Begin the run in --out, or resume it: whatever is there of it.")
-@click.option(
-    "--die-with-parent", is_flag=True, help="End at once when the process ends that started this one (Linux)."
-)
+@die_with_parent
 @click.option("--dry-run", is_flag=True, help="Measure nothing: list the cases, the rounds, and the time at most.")
 def command(
     asked: Asked,
@@ -115,7 +129,6 @@ def command(
     out: Path | None,
     resume: bool,
     go_on: bool,
-    die_with_parent: bool,
     dry_run: bool,
 ) -> int:
     """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory.
@@ -129,8 +142,6 @@ def command(
     The same command with --go-on --out DIR may be given again and again, whatever ended it before: it begins the run
     where there is none, or no more than a cut-off first line, and goes on with it otherwise.
     """
-    if die_with_parent:
-        _die_with_parent()
     request, argv = asked.request, options.as_recorded(sys.argv[1:])
     if resume or go_on:
         if out is None:
@@ -151,12 +162,6 @@ def command(
             store.remove_unbegun(out)
         with session.begin(out, argv) as run:
             return _carry_out(run)
-
-
-def _die_with_parent() -> None:
-    if not parent.can_die_with_parent():
-        raise UsageError("--die-with-parent: only Linux can be asked for it; leave it out here")
-    parent.die_with_parent(parent.told_parent())
 
 
 def _foretell(session: RunSession) -> int:

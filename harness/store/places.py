@@ -10,6 +10,8 @@ RUNS = Path("results", "runs")
 """Where runs lie that are given no directory."""
 GATES = Path("results", "gates")
 """Where gates lie that are given no directory."""
+FLEETS = Path("results", "fleets")
+"""Where the runs of many machines lie that are given no directory."""
 BASELINES = Path("results", "baselines")
 """Where baselines lie that are given no directory."""
 
