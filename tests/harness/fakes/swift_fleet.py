@@ -12,7 +12,10 @@ from harness.runner.fleet import on_machine
 from harness.runner.process import WorkerProcess
 from tests.harness.fakes.killable_runs import ROOT
 
-BEGIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.harness.fakes.swift_fleet import main; sys.exit(main())"
+BEGIN = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    " from tests.harness.fakes.swift_fleet import main; sys.exit(main())"
+)
 
 
 def dask_setup(worker: object) -> None:
