@@ -21,6 +21,7 @@ from harness.runner.fleet.machines import parse_tags
 from harness.runner.packages import registry_for
 from harness.runner.plan import check_names
 from harness.runner.session import with_chosen_metrics
+from harness.show.kinds import sentences
 from harness.show.table import Column, Table
 from harness.store.places import FLEETS, new_name
 
@@ -88,6 +89,8 @@ def _told(hub: Hub) -> int:
     columns = (Column("machine"), Column("records", "right"), Column("ended"))
     rows = [(job.words, _records(hub, job), f"{job.state}{f': {job.reason}' * bool(job.reason)}") for job in jobs]
     click.echo(Table("", columns, rows).text())
+    for line in sentences(store.load(hub.directory / job.name) for job in jobs if job.state == "done"):
+        click.echo(line)
     click.echo(hub.directory)
     if unplaced := [job for job in jobs if job.state == "unplaced"]:
         raise InvalidEnvironmentError(unplaced[0].reason)

@@ -1,6 +1,7 @@
 """What --cluster names: a scheduler that somebody started, hosts by ssh, or processes here for trying."""
 
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -52,6 +53,7 @@ def opened(spec: str) -> Iterator[Cluster]:
     require_dask()
     import dask
 
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the fleet says itself, in a line, what it lost
     with dask.config.set({**quiet.QUIET, **quiet.STRICT}):
         match kind:
             case "tcp" | "tls" if rest.startswith("//") and rest.rpartition(":")[2].isdecimal():

@@ -205,7 +205,7 @@ class Fleet:
         given = (self._hub.plan.fleet, job.name, name, list(self._hub.plan.words), file.content())
         future = submit_to(machine.address, client, "run", on_machine.measure, *given)
         self._attempts[name] = Attempt(job, machine, name, future, file.size)
-        self._say(f"{job.name}: {'goes on' if file.size else 'begins'} on {machine.words}")
+        self._say(f"{job.name}: {'resumed' if file.size else 'begun'} on {machine.words}")
 
     def _take(self, event: tuple[float, bytes]) -> None:
         """Write what a machine has sent, unless the fleet waits for it no more. Called by Dask's own thread."""

@@ -25,6 +25,7 @@ def dask_setup(worker: object) -> None:
 
 
 def main() -> int:
+    pool.can_fork = lambda: False  # the template of forks imports torch
     swift = partial(WorkerProcess, program="tests.harness.fakes.swift_worker")
     pool.WorkerProcess = swift  # type: ignore[misc,assignment]  # the whole command, with another worker
     process.WorkerProcess = swift  # type: ignore[misc,assignment]  # of `bitbench env`

@@ -69,10 +69,9 @@ def test_a_tag_that_no_machine_has_is_no_wish() -> None:
     ],
 )
 def test_what_is_not_fit_is_said_with_its_cure(changes: Mapping[str, object], words: str) -> None:
-    assert unfit(msgspec.structs.replace(FIT, **changes), OURS).startswith(words) or words in unfit(
-        msgspec.structs.replace(FIT, **changes), OURS
-    )
-    assert bool(unfit(msgspec.structs.replace(FIT, **changes), OURS)) == bool(words)
+    said = unfit(msgspec.structs.replace(FIT, **changes), OURS)
+    assert words in said
+    assert bool(said) == bool(words)
 
 
 def test_two_workers_of_one_machine_would_disturb_each_other() -> None:
