@@ -1,6 +1,6 @@
-"""A fleet of which one process is killed at a random instant, again and again: is a record lost, or there twice?
+"""Fleets whose processes are killed at random instants: is a record lost, or there twice?
 
-`python docs/experiments/fleet/kills.py RECORD --times 50` appends one line a trial to RECORD. `--table` prints what is
+`python docs/experiments/fleet/kills.py RECORD --times 17` appends one line a fleet to RECORD. `--table` prints what is
 recorded, as Markdown. Two machines are two workers with an identity and a cache of their own on this one. Their runs
 are real, with workers that make their answers up (`tests/harness/fakes/swift_worker.py`): a trial takes seconds.
 Victims are, in turn, a worker of Dask, the controller of a run, the scheduler and the client; who is killed is started
@@ -16,7 +16,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -28,11 +30,14 @@ sys.path.insert(0, str(ROOT))
 from tests.harness.fakes.fleet_rig import Process, Rig  # noqa: E402 - found once the root is on the path
 
 VICTIMS = ("worker", "run", "scheduler", "client")
-ROUNDS = 12
+ROUNDS = 8
 ALL = 4 * 3 * ROUNDS + 4
 """Records of a run: three implementations in every round, and one that is skipped."""
+KILLS = 3
+"""Of one fleet, at most: it may have finished before."""
 EARLY = 0.1
-"""The share of trials that kill while the fleet begins."""
+"""The share of kills that do not wait for a new record, and so fall into the begin or the repair."""
+WRONGS = ("records missing", "records twice", "lines lost")
 
 
 def whole(path: Path) -> bytes:
@@ -70,6 +75,11 @@ def kill(rig: Rig, client: Process, victim: str, rng: random.Random) -> bool:
     return True
 
 
+def has_news(rig: Rig, client: Process, lines: int) -> bool:
+    """Whether more than so many lines are in the hub, or no more will come."""
+    return len(rig.lines()) > lines or client.poll() is not None
+
+
 def judged(rig: Rig, before: Mapping[str, bytes]) -> dict[str, int]:
     """What is wrong in the hub: runs, records lost, records twice, lines that were there and are not."""
     wrong = Counter(runs=0, missing=0, twice=0, lost_lines=0)
@@ -87,57 +97,55 @@ def judged(rig: Rig, before: Mapping[str, bytes]) -> dict[str, int]:
 
 
 def trial(rig: Rig, number: int, seconds: float) -> dict[str, object]:
-    """Kill once. A client that was not the victim must finish by itself."""
-    rng, victim = random.Random(number), VICTIMS[number % len(VICTIMS)]
+    """One fleet, a few kills. A client that is no victim must finish by itself."""
+    rng = random.Random(number)
     rig.hub = rig.folder / f"hub-{number}"
     said = (rig.folder / "client.log").stat().st_size
     began = time.monotonic()
     client = rig.client()
-    if rng.random() >= EARLY:
-        rig.wait(lambda: rig.lines() or client.poll() is not None)
-    after = rng.uniform(0, seconds)
-    time.sleep(after)
-    before, ended = on_disks(rig), client.poll() is not None
-    struck = kill(rig, client, victim, rng) and not ended
-    if victim == "client":
-        client.wait()
-        client = rig.client("--go-on")
+    struck: list[str] = []
+    before: dict[str, bytes] = {}
+    for kills in range(KILLS):
+        victim = VICTIMS[(number * KILLS + kills) % len(VICTIMS)]
+        if rng.random() >= EARLY:
+            rig.wait(partial(has_news, rig, client, len(rig.lines())), tending=True)
+        time.sleep(rng.uniform(0, seconds / KILLS))
+        if client.poll() is not None:  # it has finished before
+            break
+        before |= {name: data for name, data in on_disks(rig).items() if len(data) > len(before.get(name, b""))}
+        if kill(rig, client, victim, rng):
+            struck.append(victim)
+        if victim == "client":
+            client.wait()
+            client = rig.client("--go-on")
     code, log = rig.finished(client)
-    attempts = sum(": begun on " in line or ": resumed on " in line for line in log[said:].splitlines())
     return {
         "trial": number,
-        "victim": victim,
         "struck": struck,
-        "after": round(after, 3),
         "records_before": sum(data.count(b"\n") for data in before.values()),
         "code": code,
-        "attempts": attempts,
+        "attempts": sum(": begun on " in line or ": resumed on " in line for line in log[said:].splitlines()),
         "seconds": round(time.monotonic() - began, 1),
         **judged(rig, before),
-        "left_running": len(list(rig.folder.glob("cache/*/bitlinear-bench/fleet/*/*"))),
+        "left_on_machines": len(list(rig.folder.glob("cache/*/bitlinear-bench/fleet/*/*"))),
     }
 
 
-def table(lines: list[dict[str, object]]) -> str:
-    """One row a victim."""
-    wrongs = ("missing", "twice", "lost_lines")
-    rows = [
-        "| killed | trials | while it worked | finished | records missing | twice | lines lost |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for victim in VICTIMS:
-        own = [line for line in lines if line["victim"] == victim]
-        numbers = [len(own), sum(bool(line["struck"]) for line in own), sum(line["code"] == 0 for line in own)]
-        numbers += [sum(int(str(line[wrong])) for line in own) for wrong in wrongs]
-        rows.append(f"| {victim} | {' | '.join(map(str, numbers))} |")
-    return "\n".join(rows)
+def table(lines: list[dict[str, Any]]) -> str:
+    """How many were killed, and what went wrong."""
+    killed = Counter(victim for line in lines for victim in line["struck"])
+    wrong = {name: sum(line[name] for line in lines) for name in ("missing", "twice", "lost_lines")}
+    heads = [*(f"{victim}s killed" for victim in VICTIMS), "fleets", "of them finished", *WRONGS]
+    values = [*(killed[victim] for victim in VICTIMS), len(lines), sum(line["code"] == 0 for line in lines)]
+    rows = (heads, ["--:"] * len(heads), [*map(str, (*values, *wrong.values()))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> None:
     """Read the command line, and do it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("record", type=Path)
-    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--times", type=int, default=17)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     if given.table:

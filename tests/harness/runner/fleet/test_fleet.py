@@ -14,7 +14,7 @@ from tests.harness.fakes.fleet_rig import Rig
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
-ROUNDS = 12
+ROUNDS = 5
 ALL = 4 * 3 * ROUNDS + 4
 """Records of a run: three implementations in every round, and one that is skipped."""
 
@@ -63,6 +63,7 @@ def test_records_come_while_they_are_made_and_dead_workers_and_clients_cost_none
         assert leftovers(rig) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_gone_is_named_or_another_of_its_kind_begins_anew(tmp_path: Path) -> None:
     with Rig(tmp_path, words=("--rounds", str(ROUNDS))) as rig:
         client = rig.client("--patience", "10s")
@@ -80,6 +81,7 @@ def test_a_machine_that_is_gone_is_named_or_another_of_its_kind_begins_anew(tmp_
         assert [len(run.records) for run in runs] == [ALL, ALL]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_placed_says_which_machine_is_missing(tmp_path: Path) -> None:
     with Rig(tmp_path, words=("--rounds", str(ROUNDS))) as rig:
         client = rig.client("--patience", "10s", "--on", "name=a")
@@ -97,6 +99,7 @@ def test_what_cannot_be_placed_says_which_machine_is_missing(tmp_path: Path) -> 
         assert_whole(rig, runs=1)
 
 
+@pytest.mark.slow
 def test_nothing_is_begun_that_would_not_be_the_same_everywhere(tmp_path: Path) -> None:
     with Rig(tmp_path, names=("a",)) as rig:
         code, said = rig.finished(rig.client("--on", "gpu=h200"))
@@ -116,6 +119,7 @@ def test_nothing_is_begun_that_would_not_be_the_same_everywhere(tmp_path: Path) 
         assert not list(rig.hub.glob("*/run.jsonl"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_runs_too(tmp_path: Path) -> None:
     with Rig(tmp_path, names=("a",), words=("--rounds", "2000")) as rig:
         client = rig.client()
