@@ -1,8 +1,9 @@
 """The CPU time that the engine of a fleet takes beside what is timed, a second.
 
 `python docs/experiments/fleet/cost.py RECORD --seconds 30` appends one line a process and case to RECORD. `--table`
-prints what is recorded, as Markdown. Cases: a worker without a run, the same while it makes one and sends its records,
-and a worker of Dask with its nanny by Dask's own defaults. Times are those that the kernel's scheduler counts
+prints what is recorded, as Markdown. Cases: a worker without a run, the same while it makes one and sends its records
+(made up by `tests/harness/fakes/swift_worker.py`, many more a second than real ones), and a worker with its nanny
+by Dask's own defaults. Times are those that the kernel's scheduler counts
 (/proc/PID/task/*/schedstat, nanoseconds on a CPU) and do not depend on what else is running; wake-ups are voluntary
 switches of context.
 """
@@ -54,13 +55,14 @@ def watched(case: str, processes: dict[str, int], seconds: float) -> list[dict[s
 def of_fleet(folder: Path, seconds: float) -> list[dict[str, object]]:
     """Idle first, then while a run is made whose records come one after another."""
     with Rig(folder, names=(), words=("--rounds", "5000")) as rig:
-        rig.workers["a"] = rig.begin_worker("a", preload=())
+        rig.workers["a"] = rig.begin_worker("a")
         rig.wait(lambda: b"Registered" in (folder / "a.log").read_bytes())
         time.sleep(SETTLING)
         engine = {"scheduler": rig.scheduler.pid, "worker": rig.workers["a"].pid}
         idle = watched("no run", engine, seconds)
         client = rig.client()
-        rig.wait(lambda: len(rig.lines()) > 1)
+        rig.wait(lambda: len(rig.lines()) > 1 or client.poll() is not None)
+        assert client.poll() is None, (folder / "client.log").read_text()
         time.sleep(SETTLING)
         records = len(rig.lines())
         busy = watched("a run", {**engine, "client": client.pid}, seconds)

@@ -173,7 +173,7 @@ def _by_ssh(hosts: list[str]) -> "SpecCluster":
         }
         for number, host in enumerate(hosts)
     }
-    own = {"host": _address_towards(_name(hosts[0])), "port": 0, "dashboard": False}
+    own = {"host": _address_towards(_name(hosts[0])), "port": 0, "dashboard": False, "dashboard_address": ":0"}
     try:
         return SpecCluster(workers, {"cls": Scheduler, "options": own}, name="bitbench-fleet", silence_logs=False)
     except Exception as error:  # asyncssh and Dask raise what they like, one class a cause

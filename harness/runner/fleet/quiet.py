@@ -59,7 +59,16 @@ def as_variables(*settings: Mapping[str, object]) -> dict[str, str]:
 
 def scheduler_words(host: str, port: int, file: str = "") -> list[str]:
     """The process of a scheduler; with a `file` it writes there where it can be reached."""
-    words = ["--host", host, "--port", str(port), "--no-dashboard", *(["--scheduler-file", file] if file else [])]
+    words = [
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--no-dashboard",
+        "--dashboard-address",
+        ":0",
+        *(["--scheduler-file", file] if file else []),
+    ]
     return [sys.executable, "-m", "distributed.cli.dask_scheduler", *words]
 
 

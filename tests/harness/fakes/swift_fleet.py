@@ -21,7 +21,6 @@ BEGIN = (
 def dask_setup(worker: object) -> None:
     """Called by Dask when its worker begins."""
     on_machine.PROGRAM = (sys.executable, "-P", "-c", BEGIN, str(ROOT))
-    on_machine.PAUSE = 0.1
 
 
 def main() -> int:
