@@ -53,6 +53,8 @@ def run_command(
     come while they are made: HUB/MACHINE is a run that can be read at any time. A run that is cut off goes on where it
     was begun, and begins anew on another machine of the same kind if its own is gone for longer than --patience. The
     same command with --go-on --out HUB goes on whatever ended it.
+
+    The exit code is that of the worst run, and 4 where a machine is missing.
     """
     request = asked.request
     if not request.suites:
