@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMS = "tcp://host:port, ssh:host1,host2 or local:N"
 MOST_LOCAL = 64
-START_LIMIT = 60.0
+START_LIMIT = 120.0
 """Seconds that processes here may take until their scheduler can be reached."""
 
 
@@ -107,7 +107,7 @@ class Local:
     def __init__(self, workers: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="bitbench-fleet-", ignore_cleanup_errors=True)
         self._file = Path(self._folder.name) / "scheduler.json"
-        self._scheduler = self._start("scheduler", "--file", str(self._file))
+        self._scheduler = self._start("scheduler", "--port", "0", "--file", str(self._file))
         self.workers = workers
         self._workers = {number: self._worker(number) for number in range(workers)}
 
@@ -126,7 +126,7 @@ class Local:
         """Start again what has ended; the workers of a scheduler end with it."""
         if self._scheduler.poll() is not None:
             self._file.unlink(missing_ok=True)
-            self._scheduler = self._start("scheduler", "--file", str(self._file))
+            self._scheduler = self._start("scheduler", "--port", "0", "--file", str(self._file))
         for number, worker in self._workers.items():
             if worker.poll() is not None:
                 self._workers[number] = self._worker(number)
