@@ -53,7 +53,8 @@ def opened(spec: str) -> Iterator[Cluster]:
     require_dask()
     import dask
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the fleet says itself, in a line, what it lost
+    for name in [one for one in logging.root.manager.loggerDict if one.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the fleet says itself, in a line, what it lost
     with dask.config.set({**quiet.QUIET, **quiet.STRICT}):
         match kind:
             case "tcp" | "tls" if rest.startswith("//") and rest.rpartition(":")[2].isdecimal():

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5
 """Seconds between two looks at what has changed."""
+MOST_STEP = 5.0
+"""Seconds that a look may seem to take: if it is more, this machine has stood still."""
 CONNECT_LIMIT = 10.0
 """Seconds that a scheduler may take to answer."""
 IN_VAIN = 3
@@ -76,8 +78,9 @@ class Fleet:
         self._attempts: dict[str, Attempt] = {}
         """By the name of the attempt."""
         self._in_vain: dict[str, int] = {}
-        self._seen: dict[str, float] = {}
-        """By machine: when there was a worker of it last."""
+        self._absent: dict[str, float] = {}
+        """By machine: for how many seconds there has been no worker of it, while this process could see that."""
+        self._stepped = time.monotonic()
 
     def carry_out(self) -> None:
         """Until every run is done or cannot be.
@@ -141,7 +144,7 @@ class Fleet:
         machines.require_apart(roster.machines.values())
         if not self._hub.plan.jobs:
             self._found(list(roster.machines.values()))
-        self._seen = {job.machine: time.monotonic() for job in self._hub.plan.left()}
+        self._absent, self._stepped = {}, time.monotonic()
         return roster
 
     def _refuse(self, why: str) -> None:
@@ -166,7 +169,7 @@ class Fleet:
     def _step(self, client: "Client", roster: Roster) -> None:
         self._cluster.tend()
         roster.look()
-        self._seen |= {one.identity: time.monotonic() for one in roster.machines.values()}
+        self._count_absence({one.identity for one in roster.machines.values()})
         for attempt in list(self._attempts.values()):
             if attempt.future.status == "cancelled":  # Dask has connected anew by itself, and knows of nothing before
                 raise SchedulerLostError("the connection was lost")
@@ -176,6 +179,13 @@ class Fleet:
             if not any(attempt.job is job for attempt in self._attempts.values()):
                 self._place(client, roster, job)
 
+    def _count_absence(self, here: set[str]) -> None:
+        """A machine was not missing while this one was suspended, and could not have seen it come back."""
+        now = time.monotonic()
+        passed, self._stepped = min(now - self._stepped, MOST_STEP), now
+        gone = {job.machine for job in self._hub.plan.left()} - here
+        self._absent = {machine: self._absent.get(machine, 0.0) + passed for machine in gone}
+
     def _place(self, client: "Client", roster: Roster, job: Job) -> None:
         """Give a run to its machine; if that has been gone for too long, to another of its kind."""
         here = list(roster.machines.values())
@@ -183,7 +193,7 @@ class Fleet:
             if free := [one for one in at_home if not self._is_busy(one)]:
                 self._give(client, job, free[0])
             return
-        if time.monotonic() - self._seen.get(job.machine, -math.inf) <= self._patience:
+        if self._absent.get(job.machine, 0.0) <= self._patience:
             return
         on, homes = self._hub.plan.on, {other.machine for other in self._hub.plan.left()}
         alike = [one for one in here if one.kind == job.kind and machines.is_meant(one.environment, on)]

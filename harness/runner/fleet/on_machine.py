@@ -31,8 +31,8 @@ PIECE = 1 << 20
 """Bytes that are sent at once, but for a longer line."""
 PATIENCE, DYING = 30.0, 10.0
 """Seconds that an earlier run on this machine may take to end, and those that a run may when it is asked to."""
-SURVEY_LIMIT = 300.0
-"""Seconds that a machine may take to import torch and say what it is."""
+SURVEY_LIMIT, TRIES = 300.0, 3
+"""Seconds that a machine may take to import torch and say what it is, and how often it is asked if that is ended."""
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,10 @@ def survey() -> bytes:
     words = [*PROGRAM, "env", "--format", "json"]
     environment = quiet.clean_environment()
     try:
-        done = subprocess.run(words, env=environment, capture_output=True, timeout=SURVEY_LIMIT, check=False)
+        for _ in range(TRIES):
+            done = subprocess.run(words, env=environment, capture_output=True, timeout=SURVEY_LIMIT, check=False)
+            if done.returncode >= 0:  # else somebody has ended it, which says nothing of the machine
+                break
     except subprocess.TimeoutExpired:
         return msgspec.json.encode(Survey(refusal=f"`bitbench env` took more than {SURVEY_LIMIT:.0f} s there"))
     if done.returncode:
@@ -151,7 +154,7 @@ def measure(fleet: str, name: str, attempt: str, words: list[str], held: bytes) 
     return msgspec.json.encode(
         Ending(
             code=process.returncode,
-            said=_last_line((place / "said.txt").read_bytes()),
+            said=_last_words(process.returncode, (place / "said.txt").read_bytes()),
             size=len(data),
             digest=hashlib.sha256(data).hexdigest(),
         )
@@ -229,6 +232,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _last_words(code: int, said: bytes) -> str:
+    return f"it was killed by signal {-code}" if code < 0 else _last_line(said)
 
 
 def _last_line(said: bytes) -> str:
