@@ -3,9 +3,12 @@
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import click
@@ -16,6 +19,7 @@ from harness.model.units import choices
 COMMANDS = {
     "list": "Suites with their axes, and implementations with one line each.",
     "run": "Measure suites and keep the records.",
+    "fleet": "Measure suites on many machines, and keep the records in one place.",
     "show": "Print the result table of a run.",
     "compare": "Compare two stored runs row by row.",
     "gate": "Judge a run against a baseline; the exit code is the verdict.",
@@ -91,7 +95,8 @@ def ended(program: click.Command, name: str, arguments: Sequence[str]) -> int:
     debug = "--debug" in given
     fail = partial(_fail, name, debug)
     try:
-        code = program.main(given, prog_name=name, standalone_mode=False)
+        with _terminated_as_by_ctrl_c():
+            code = program.main(given, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         click.echo(help_wanted.format_message())
@@ -113,6 +118,25 @@ def ended(program: click.Command, name: str, arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would say "regressed"
         return fail(f"internal error, please report it with --debug: {error!r}", INTERNAL_ERROR)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _terminated_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, by which schedulers of clusters end what has had its time, ends a command as Ctrl-C does.
+
+    Nothing changes where somebody else handles it, or where signals are not this thread's.
+    """
+    is_ours = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _close_stdout() -> None:

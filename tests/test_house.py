@@ -51,6 +51,7 @@ MAY = {
     "harness.worker": "harness.user_code harness.model harness.machine",
     "harness.runner": "harness.errors harness.user_code harness.model harness.estimators harness.store"
     " harness.analysis harness.machine",
+    "harness.runner.fleet": "harness.errors harness.model harness.store harness.machine harness.runner",
     "harness.judge": "harness.errors harness.model harness.estimators harness.store harness.analysis",
     "harness.gate": "harness.errors harness.user_code harness.model harness.estimators harness.store harness.analysis"
     " harness.machine harness.runner harness.judge",
@@ -63,8 +64,8 @@ MAY = {
     "harness.public": "harness.errors harness.model harness.store harness.analysis harness.machine harness.runner"
     " harness.judge harness.show",
     "harness.commands": "harness.errors harness.model harness.estimators harness.store harness.analysis"
-    " harness.machine harness.runner harness.judge harness.gate harness.frames harness.show harness.store.importers"
-    " harness.show.exporters",
+    " harness.machine harness.runner harness.runner.fleet harness.judge harness.gate harness.frames harness.show"
+    " harness.store.importers harness.show.exporters",
     "harness.cli": "harness.errors harness.model harness.commands",
     "suites": "bitlinear harness.model harness.machine harness.runner harness.pytest_plugin suites.catalogue",
     "suites.catalogue": "bitlinear bitlinear.implementations bitlinear.peers harness.errors harness.user_code"

@@ -11,6 +11,7 @@ from harness.machine import checkup
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Environment, Revision
+from harness.model.environment import labels_in_words
 from harness.model.units import amount
 from harness.runner.process import describe_torch
 from harness.show.table import Cell, Column, Format, Table, pretty_json
@@ -68,6 +69,9 @@ def _rows(here: Environment, code: Revision) -> list[tuple[Cell, Cell]]:
         ("GPU", here.gpu),
         ("GPU driver", here.driver),
         ("load average", f"{here.load_average:.2f}"),
+        ("machine", here.machine or "not known"),
+        ("labels", labels_in_words(here) or "none"),
+        ("variables", " ".join(f"{name}={value}" for name, value in here.variables.items()) or "none that matter"),
         ("revision", _words(code)),
     ]
 

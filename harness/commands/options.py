@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from harness.show.table import FORMATS
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PLACES = ("--out", "--rules")
+WAYS_ON = ("--resume", "--go-on", "--die-with-parent")
 MOST_THREADS = 10**9
 """Suites say how many they allow here."""
 MOST_ROUNDS = 10_000
@@ -264,15 +265,18 @@ def rules_of(path: Path | None, margin: str | None, known: Mapping[str, Metric] 
 
 
 def as_recorded(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The command less --out, --rules and --resume: none of them matters to what is measured."""
-    kept = ["bitbench"]
+    """The command less where it writes and how it goes on: none of that matters to what is measured."""
+    return ("bitbench", *without(arguments, PLACES, WAYS_ON))
+
+
+def without(arguments: Iterable[str], valued: Collection[str], flags: Collection[str]) -> Iterator[str]:
+    """The words of a command less some options, those with a value and those without."""
     words = iter(arguments)
     for word in words:
-        if word in PLACES:
+        if word in valued:
             next(words, None)
-        elif word != "--resume" and not word.startswith(tuple(f"{name}=" for name in PLACES)):
-            kept.append(word)
-    return tuple(kept)
+        elif word not in flags and not word.startswith(tuple(f"{name}=" for name in valued)):
+            yield word
 
 
 def parse_axes(texts: Iterable[str]) -> dict[str, tuple[Value, ...]]:

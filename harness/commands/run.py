@@ -6,12 +6,15 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness import store
 from harness.commands import options
 from harness.commands.model.option import models
 from harness.commands.options import Asked, Field
 from harness.commands.values import Place, Whole, Words
 from harness.errors import NothingMeasuredError, UsageError
+from harness.machine import parent
 from harness.machine.environment import LEAST_MEMORY, available_memory
+from harness.machine.identity import parse_labels
 from harness.model import StoredRun
 from harness.model.units import parse_duration, parse_share, parse_size
 from harness.runner.packages import package_of, registry_for
@@ -31,8 +34,7 @@ def _memory_limit(text: str | None) -> float:
     return size
 
 
-@click.command("run", cls=options.Command)
-@options.request_options(
+measuring = options.request_options(
     options.suites,
     options.package,
     options.implementations,
@@ -85,10 +87,50 @@ def _memory_limit(text: str | None) -> float:
     click.option("--full", is_flag=True, help="The large grid of each suite."),
     options.seed,
 )
+"""What is asked of a run, wherever it is made."""
+labels = click.option(
+    "--label",
+    "labels",
+    type=Words(),
+    multiple=True,
+    callback=lambda _context, _option, texts: parse_labels(texts),
+    metavar="NAME=VALUE",
+    help="Say something of this machine in the run, as in rack=3; may be given several times.",
+)
+
+
+def _die_with_parent(wanted: bool) -> None:
+    if wanted and not parent.can_die_with_parent():
+        raise UsageError("--die-with-parent: only Linux can be asked for it; leave it out here")
+    if wanted:
+        parent.die_with_parent(parent.told_parent())
+
+
+die_with_parent = click.option(
+    "--die-with-parent",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda _context, _option, wanted: _die_with_parent(wanted),
+    help="End at once when the process ends that started this one (Linux).",
+)
+
+
+@click.command("run", cls=options.Command)
+@measuring
+@labels
 @click.option("--out", type=Place(), default=None, metavar="DIR", help="The run's directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or extend it: see above.")
+@click.option("--go-on", is_flag=True, help="Begin the run in --out, or resume it: whatever is there of it.")
+@die_with_parent
 @click.option("--dry-run", is_flag=True, help="Measure nothing: list the cases, the rounds, and the time at most.")
-def command(asked: Asked, out: Path | None, resume: bool, dry_run: bool) -> int:
+def command(
+    asked: Asked,
+    labels: dict[str, str],
+    out: Path | None,
+    resume: bool,
+    go_on: bool,
+    dry_run: bool,
+) -> int:
     """Measure SUITE... and keep every record as it is made. Prints the table, and last the run's directory.
 
     Rounds are fresh processes. A contest has as many as its suite says, --rounds N exactly so many, and with
@@ -96,21 +138,28 @@ def command(asked: Asked, out: Path | None, resume: bool, dry_run: bool) -> int:
 
     With --resume --out DIR a run goes on from what is there. --precision, --rounds and --budget beside it extend the
     run, and are written down in it; all else that it was begun with stays.
+
+    The same command with --go-on --out DIR may be given again and again, whatever ended it before: it begins the run
+    where there is none, or no more than a cut-off first line, and goes on with it otherwise.
     """
     request, argv = asked.request, options.as_recorded(sys.argv[1:])
-    if resume:
+    if resume or go_on:
         if out is None:
-            raise UsageError("--resume needs --out DIR, the directory of the run to go on with")
-        with resumed(out, request.suites, request, asked.options, argv, to_look=dry_run) as run:
-            return _foretell(run.session) if dry_run else _carry_out(run)
+            option = "--resume" if resume else "--go-on"
+            raise UsageError(f"{option} needs --out DIR, the directory of the run to go on with")
+        if resume or store.is_begun(out):
+            with resumed(out, request.suites, request, asked.options, argv, labels=labels, to_look=dry_run) as run:
+                return _foretell(run.session) if dry_run else _carry_out(run)
     if not request.suites:
         raise UsageError("name at least one suite, as in `bitbench run quick`; `bitbench list` shows them all")
     registry = registry_for(request.suites, request.package)
-    with opened(registry, msgspec.structs.replace(request, package=package_of(registry))) as session:
+    with opened(registry, msgspec.structs.replace(request, package=package_of(registry)), labels) as session:
         if dry_run:
             return _foretell(session)
         for doubt in session.doubts:
             click.echo(f"bitbench: {doubt}", err=True)
+        if go_on and out is not None:
+            store.remove_unbegun(out)
         with session.begin(out, argv) as run:
             return _carry_out(run)
 

@@ -13,6 +13,7 @@ from harness.errors import IncomparableError, NothingMeasuredError, UsageError
 from harness.gate.pair_controller import SIDES
 from harness.machine import facts
 from harness.model import Environment, Record, Run, Side, StoredRun, differences
+from harness.model.environment import is_elsewhere
 from harness.store import FILE_NAME, load
 from harness.store.places import GATES
 
@@ -155,3 +156,7 @@ def _require_same(gate: str, side: Side, begun: Run, now: Run) -> None:
         raise UsageError(f"{side} of {gate} was {then} and is {today} now: choose another --out")
     if changed := differences(begun.environment, now.environment):
         raise IncomparableError(f"{gate} was begun on another machine: {'; '.join(changed)}")
+    if is_elsewhere(begun.environment, now.environment):
+        raise IncomparableError(
+            f"{gate} was begun on another machine of this kind: go on there, or choose another --out"
+        )

@@ -28,6 +28,7 @@ from harness.runner.packages import package_of
 from harness.runner.plan import metrics_of, models_of
 from harness.runner.pool import WorkerPool
 from harness.runner.schedule import ORDER
+from harness.store.places import new_name
 
 BUDGET = Budget(rounds=0, seconds=1.0)
 """Seconds that both sides of a case are timed in one round, and the length of a sample."""
@@ -181,9 +182,7 @@ class Session:
         models: tuple[WholeModel, ...],
     ) -> dict[Side, Run]:
         started = datetime.now(UTC)
-        commit = revisions["head"].commit[:7]
-        name = f"{started:%Y%m%dT%H%M%SZ}-gate{f'-{commit}' if commit else ''}"
-        name += "-dirty" if revisions["head"].dirty else ""
+        name = new_name(started, "gate", revisions["head"])
         here = combine(machine(), pools["base"].description.environment)
         rounds = self.rules.looks[-1]
         metrics = metrics_of(contest for case_pair in case_pairs for contest in case_pair.contests.values())

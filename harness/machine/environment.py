@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from harness.machine.identity import identity, labels
 from harness.machine.shell import _output
+from harness.machine.variables import telling
 from harness.model import Environment
 
 INSTRUCTION_SETS: tuple[str, ...] = (
@@ -34,7 +36,10 @@ _APPLE_SPELLING = {
 
 
 def machine() -> Environment:
-    """Everything that can be known without torch; takes milliseconds, so it is asked anew for every run."""
+    """Everything that can be known without torch; takes milliseconds, so it is asked anew for every run.
+
+    Raises UsageError where BITBENCH_LABELS holds no labels.
+    """
     import psutil
 
     cpu_model, instruction_sets = _processor()
@@ -49,6 +54,9 @@ def machine() -> Environment:
         operating_system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         load_average=psutil.getloadavg()[0],
+        machine=identity(),
+        labels=labels(),
+        variables=telling(),
     )
 
 

@@ -1,5 +1,7 @@
 """What was once found out about this machine: one small file a fact, in the user's cache.
 
+The folder may be shared by many machines, so a fact is of one machine and not of its kind, where it is known.
+
 A cache only saves time, so whatever is wrong with it, the fact counts as unknown.
 """
 
@@ -18,7 +20,7 @@ Fact = TypeVar("Fact")
 
 
 def load(environment: Environment, kind: str, of: type[Fact], *key: str) -> Fact | None:
-    """The fact of some kind about a machine like `environment`, or None. `key` tells several of a kind apart."""
+    """The fact of some kind about the machine of `environment`, or None. `key` tells several of a kind apart."""
     try:
         return msgspec.json.decode(_file(environment, kind, key).read_bytes(), type=of)
     except (OSError, RuntimeError, msgspec.MsgspecError):  # RuntimeError: there is no home directory
@@ -36,5 +38,5 @@ def store(environment: Environment, kind: str, fact: object, *key: str) -> None:
 def _file(environment: Environment, kind: str, key: tuple[str, ...]) -> Path:
     """Raises RuntimeError without a home directory."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    text = "\n".join([*comparable(environment), *key])
+    text = "\n".join([environment.machine, *comparable(environment), *key])
     return home / "bitlinear-bench" / kind / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

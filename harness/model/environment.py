@@ -25,6 +25,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = "none"
     load_average: Amount = 0.0
     """One-minute load average when the run started."""
+    machine: str = ""
+    """Tells machines apart that are alike otherwise, and says nothing of them; empty where it is not known."""
+    labels: dict[str, str] = {}
+    """What its owner says of the machine, as in rack=3."""
+    variables: dict[str, str] = {}
+    """Those that were set of the variables that change how memory is given out and how threads compute."""
 
 
 COMPARABLE_FIELDS: tuple[str, ...] = (
@@ -45,7 +51,8 @@ COMPARABLE_FIELDS: tuple[str, ...] = (
 
 Left out: `memory_bytes` (a run that fits is no faster with more, and firmware keeps a varying share of it), the
 kernel's release (patched so often that no baseline would last), `torch_threads` (every case names its own threads, and
-only like cases are matched) and `load_average` (it changes by the minute; interleaving is the answer to it).
+only like cases are matched), `load_average` (it changes by the minute; interleaving is the answer to it), `machine` and
+`labels` (machines of one kind are comparable) and `variables` (most change nothing here; whoever reads is warned).
 """
 
 
@@ -53,6 +60,11 @@ def differences(a: Environment, b: Environment) -> tuple[str, ...]:
     """Why latencies of `a` and `b` may not be compared, one `field: this vs that` each; empty when they may be."""
     sides = ((field, _told(field, a, b), _told(field, b, a)) for field in COMPARABLE_FIELDS)
     return tuple(f"{field}: {this} vs {that}" for field, this, that in sides if this != that)
+
+
+def is_elsewhere(a: Environment, b: Environment) -> bool:
+    """Whether `a` and `b` are known to be two machines, alike or not."""
+    return bool(a.machine and b.machine) and a.machine != b.machine
 
 
 def comparable(environment: Environment) -> tuple[str, ...]:
@@ -71,6 +83,22 @@ def _told(field: str, environment: Environment, other: Environment) -> str:
             shared = set(environment.instruction_sets) & set(other.instruction_sets)
             return " ".join(name for name in environment.instruction_sets if name not in shared) or "none besides"
     return str(getattr(environment, field))
+
+
+def labels_in_words(at: Environment) -> str:
+    """As they are given, `rack=3, room=b`; empty without any."""
+    return ", ".join(f"{name}={value}" for name, value in at.labels.items())
+
+
+def variables_doubt(at: Environment) -> str:
+    """What to know of the variables that were set, in one sentence; empty where none was."""
+    if not at.variables:
+        return ""
+    were_set = ", ".join(f"{name}={value}" for name, value in at.variables.items())
+    return (
+        f"measured with {were_set}: they may change how memory is given out and how threads compute;"
+        " unset them, or compare only with runs that had the same"
+    )
 
 
 def machine_name(at: Environment) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.model.environment import variables_doubt
 from harness.model.record import Count, Record
 from harness.model.run import Aim, Request, Revision, Run
 from harness.model.units import amount
@@ -136,5 +137,6 @@ class StoredRun:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """The warnings, each with the file that it is about if that is known."""
-        return tuple(f"{self.file}: {text}" if self.file else text for text in self.warnings)
+        """The warnings and what its environment had set, each with the file that it is about if that is known."""
+        told = variables_doubt(self.run.environment)
+        return tuple(f"{self.file}: {text}" if self.file else text for text in (*self.warnings, *[told] * bool(told)))

@@ -3,7 +3,6 @@
 Nothing is printed here: who watches is an argument, and what the user ought to be told is there to be asked for.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from harness.machine.ceilings import remember
 from harness.machine.environment import combine, machine
 from harness.machine.revision import revision
 from harness.model import Aim, Environment, Record, Request, Run, StoredRun, differences
+from harness.model.environment import is_elsewhere, labels_in_words
 from harness.model.metrics.kinds import Metric
 from harness.model.metrics.table import select_metrics
 from harness.model.run import known_metrics
@@ -33,7 +33,7 @@ from harness.runner.plan import Contest, aims_of, check_names, make_plan, metric
 from harness.runner.pool import WorkerPool
 from harness.runner.progress import Watcher
 from harness.runner.schedule import ORDER
-from harness.store.places import RUNS
+from harness.store.places import RUNS, new_name
 
 Watching = AbstractContextManager[Watcher]
 """Who sees what is measured, open while it is."""
@@ -81,12 +81,11 @@ class RunSession:
             yield OpenRun(run, place, writer, self, ())
 
     def _header(self, argv: Sequence[str]) -> Run:
-        started, code = _now(), revision()
+        started, code = datetime.now(UTC), revision()
         aims = aims_of(self.request, self.registry)
-        commit = f"-{code.commit[:7]}" + ("-dirty" if code.dirty else "") if code.commit else ""
         return Run(
-            id=f"{re.sub('[-:]', '', started)}-{'-'.join(self.request.suites)}{commit}",
-            started=started,
+            id=new_name(started, "-".join(self.request.suites), code),
+            started=_written(started),
             request=self.request,
             order=ORDER,
             rules=declared(),
@@ -138,8 +137,8 @@ class OpenRun:
 
 
 @contextmanager
-def opened(registry: Registry, request: Request) -> Iterator[RunSession]:
-    """Workers and a plan for `request`; the workers are gone when it ends.
+def opened(registry: Registry, request: Request, labels: Mapping[str, str] | None = None) -> Iterator[RunSession]:
+    """Workers and a plan for `request`; the workers are gone when it ends. `labels` are added to the machine's own.
 
     Raises UsageError for what does not exist here, NothingMeasuredError when no case is left, InvalidEnvironmentError
     when no worker starts.
@@ -148,7 +147,7 @@ def opened(registry: Registry, request: Request) -> Iterator[RunSession]:
     check_names(request, registry)  # before a worker takes seconds to start
     with _hired(registry, request) as pool:
         models = pool.models(*models_of(request, registry))
-        yield _session(registry, request, pool, combine(machine(), pool.description.environment), models)
+        yield _session(registry, request, pool, _environment(pool, labels or {}), models)
 
 
 @contextmanager
@@ -159,11 +158,12 @@ def resumed(
     options: Mapping[str, str],
     argv: Sequence[str],
     *,
+    labels: Mapping[str, str] | None = None,
     to_look: bool = False,
 ) -> Iterator[OpenRun]:
     """The run in `directory`, to be gone on with by what is `asked`; `options` are those that were given, by field.
 
-    `suites` may be named again. With `to_look` nothing is written, and nothing can be measured.
+    `suites` and `labels` may be named again. With `to_look` nothing is written, and nothing can be measured.
 
     Raises UsageError for what cannot change any more, IncomparableError on another machine, StoreError without a run,
     and otherwise as `opened`.
@@ -180,15 +180,17 @@ def resumed(
         if suites and tuple(suites) != run.request.suites:
             named = " ".join(run.request.suites)
             raise UsageError(f"the run in {directory} is of {named}; give --resume --out {directory} alone")
+        if labels and not labels.items() <= run.environment.labels.items():
+            has = labels_in_words(run.environment) or "no labels"
+            raise UsageError(f"--label cannot change what was begun: the run in {directory} has {has}; leave it out")
         registry = registry_for(run.request.suites, run.request.package)
         request = request_to_go_on_by(run, with_chosen_metrics(asked, registry), options)
         aims = run.aims
         if (request.rounds, request.precision) != (run.request.rounds, run.request.precision):
             aims = extended_aims(aims, aims_of(request, registry), rounds_made(stored.records, by_suite=True))
         pool = at_end.enter_context(_hired(registry, request))
-        environment = combine(machine(), pool.description.environment)
-        if changed := differences(run.environment, environment):
-            raise IncomparableError(f"the run in {directory} was begun on another machine: {'; '.join(changed)}")
+        environment = _environment(pool, run.environment.labels)
+        _require_same_machine(directory, run.environment, environment)
         extensions = (*stored.extensions, *_extension(stored, request, aims, argv))
         begun = extensions[-1].rounds if extensions else {}
         session = _session(registry, request, pool, environment, run.models, aims, begun)
@@ -199,6 +201,22 @@ def resumed(
             for extension in extensions[len(stored.extensions) :]:
                 writer.extend(extension)
         yield OpenRun(applied(run, extensions), directory, writer, session, stored.records)
+
+
+def _environment(pool: WorkerPool, labels: Mapping[str, str]) -> Environment:
+    here = combine(machine(), pool.description.environment)
+    return msgspec.structs.replace(here, labels={**here.labels, **labels})
+
+
+def _require_same_machine(directory: Path, then: Environment, now: Environment) -> None:
+    """Raise IncomparableError unless it is: rounds of two machines would look like rounds of one."""
+    if changed := differences(then, now):
+        raise IncomparableError(f"the run in {directory} was begun on another machine: {'; '.join(changed)}")
+    if is_elsewhere(then, now):
+        raise IncomparableError(
+            f"the run in {directory} was begun on another machine of this kind ({then.machine}; this is {now.machine}):"
+            " go on with it there, or begin a new run here"
+        )
 
 
 @contextmanager
@@ -243,7 +261,7 @@ def _extension(
         return ()
     return (
         Extension(
-            extended=_now(),
+            extended=_written(datetime.now(UTC)),
             request=request,
             aims=dict(aims),
             rounds=rounds_made(stored.records),
@@ -271,5 +289,5 @@ def with_chosen_metrics(request: Request, registry: Registry) -> Request:
     return msgspec.structs.replace(request, metrics=chosen)
 
 
-def _now() -> str:
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _written(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

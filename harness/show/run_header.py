@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from harness.model import Aim, Run, RunRules, StoredRun
-from harness.model.environment import machine_name
+from harness.model.environment import labels_in_words, machine_name
 from harness.model.stored_run import Extension
 
 
@@ -23,9 +23,14 @@ def _origin(run: Run) -> str:
 
 
 def describe_machine(run: Run) -> str:
-    """The machine in one line, without what is not known of it, and how busy it was, which other tools do not tell."""
-    load = "" if run.origin else f"; load {run.environment.load_average:.2f}"
-    return f"{machine_name(run.environment) or 'machine unknown'}{load}"
+    """The machine in one line, without what is not known of it: which one of its kind, and how busy it was.
+
+    Other tools do not tell the latter.
+    """
+    at = run.environment
+    load = "" if run.origin else f"load {at.load_average:.2f}"
+    which = [labels_in_words(at), f"machine {at.machine}" * bool(at.machine)]
+    return "; ".join(filter(None, (machine_name(at) or "machine unknown", *which, load)))
 
 
 def describe_rules(stored: StoredRun) -> list[str]:

@@ -140,6 +140,37 @@ def create_in(parent: Path, run: Run) -> tuple[Path, Writer]:
     raise AssertionError("there is always another number")
 
 
+def is_begun(directory: Path) -> bool:
+    """Whether a run can be gone on with in `directory`, and not begun: it has its header, if it is a run at all.
+
+    Raises StoreError when it cannot be read.
+    """
+    with _explained("read", directory):
+        try:
+            return _has_header((directory / FILE_NAME).read_bytes())
+        except FileNotFoundError:
+            return False
+
+
+def remove_unbegun(directory: Path) -> None:
+    """Make room for a run where one was ended before its header was written: only such a file is removed.
+
+    Raises StoreError where another process writes it just now, or it cannot be removed.
+    """
+    path = directory / FILE_NAME
+    with _explained("write", directory):
+        if not path.exists():
+            return
+        with _open_locked(path, "r+") as file:
+            if not _has_header(file.readall()):
+                path.unlink()
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether the first line is whole. A header is written with its end, so a line without one was cut off."""
+    return b"\n" in data
+
+
 def resume(directory: Path) -> tuple[Run, list[Record], Writer]:
     """The header, the records and the writer of `reopen`, which raises."""
     stored, writer = reopen(directory)

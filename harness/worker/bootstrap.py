@@ -5,12 +5,10 @@ workers of two revisions differ in nothing but the contestants' code: both are m
 declaration of the suites.
 """
 
-import ctypes
 import importlib.machinery
 import importlib.util
 import json
 import runpy
-import signal
 import sys
 import types
 from collections.abc import Sequence
@@ -20,11 +18,10 @@ from pathlib import Path
 import msgspec
 
 from harness import HOME
+from harness.machine.parent import die_with_parent
 from harness.model.messages import Sources
 from harness.user_code import shadowing
 from harness.user_code.folders import within
-
-PR_SET_PDEATHSIG = 1
 
 
 class PinnedPackages(MetaPathFinder):
@@ -92,12 +89,6 @@ def _is_of(sources: Sources, file: str) -> bool:
     """Whether a file lies in the folders of the contestants, and is none of the referee's own there."""
     is_own = any(Path(file).is_relative_to(HOME / name) for name in shadowing.MARKS)
     return not is_own and any(within(file, folder) for folder in sources.folders)
-
-
-def die_with_parent() -> None:
-    """Ask the system to end this process when its parent ends. A fork has to ask anew."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

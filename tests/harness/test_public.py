@@ -177,7 +177,7 @@ def test_the_words_of_a_run_from_python_ask_the_command_line_for_the_same(
     assert {*unset} <= {"package", "memory_limit"}
     seen = []
 
-    def caught(registry: object, asked: Request) -> None:
+    def caught(registry: object, asked: Request, labels: object) -> None:
         seen.append(asked)
         raise CaughtError
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from harness.analysis.view import View
 from harness.model import Ceilings, Environment, differences
+from harness.model.environment import labels_in_words
 from harness.model.units import figure
 from harness.show.results import warnings
 from harness.show.typography import typeset
@@ -35,6 +36,8 @@ def chips(view: View) -> list[SummaryChip]:
         SummaryChip("Python", at.python),
         SummaryChip("torch", at.torch),
         SummaryChip("BLAS", at.blas),
+        SummaryChip("labels", labels_in_words(at) or "none"),
+        SummaryChip("machine", at.machine or "unknown"),
     ]
     return [chip for chip in everything if chip.value not in ("unknown", "none")]
 
@@ -75,4 +78,6 @@ def _ceilings(one: Ceilings) -> list[SummaryChip]:
 def _value(name: str, value: object) -> str:
     if name == "memory_bytes" and isinstance(value, int):
         return typeset(value, "B")
+    if isinstance(value, dict):
+        value = tuple(f"{key}={item}" for key, item in value.items())
     return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import msgspec
 
+from harness.machine.parent import die_with_parent
 from harness.model.messages import Birth, Sources
 from harness.user_code import shadowing
 from harness.worker import bootstrap
@@ -29,7 +30,7 @@ def be_born(pipes: Sequence[int], template: int) -> None:
     for place, pipe in enumerate(pipes):
         os.dup2(pipe, place)
     os.setsid()
-    bootstrap.die_with_parent()
+    die_with_parent()
     if os.getppid() != template:  # it has ended before that could be asked for
         os._exit(1)
 

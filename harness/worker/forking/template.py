@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from harness.machine.parent import die_with_parent
 from harness.model.messages import Birth
 from harness.worker import bootstrap
 from harness.worker.forking import compiler
@@ -169,7 +170,7 @@ def _settle() -> None:
 
 def main() -> None:
     """Import, and serve one controller, whose end is its own end."""
-    bootstrap.die_with_parent()
+    die_with_parent()
     channel = socket.socket(fileno=int(sys.argv.pop(1)))
     sys.path.pop(0)  # the folder of the harness, as in `bootstrap`
     sys.meta_path.append(bootstrap.MISSED)

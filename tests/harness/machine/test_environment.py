@@ -173,6 +173,9 @@ torch threads       2
 GPU                 none
 GPU driver          none
 load average        0.25
+machine             not known
+labels              none
+variables           none that matter
 revision            abcdef0, with uncommitted changes
 """
 

@@ -5,8 +5,8 @@ import msgspec
 from harness.analysis.convergence import declared
 from harness.model import Aim, Rules, RunRules, StoredRun
 from harness.model.stored_run import Extension
-from harness.show.run_header import describe_extensions, describe_rules
-from tests.harness.data.factories import make_run
+from harness.show.run_header import describe_extensions, describe_machine, describe_rules
+from tests.harness.data.factories import make_environment, make_run
 
 AIMS = {"quick": Aim("linear-bf16", 0.02, 9), "error": Aim(rounds=1), "scaling": Aim(rounds=3)}
 RUN = msgspec.structs.replace(make_run(aims=AIMS), rules=declared())
@@ -54,3 +54,11 @@ def test_an_extension_tells_its_aims_where_they_are_others_than_before() -> None
     older = (make_extension("A", LATER, ("quick: until 1 %",)),)
     stored = StoredRun(msgspec.structs.replace(RUN, aims=LATER), (), extensions=older, begun=RUN)
     assert describe_extensions(stored) == ["extended A: quick: until 1 %"]
+
+
+def test_which_machine_of_its_kind_it_was_is_told_and_what_its_variables_may_have_changed() -> None:
+    at = make_environment(machine="3f9a1c2207b4d5e6", labels={"rack": "3"}, variables={"OMP_NUM_THREADS": "1"})
+    assert describe_machine(at).endswith("; rack=3; machine 3f9a1c2207b4d5e6; load 0.25")
+    (doubt,) = StoredRun(make_run(environment=at), ()).doubts
+    assert doubt.startswith("measured with OMP_NUM_THREADS=1: ")
+    assert StoredRun(make_run(), ()).doubts == ()
