@@ -3,7 +3,7 @@
 A line is read exactly or it is an error; only the last line may be cut off, by whatever ended the run that wrote it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
