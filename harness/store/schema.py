@@ -3,6 +3,7 @@
 A line is read exactly or it is an error; only the last line may be cut off, by whatever ended the run that wrote it.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,18 +109,19 @@ def parse(data: bytes, path: Path) -> Content:
     """What is in `data`, the bytes of the file at `path`. Raises StoreError, in one line, for what is no run."""
     if not data:
         raise StoreError(f"{path} is empty: the run ended before it began; delete it and run again")
-    header, *lines = data.split(b"\n")
-    run, version = _header(header, path)
-    last = lines.pop() if lines else b""
+    lines = enumerate(io.BytesIO(data), start=1)  # one after the other, as all of them would take as much as the file
+    run, version = _header(next(lines)[1].removesuffix(b"\n"), path)
     known = known_metrics(run)
     reader = _Reader(version, path, frozenset(name for name, metric in known.items() if metric.is_never_negative))
-    said = [reader.line(line, number) for number, line in enumerate(lines, start=2)]
+    said: list[Record | Extension] = []
     warnings, whole = [], len(data)
-    if last:
+    for number, line in lines:
         try:
-            said.append(reader.line(last, len(lines) + 2))
+            said.append(reader.line(line.removesuffix(b"\n"), number))
         except StoreError:
-            whole -= len(last)
+            if line.endswith(b"\n"):
+                raise
+            whole -= len(line)
             warnings.append("the last line is cut off and left out; `bitbench run --resume` measures it again")
     records = [one for one in said if isinstance(one, Record)]
     extensions = tuple(one for one in said if isinstance(one, Extension))
@@ -155,6 +157,7 @@ class _Reader:
     def __init__(self, version: int, path: Path, never_negative: frozenset[str]) -> None:
         self._version, self._path, self._never_negative = version, path, never_negative
         self._cases: dict[bytes, Case] = {}
+        """As they are written."""
 
     def line(self, line: bytes, number: int) -> Record | Extension:
         """One line. Raises StoreError for what is none."""
@@ -163,9 +166,9 @@ class _Reader:
         record = _decode(line, Record, self._version, self._path, number)
         if why := _impossible(record, self._never_negative):
             raise _corrupt(self._path, number, why)
-        written, end, _ = line.partition(_AFTER_CASE)
-        if end and written.startswith(_BEFORE_CASE):
-            msgspec.structs.force_setattr(record, "case", self._cases.setdefault(written, record.case))
+        end = line.find(_AFTER_CASE)
+        if end > 0 and line.startswith(_BEFORE_CASE):
+            msgspec.structs.force_setattr(record, "case", self._cases.setdefault(line[:end], record.case))
         return record
 
 
