@@ -23,6 +23,7 @@ COMMANDS = {
     "baseline": "Accept a run as the baseline that changes are gated against.",
     "report": "Write one self-contained HTML file from runs.",
     "plot": "Draw one figure of runs as an SVG, PNG or PDF file.",
+    "history": "Keep months of runs, and tell when a case became slower or faster.",
     "model": "List the linear products of a whole model: bytes by scheme, share of the work.",
     "check": "Ask one implementation for every property that it must have.",
     "env": "Print what machine and software this is, or what makes it noisy.",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from harness.errors import StoreError
-from harness.model import SCHEMA_VERSION, Case, Record, Run, known_metrics
+from harness.model import SCHEMA_VERSION, Case, Params, Record, Run, known_metrics
 from harness.model.codec import Lift, LineError, decode
 from harness.model.metrics import METRICS
 from harness.model.record import ROLE
@@ -77,7 +77,8 @@ MIGRATIONS: dict[int, Lift] = {
 
 
 _BEFORE_CASE, _AFTER_CASE = b'{"case":{', b'}},"round":'
-"""What a line writes around its case. No text of a case holds them: a quotation mark in one is escaped."""
+_BEFORE_FACTS, _AFTER_FACTS = b'"facts":{', b'},"noise":{'
+"""What a line writes around its case and its facts. No text holds them: a quotation mark in one is escaped."""
 
 DECLARED = 5
 """The first schema whose headers say which metrics a run measures."""
@@ -152,12 +153,13 @@ def _header(line: bytes, path: Path) -> tuple[Run, int]:
 
 
 class _Reader:
-    """Reads the lines after the header. Records of one case share it, so that its names are spelled once."""
+    """Reads the lines after the header. Records of one case share it and its facts: its names are spelled once."""
 
     def __init__(self, version: int, path: Path, never_negative: frozenset[str]) -> None:
         self._version, self._path, self._never_negative = version, path, never_negative
         self._cases: dict[bytes, Case] = {}
-        """As they are written."""
+        """By the way in which they are written, so that none of them takes the place of one that only equals it."""
+        self._facts: dict[bytes, Params] = {}
 
     def line(self, line: bytes, number: int) -> Record | Extension:
         """One line. Raises StoreError for what is none."""
@@ -169,6 +171,9 @@ class _Reader:
         end = line.find(_AFTER_CASE)
         if end > 0 and line.startswith(_BEFORE_CASE):
             msgspec.structs.force_setattr(record, "case", self._cases.setdefault(line[:end], record.case))
+        begin, end = line.find(_BEFORE_FACTS), line.find(_AFTER_FACTS)
+        if 0 < begin < end:
+            msgspec.structs.force_setattr(record, "facts", self._facts.setdefault(line[begin:end], record.facts))
         return record
 
 

@@ -94,6 +94,14 @@ def _with_words() -> Any:
     return pa.schema([pa.field(one.name, word if one.name in TEXT else one.type) for one in schema()])
 
 
+def arrow_field() -> Any:
+    """`pyarrow.compute.field`, of which the `where` of `read` is made. Raises UsageError without pyarrow."""
+    arrow()
+    import pyarrow.compute as pc
+
+    return pc.field
+
+
 def read(folder: Path, columns: Collection[str], where: Any = None) -> Any:
     """These columns as a pandas frame, of the rows for which the `pyarrow.compute` expression `where` holds.
 
@@ -111,4 +119,6 @@ def _explained(path: Path) -> Any:
         yield
     except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
         said = " ".join(str(error).split())[:200]
-        raise StoreError(f"{path} is no history ({said}); take away what `bitbench history add` did not write") from error
+        raise StoreError(
+            f"{path} is no history ({said}); take away what `bitbench history add` did not write"
+        ) from error
