@@ -34,7 +34,8 @@ def decode(line: bytes, kind: type[T], lift: Lift | None = None) -> T:
     value would change by being read: no text becomes a number, save the three above, no number another, no 1 a truth.
     """
     try:
-        value = _decoder(Any if lift else kind).decode(line)
+        wanted: Any = Any if lift else kind
+        value = _decoder(wanted).decode(line)
         if not lift and _ENCODER.encode(value) == line:
             return value  # type: ignore[no-any-return]  # of `kind`; the usual case, and quick
         said = json.loads(line.decode(), object_pairs_hook=_no_field_twice)

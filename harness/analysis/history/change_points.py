@@ -20,7 +20,7 @@ FEWEST = 4
 """Runs without which no change can be told: two on either side."""
 _SHORTEST = 2
 """Runs of a segment."""
-CONFIDENCE = 0.999
+CONFIDENCE = 0.9999
 """Of the test that confirms a change. A history of a hundred cases asks it hundreds of times."""
 INTERVAL = 0.95
 """Of the interval of a change's size."""
@@ -42,7 +42,7 @@ class Step:
     hi: float
 
 
-def steps(values: Sequence[float]) -> list[Step]:
+def steps(values: Sequence[float] | np.ndarray) -> list[Step]:
     """The confirmed changes of a series of finite numbers, with their intervals at 95 %.
 
     Of durations give the logs, so that the size is the log of a ratio. Fewer than four values have none.

@@ -1,5 +1,6 @@
 """Series: one metric of one case on one kind of machine, run after run, and where it changed."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.history.change_points import steps
+from harness.model import Case
 
 COLUMNS = (
-    *("run", "identity", "started", "commit", "committed", "dirty", "machine_kind", "machine", "implementation"),
+    *("run", "started", "commit", "committed", "dirty", "machine_kind", "machine"),
     *("case", "metric", "kind", "unit", "better", "centre", "lo", "hi", "tolerance"),
 )
 """Columns of a history that `series_of` takes, of the rows that are first of their case and metric in a run."""
@@ -73,7 +75,7 @@ class Series:
     def levels(self) -> list[tuple[int, int, float]]:
         """First place, last place and mean of each stretch between two changes; geometric means of what has ratios."""
         ends = [0, *(change.at for change in self.changes), len(self.centre)]
-        return [(a, b - 1, self._middle(self.centre[a:b])) for a, b in zip(ends, ends[1:], strict=False)]
+        return [(a, b - 1, self._middle(self.centre[a:b])) for a, b in itertools.pairwise(ends)]
 
     @property
     def since_begin(self) -> float:
@@ -88,7 +90,8 @@ class Series:
         return float(np.exp(np.log(usable).mean()) if self.kind == "sampled" else usable.mean())
 
     def _usable(self, values: np.ndarray) -> np.ndarray:
-        return np.isfinite(values) & ((values > 0) | (self.kind != "sampled"))
+        usable: np.ndarray = np.isfinite(values) & ((values > 0) | (self.kind != "sampled"))
+        return usable
 
     def _noisy(self) -> list[Change]:
         places = np.flatnonzero(self._usable(self.centre))
@@ -102,7 +105,7 @@ class Series:
     def _exact(self) -> list[Change]:
         places = np.flatnonzero(~np.isnan(self.centre))
         found = []
-        for before, after in zip(places, places[1:], strict=False):
+        for before, after in itertools.pairwise(places):
             a, b = float(self.centre[before]), float(self.centre[after])
             if a == b or (math.isfinite(b - a) and abs(b - a) <= self.tolerance[before]):
                 continue
@@ -123,7 +126,7 @@ def series_of(frame: pd.DataFrame) -> list[Series]:
     A run stands where its commit does, by the time when that was made, else by the time when the run began.
     """
     when = frame["committed"].fillna(frame["started"])
-    frame = frame.assign(when=when).sort_values(["when", "started", "run", "identity"], kind="stable")
+    frame = frame.assign(when=when).sort_values(["when", "started", "run"], kind="stable")
     names = frame["commit"].astype(object).str[:_NAME]
     names = names.where(names.notna(), frame["started"].dt.strftime("%Y-%m-%dT%H:%M").astype(object))
     frame = frame.assign(name=names + np.where(frame["dirty"], "-dirty", ""))
@@ -133,11 +136,19 @@ def series_of(frame: pd.DataFrame) -> list[Series]:
 
 def _series(part: pd.DataFrame) -> Series:
     last = part.iloc[-1]
-    words = ("case", "implementation", "metric", "kind", "unit", "better", "machine_kind", "machine")
-    numbers = ("centre", "lo", "hi", "tolerance")
     return Series(
-        **{name: str(last[name]) for name in words},
+        case=str(last["case"]),
+        implementation=Case.parse(str(last["case"])).implementation,
+        metric=str(last["metric"]),
+        kind=str(last["kind"]),
+        unit=str(last["unit"]),
+        better=str(last["better"]),
+        machine_kind=str(last["machine_kind"]),
+        machine=str(last["machine"]),
         runs=part["run"].astype(str).tolist(),
         names=part["name"].astype(str).tolist(),
-        **{name: part[name].to_numpy(float) for name in numbers},
+        centre=part["centre"].to_numpy(float),
+        lo=part["lo"].to_numpy(float),
+        hi=part["hi"].to_numpy(float),
+        tolerance=part["tolerance"].to_numpy(float),
     )

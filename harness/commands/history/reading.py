@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands import options
 from harness.commands.values import Place, Words
 from harness.errors import NothingMeasuredError, UsageError
 from harness.model.filters import parse

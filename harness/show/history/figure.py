@@ -14,6 +14,7 @@ from harness.model import Case
 from harness.show.plots.theme import (
     BLUE,
     GREEN,
+    INK,
     RED,
     RULE,
     Drawing,
@@ -102,7 +103,7 @@ def _panel(axes: Axes, one: Series) -> None:
     axes.set_xticks(chosen, [one.names[index] for index in chosen], fontsize=6.5)
     axes.tick_params(axis="y", labelsize=7)
     axes.grid(visible=False, axis="x")
-    axes.set_title("\n".join(_title(one)), fontsize=7.5, color=RULE if not one.changes else None)
+    axes.set_title("\n".join(_title(one)), fontsize=7.5, color=INK if one.changes else RULE)
 
 
 def _scale(axes: Axes, centres: np.ndarray) -> None:

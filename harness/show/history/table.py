@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.analysis.history.series import Change, Series
 from harness.model.units import amount, figure, signed_amount
-from harness.show.table import Block, Column, Table
+from harness.show.table import Block, Cell, Column, Table
 
 CHANGES = ("case", "metric", "machine", "commits", "runs before", "change", "interval", "")
 _NARROW = 0.0005
@@ -16,7 +16,7 @@ def changes_table(series: Sequence[Series]) -> Table:
     """A row a change, the largest first; those for the worse come before those for the better."""
     found = [(one, change) for one in series for change in one.changes]
     found.sort(key=lambda pair: (not pair[1].is_worse, -weight(pair[1])))
-    rows = [
+    rows: list[list[Cell]] = [
         [
             one.case,
             one.metric,
@@ -36,7 +36,7 @@ def changes_table(series: Sequence[Series]) -> Table:
 def series_table(series: Sequence[Series]) -> Table:
     """A row a series: how many runs, its first and its last level, and how many changes lie between."""
     names = ("case", "metric", "machine", "runs", "first", "last", "since the first", "changes")
-    rows = [
+    rows: list[list[Cell]] = [
         [
             one.case,
             one.metric,
