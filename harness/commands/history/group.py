@@ -10,7 +10,7 @@ from harness.commands.history.adding import add_runs
 from harness.commands.history.reading import chosen_series, selection
 from harness.commands.values import NewFile, Place
 from harness.errors import StoreError, UsageError
-from harness.show.table import Format, Table, pretty_json, render
+from harness.show.table import Format, pretty_json, render
 from harness.store import files
 from harness.store.places import HISTORY
 
@@ -49,15 +49,18 @@ def show_command(
     series = chosen_series(folder, metrics, keyword, machine)
     from harness.show.history.table import changes_table, page, series_table
 
-    table: Table = changes_table(series) if only_changes else series_table(series)
+    for_people = form in ("text", "markdown")
+    changes, everything = (make(series, for_people=for_people) for make in (changes_table, series_table))
+    table = changes if only_changes else everything
     if form == "csv":
         click.echo(table.csv())
     elif form == "json":
-        click.echo(
-            pretty_json({"changes": changes_table(series).as_dicts(), "series": series_table(series).as_dicts()})
-        )
+        rest = {} if only_changes else {"series": everything.as_dicts()}
+        click.echo(pretty_json({"changes": changes.as_dicts(), **rest}))
+    elif only_changes:
+        click.echo(render([changes if changes.rows else "no changes"], form))
     else:
-        click.echo(render([table] if only_changes else page(series), form))
+        click.echo(render(page(series), form))
 
 
 @command.command("plot", cls=options.ReadingCommand)

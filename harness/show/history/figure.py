@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from harness.analysis.history.series import Series
-from harness.model import Case
+from harness.show.history.table import contests
 from harness.show.plots.theme import (
     BLUE,
     GREEN,
     INK,
     RED,
     RULE,
+    SKY,
     Drawing,
     Picture,
     evenly,
@@ -41,9 +42,9 @@ _FEW = 60
 _TICKS = 3
 
 _CAPTION = (
-    "A panel a series with a scale of its own, over its runs in the order of their commits; down is less. Points are "
-    "runs, with their interval where there are few. Thick lines are levels: a geometric mean of each stretch without a "
-    "change. A dashed line is a change, red for the worse and green for the better."
+    "A panel a series with a scale of its own, over its runs in the order of their commits. Points are runs with their "
+    "interval; of many runs a thin line joins them. Thick lines are levels, the mean of each stretch without a change. "
+    "A dashed line is a change, red for the worse and green for the better. A grey title is of a series without one."
 )
 
 
@@ -55,16 +56,19 @@ def small_multiples(series: Sequence[Series]) -> Drawing:
     """
     drawn = sorted((one for one in series if len(one.runs) > 2), key=_movement, reverse=True)[:PANELS]
     frame = require(pd.concat([_frame(one) for one in drawn]) if drawn else pd.DataFrame(), "one series of 3 runs")
+    words, several = contests(drawn), len({one.machine_kind for one in drawn}) > 1
     rows = math.ceil(len(drawn) / _COLUMNS)
     # Axes are put where they belong by hand: to have fifty of them laid out takes longer than to draw them.
-    height = _HEIGHT * rows + 0.3
+    height = _HEIGHT * rows
     figure = Picture(figsize=(_WIDTH, height))
     for index, one in enumerate(drawn):
         row, column = divmod(index, _COLUMNS)
-        left = (0.062 * _WIDTH + column * _WIDTH / _COLUMNS) / _WIDTH
-        bottom = (height - 0.1 - (row + 1) * _HEIGHT + 0.28) / height
+        left = 0.05 + column / _COLUMNS
+        bottom = (height - (row + 1) * _HEIGHT + 0.25) / height
         axes = figure.add_axes((left, bottom, 0.18, (_HEIGHT - 0.72) / height))
-        _panel(axes, one)
+        machine = f" on {one.machine_kind}" if several else ""
+        contest = textwrap.shorten(words[one.case], _TITLE, placeholder=" …")
+        _panel(axes, one, f"{one.implementation}: {one.metric}{machine}\n{contest}")
     left_out = (
         f" Shown: the {len(drawn)} of {len(series)} series that changed most." if len(drawn) < len(series) else ""
     )
@@ -86,37 +90,30 @@ def _movement(one: Series) -> tuple[int, float]:
     return len(one.changes) > 0, abs(math.log(since)) if since > 0 else 0.0
 
 
-def _panel(axes: Axes, one: Series) -> None:
+def _panel(axes: Axes, one: Series, title: str) -> None:
     place = np.arange(len(one.centre), dtype=float)
     usable = np.isfinite(one.centre)
     if len(place) <= _FEW:
         strokes(axes, (place, place), (one.lo, one.hi), color=BLUE, linewidth=1.2, alpha=0.5)
-    size = 3.0 if len(place) <= _FEW else 1.2
-    axes.plot(place[usable], one.centre[usable], "o", color=BLUE, markersize=size, markeredgewidth=0)
+        axes.plot(place[usable], one.centre[usable], "o", color=BLUE, markersize=3, markeredgewidth=0)
+    else:  # one path: a mark for each of fifty thousand points would make megabytes
+        axes.plot(place[usable], one.centre[usable], color=SKY, linewidth=0.5)
     firsts, lasts, means = (np.array(column, float) for column in zip(*one.levels, strict=True))
     strokes(axes, (firsts - 0.4, lasts + 0.4), (means, means), color=BLUE, linewidth=1.8)
     for change in one.changes:
         axes.axvline(change.at - 0.5, color=RED if change.is_worse else GREEN, linewidth=1.1, linestyle="--")
-    _scale(axes, one.centre[usable])
+    _scale(axes, one.centre[usable], one.unit if one.unit in ("s", "B") else "")
     axes.set_xlim(-0.6, len(place) - 0.4)
     chosen = evenly(len(place), _TICKS)
     axes.set_xticks(chosen, [one.names[index] for index in chosen], fontsize=6.5)
     axes.tick_params(axis="y", labelsize=7)
     axes.grid(visible=False, axis="x")
-    axes.set_title("\n".join(_title(one)), fontsize=7.5, color=INK if one.changes else RULE)
+    axes.set_title(title, fontsize=7.5, color=INK if one.changes else RULE)
 
 
-def _scale(axes: Axes, centres: np.ndarray) -> None:
+def _scale(axes: Axes, centres: np.ndarray, unit: str) -> None:
     low, high = (float(centres.min()), float(centres.max())) if len(centres) else (0.0, 1.0)
     middle, half = (low + high) / 2, max((high - low) / 2 * 1.15, _LEAST / 2 * abs(low + high) / 2) or 1.0
     axes.set_ylim(middle - half, middle + half)
     axes.yaxis.set_major_locator(MaxNLocator(3))
-    axes.yaxis.set_major_formatter(EngFormatter(places=None, sep=" "))
-
-
-def _title(one: Series) -> list[str]:
-    """The implementation with the metric, then what else the case says."""
-    case = Case.parse(one.case)
-    params = ", ".join(f"{name} {value}" for name, value in case.params.items() if name not in ("device", "dtype"))
-    unit = "" if one.unit == "1" else f" ({one.unit})"
-    return [f"{one.implementation}: {one.metric}{unit}", textwrap.shorten(params, _TITLE + 6, placeholder="…")]
+    axes.yaxis.set_major_formatter(EngFormatter(unit))

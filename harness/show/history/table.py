@@ -1,55 +1,83 @@
 """The series of a history and their changes as tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.analysis.history.series import Change, Series
+from harness.analysis.naming import titles
+from harness.model import Case
 from harness.model.units import amount, figure, signed_amount
 from harness.show.table import Block, Cell, Column, Table
 
-CHANGES = ("case", "metric", "machine", "commits", "runs before", "change", "interval", "")
 _NARROW = 0.0005
 """Share of a change that is shown as 0.0 %."""
+_NUMBERS = ("runs before", "change", "runs", "first", "last", "since the first", "changes")
 
 
-def changes_table(series: Sequence[Series]) -> Table:
-    """A row a change, the largest first; those for the worse come before those for the better."""
+@dataclass(frozen=True)
+class _Named:
+    case: Case
+
+
+def contests(series: Sequence[Series]) -> dict[str, str]:
+    """What each case is about besides its implementation, in words, by its name."""
+    cases = {one.case: Case.parse(one.case) for one in series}
+    words = titles(map(_Named, cases.values()))
+    return {name: words[case.contest] for name, case in cases.items()}
+
+
+def changes_table(series: Sequence[Series], *, for_people: bool = True) -> Table:
+    """A row a change, the largest first; those for the worse come before those for the better.
+
+    For people without the full names of cases, and without the machine where there is only one kind.
+    """
     found = [(one, change) for one in series for change in one.changes]
     found.sort(key=lambda pair: (not pair[1].is_worse, -weight(pair[1])))
-    rows: list[list[Cell]] = [
-        [
-            one.case,
-            one.metric,
-            one.machine_kind,
-            change.commits,
-            change.at,
-            size(one, change),
-            interval(one, change),
-            "worse" if change.is_worse else "better",
-        ]
+    words = contests(series)
+    rows: list[dict[str, Cell]] = [
+        {
+            **_identity(one, words),
+            "commits": change.commits,
+            "runs before": change.at,
+            "change": size(one, change),
+            "interval": interval(one, change),
+            "verdict": "worse" if change.is_worse else "better",
+        }
         for one, change in found
     ]
-    numbers = ("runs before", "change")
-    return Table("changes", tuple(Column(name, "right" if name in numbers else "left") for name in CHANGES), rows)
+    return _table("changes", rows, series, for_people)
 
 
-def series_table(series: Sequence[Series]) -> Table:
+def series_table(series: Sequence[Series], *, for_people: bool = True) -> Table:
     """A row a series: how many runs, its first and its last level, and how many changes lie between."""
-    names = ("case", "metric", "machine", "runs", "first", "last", "since the first", "changes")
-    rows: list[list[Cell]] = [
-        [
-            one.case,
-            one.metric,
-            one.machine_kind,
-            len(one.runs),
-            level(one, 0),
-            level(one, -1),
-            percent(one.since_begin) if one.changes else "",
-            len(one.changes),
-        ]
+    words = contests(series)
+    rows: list[dict[str, Cell]] = [
+        {
+            **_identity(one, words),
+            "runs": len(one.runs),
+            "first": level(one, 0),
+            "last": level(one, -1),
+            "since the first": percent(one.since_begin) if one.changes else "",
+            "changes": len(one.changes),
+        }
         for one in series
     ]
-    return Table("series", tuple(Column(name, "left" if name in names[:3] else "right") for name in names), rows)
+    return _table("series", rows, series, for_people)
+
+
+def _identity(one: Series, words: Mapping[str, str]) -> dict[str, Cell]:
+    told = {"implementation": one.implementation, "contest": words[one.case], "metric": one.metric}
+    return {"case": one.case, **told, "machine": one.machine_kind}
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Cell]], series: Sequence[Series], for_people: bool) -> Table:
+    left_out = {"case"} if for_people else set()
+    if for_people and len({one.machine_kind for one in series}) == 1:
+        left_out.add("machine")
+    names = [name for name in (rows[0] if rows else ()) if name not in left_out]
+    columns = tuple(Column(name, "right" if name in _NUMBERS else "left") for name in names)
+    return Table(title, columns, [[row[name] for name in names] for row in rows])
 
 
 def machines_line(series: Sequence[Series]) -> str:
