@@ -107,11 +107,11 @@ def arrow_field() -> Any:
 def read(folder: Path, columns: Collection[str], where: Any = None) -> Any:
     """These columns as a pandas frame, of the rows for which the `pyarrow.compute` expression `where` holds.
 
-    Raises as `dataset`, and StoreError for a file that is none of a history.
+    Text is categorical. Raises as `dataset`, and StoreError for a file that is none of a history.
     """
     found = dataset(folder)
     with _explained(folder):
-        return found.to_table(columns=list(columns), filter=where).to_pandas()
+        return found.to_table(columns=list(columns), filter=where).to_pandas(strings_to_categorical=True)
 
 
 @contextlib.contextmanager
