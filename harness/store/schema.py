@@ -168,13 +168,17 @@ class _Reader:
         record = _decode(line, Record, self._version, self._path, number)
         if why := _impossible(record, self._never_negative):
             raise _corrupt(self._path, number, why)
+        if self._version == SCHEMA_VERSION:  # what an earlier line says of one field may depend on another
+            self._share(line, record)
+        return record
+
+    def _share(self, line: bytes, record: Record) -> None:
         end = line.find(_AFTER_CASE)
         if end > 0 and line.startswith(_BEFORE_CASE):
             msgspec.structs.force_setattr(record, "case", self._cases.setdefault(line[:end], record.case))
         begin, end = line.find(_BEFORE_FACTS), line.find(_AFTER_FACTS)
         if 0 < begin < end:
             msgspec.structs.force_setattr(record, "facts", self._facts.setdefault(line[begin:end], record.facts))
-        return record
 
 
 def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
