@@ -27,6 +27,7 @@ COMMANDS = {
     "baseline": "Accept a run as the baseline that changes are gated against.",
     "report": "Write one self-contained HTML file from runs.",
     "plot": "Draw one figure of runs as an SVG, PNG or PDF file.",
+    "history": "Keep months of runs, and tell when a case became slower or faster.",
     "import": "Make a run of files that another benchmark tool wrote.",
     "export": "Write a run in the format of another benchmark tool.",
     "model": "List the linear products of a whole model: bytes by scheme, share of the work.",

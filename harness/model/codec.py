@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -34,8 +35,8 @@ def decode(line: bytes, kind: type[T], lift: Lift | None = None) -> T:
     """
     try:
         wanted: Any = Any if lift else kind
-        value = msgspec.json.decode(line, type=wanted, strict=False)
-        if not lift and msgspec.json.encode(value) == line:
+        value = _decoder(wanted).decode(line)
+        if not lift and _ENCODER.encode(value) == line:
             return value  # type: ignore[no-any-return]  # of `kind`; the usual case, and quick
         said = json.loads(line.decode(), object_pairs_hook=_no_field_twice)
         if lift:
@@ -51,6 +52,15 @@ def decode(line: bytes, kind: type[T], lift: Lift | None = None) -> T:
         raise LineError(difference)
     result: T = value
     return result
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Kept, because the lines of a large run are a million."""
+    return msgspec.json.Decoder(kind, strict=False)
 
 
 def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

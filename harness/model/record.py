@@ -25,7 +25,7 @@ SUMMARY = "summary"
 """The fact that says what the one value of each metric is, where the raw values are not known: `mean`, `median`."""
 
 
-class Measurement(msgspec.Struct, frozen=True):
+class Measurement(msgspec.Struct, frozen=True, gc=False):
     """Raw values of one metric, in the order taken; derived numbers are recomputed, never stored.
 
     `iterations` is the length of the inner loop of a timing; every value is already per call. For `latency`, values
@@ -39,8 +39,11 @@ class Measurement(msgspec.Struct, frozen=True):
     """Of a timing: the block that each value was taken in; two cases' values in one block were taken close together."""
 
 
-class Record(msgspec.Struct, frozen=True):
-    """What came of one case in one round. `reason` is empty exactly when the outcome is `measured`."""
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """What came of one case in one round. `reason` is empty exactly when the outcome is `measured`.
+
+    It and its measurements hold nothing that could lead back to them, so the search for cycles passes over millions.
+    """
 
     case: Case
     round: Count

@@ -8,6 +8,8 @@ from harness.model import Revision
 
 RUNS = Path("results", "runs")
 """Where runs lie that are given no directory."""
+HISTORY = Path("results", "history")
+"""Where the history lies that no other folder is named for."""
 GATES = Path("results", "gates")
 """Where gates lie that are given no directory."""
 FLEETS = Path("results", "fleets")

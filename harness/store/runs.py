@@ -6,6 +6,7 @@ left out, everything else that does not read back exactly is an error. A case ma
 """
 
 import errno
+import gc
 import itertools
 import os
 import sys
@@ -202,7 +203,7 @@ def load(path: Path) -> StoredRun:
 
     Raises StoreError, in one line, for anything that is not a whole run: only the last line may be cut off.
     """
-    with _explained("read", path):
+    with _explained("read", path), _without_search_for_cycles():
         file = _file_of(path)
         read = parse(file.read_bytes(), file)
     return _stored(read, read.warnings, file)
@@ -215,6 +216,18 @@ def _stored(read: Content, warnings: tuple[str, ...], file: Path | None = None) 
     return StoredRun(
         read.run, read.records, warnings, read.extensions, begun, name, is_cut_off, file.parent if file else None
     )
+
+
+@contextmanager
+def _without_search_for_cycles() -> Iterator[None]:
+    """Records make millions of objects and no cycle; the search would go through all of them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _file_of(path: Path) -> Path:

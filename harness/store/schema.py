@@ -3,7 +3,8 @@
 A line is read exactly or it is an error; only the last line may be cut off, by whatever ended the run that wrote it.
 """
 
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,9 +12,9 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from harness.errors import StoreError
-from harness.model import SCHEMA_VERSION, Record, Run, known_metrics
+from harness.model import SCHEMA_VERSION, Case, Params, Record, Run, known_metrics
 from harness.model.codec import Lift, LineError, decode
-from harness.model.metrics import METRICS, Metric
+from harness.model.metrics import METRICS
 from harness.model.record import ROLE
 from harness.model.run import Side
 from harness.model.stored_run import MARK, Extension, applied
@@ -76,6 +77,10 @@ MIGRATIONS: dict[int, Lift] = {
 """From a schema version to the function that lifts one decoded line (header or record) to the next version."""
 
 
+_BEFORE_CASE, _AFTER_CASE = b'{"case":{', b'}},"round":'
+_BEFORE_FACTS, _AFTER_FACTS = b'"facts":{', b'},"noise":{'
+"""What a line writes around its case and its facts. No text holds them: a quotation mark in one is escaped."""
+
 DECLARED = 5
 """The first schema whose headers say which metrics a run measures."""
 
@@ -106,17 +111,19 @@ def parse(data: bytes, path: Path) -> Content:
     """What is in `data`, the bytes of the file at `path`. Raises StoreError, in one line, for what is no run."""
     if not data:
         raise StoreError(f"{path} is empty: the run ended before it began; delete it and run again")
-    header, *lines = data.split(b"\n")
-    run, version = _header(header, path)
-    last = lines.pop() if lines else b""
+    lines = enumerate(io.BytesIO(data), start=1)  # one after the other, as all of them would take as much as the file
+    run, version = _header(next(lines)[1].removesuffix(b"\n"), path)
     known = known_metrics(run)
-    said = [_line(line, version, path, number, known) for number, line in enumerate(lines, start=2)]
+    reader = _Reader(version, path, frozenset(name for name, metric in known.items() if metric.is_never_negative))
+    said: list[Record | Extension] = []
     warnings, whole = [], len(data)
-    if last:
+    for number, line in lines:
         try:
-            said.append(_line(last, version, path, len(lines) + 2, known))
+            said.append(reader.line(line.removesuffix(b"\n"), number))
         except StoreError:
-            whole -= len(last)
+            if line.endswith(b"\n"):
+                raise
+            whole -= len(line)
             warnings.append("the last line is cut off and left out; `bitbench run --resume` measures it again")
     records = [one for one in said if isinstance(one, Record)]
     extensions = tuple(one for one in said if isinstance(one, Extension))
@@ -146,11 +153,33 @@ def _header(line: bytes, path: Path) -> tuple[Run, int]:
     return msgspec.structs.replace(_decode(line, Run, version, path, 1), schema=SCHEMA_VERSION), version
 
 
-def _line(line: bytes, version: int, path: Path, number: int, known: Mapping[str, Metric]) -> Record | Extension:
-    """One line after the header."""
-    if line.startswith(MARK):
-        return _decode(line, Extension, version, path, number)
-    return _record(line, version, path, number, known)
+class _Reader:
+    """Reads the lines after the header. Records of one case share it and its facts: its names are spelled once."""
+
+    def __init__(self, version: int, path: Path, never_negative: frozenset[str]) -> None:
+        self._version, self._path, self._never_negative = version, path, never_negative
+        self._cases: dict[bytes, Case] = {}
+        """By the way in which they are written, so that none of them takes the place of one that only equals it."""
+        self._facts: dict[bytes, Params] = {}
+
+    def line(self, line: bytes, number: int) -> Record | Extension:
+        """One line. Raises StoreError for what is none."""
+        if line.startswith(MARK):
+            return _decode(line, Extension, self._version, self._path, number)
+        record = _decode(line, Record, self._version, self._path, number)
+        if why := _impossible(record, self._never_negative):
+            raise _corrupt(self._path, number, why)
+        if self._version == SCHEMA_VERSION:  # what an earlier line says of one field may depend on another
+            self._share(line, record)
+        return record
+
+    def _share(self, line: bytes, record: Record) -> None:
+        end = line.find(_AFTER_CASE)
+        if end > 0 and line.startswith(_BEFORE_CASE):
+            msgspec.structs.force_setattr(record, "case", self._cases.setdefault(line[:end], record.case))
+        begin, end = line.find(_BEFORE_FACTS), line.find(_AFTER_FACTS)
+        if 0 < begin < end:
+            msgspec.structs.force_setattr(record, "facts", self._facts.setdefault(line[begin:end], record.facts))
 
 
 def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
@@ -161,14 +190,7 @@ def _other_code(run: Run, extensions: Iterable[Extension]) -> list[str]:
     return [f"begun at {was} and gone on with at {now}: its rounds are not all of one code"]
 
 
-def _record(line: bytes, version: int, path: Path, number: int, known: Mapping[str, Metric]) -> Record:
-    record = _decode(line, Record, version, path, number)
-    if why := _impossible(record, known):
-        raise _corrupt(path, number, why)
-    return record
-
-
-def _impossible(record: Record, known: Mapping[str, Metric]) -> str:
+def _impossible(record: Record, never_negative: frozenset[str]) -> str:
     """What of a record cannot be, though each of its fields could; empty when all can."""
     seen: set[str] = set()
     for m in record.measurements:
@@ -177,7 +199,8 @@ def _impossible(record: Record, known: Mapping[str, Metric]) -> str:
         seen.add(m.metric)
         if m.blocks and len(m.blocks) != len(m.values):
             return f"{len(m.values)} values of {m.metric} in {len(m.blocks)} blocks"
-        if m.metric in known and known[m.metric].is_never_negative and any(v < 0 for v in m.values):
+        # The smallest of values that begin with NaN is NaN, so that only then each has to be looked at.
+        if m.metric in never_negative and m.values and not min(m.values) >= 0 and any(v < 0 for v in m.values):
             return f"a negative {m.metric}"
     return ""
 
@@ -205,8 +228,8 @@ def _declared(run: Run, records: Iterable[Record]) -> Run:
     return msgspec.structs.replace(run, metrics=tuple(one for name, one in METRICS.items() if name in measured))
 
 
-def _unknown_metrics(records: list[Record], known: Mapping[str, Metric]) -> list[str]:
-    unknown = sorted({m.metric for record in records for m in record.measurements} - known.keys())
+def _unknown_metrics(records: list[Record], known: Iterable[str]) -> list[str]:
+    unknown = sorted({m.metric for record in records for m in record.measurements} - set(known))
     if not unknown:
         return []
     names = " ".join(", ".join(unknown).split())

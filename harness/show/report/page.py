@@ -121,10 +121,10 @@ def render(
         "headers": island(view.stored.run for view in views),
         "style": Markup(style),
         "script": Markup(script),
-        "style_hash": _source_hash(style),
-        "script_hash": _source_hash(script),
+        "style_hash": source_hash(style),
+        "script_hash": source_hash(script),
     }
-    template = _templates().get_template("page.html.j2")
+    template = templates().get_template("page.html.j2")
     drawn = figures()
     return template.render(
         words,
@@ -141,9 +141,10 @@ def _gravest(gates: Sequence[GatePart]) -> Headline | None:
     )
 
 
-def _templates() -> jinja2.Environment:
+def templates(*packages: str) -> jinja2.Environment:
+    """Those of the report, whose look other pages share, and those of further `packages`."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("harness.show.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "harness.show.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -228,6 +229,6 @@ def _cards(measured: Sequence[Result], view: View) -> list[Card]:
     ]
 
 
-def _source_hash(text: str) -> str:
+def source_hash(text: str) -> str:
     """What the page's Content-Security-Policy calls `text`."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -242,3 +242,19 @@ def test_a_run_of_an_earlier_version_is_read_but_not_gone_on_with(tmp_path: Path
         store.resume(tmp_path)
     one_line(error)
     assert (tmp_path / store.FILE_NAME).read_bytes() == content
+
+
+def test_records_of_one_case_share_it_and_nothing_else(tmp_path: Path) -> None:
+    """Whatever only equals it, as 1 equals 1.0, stays what the line says."""
+    one, like = make_case(m=1), make_case(m=1)
+    like.params["m"] = 1.0
+    facts = ({"groups": 1}, {"groups": 1}, {"groups": 1.0})
+    records = [
+        make_record(case, turn, {"latency": 1.0}, facts=said)
+        for turn, (case, said) in enumerate(zip((one, one, like), facts, strict=True))
+    ]
+    first, second, third = store.load(write_run(tmp_path, records=records)).records
+    assert first.case is second.case
+    assert first.facts is second.facts
+    assert [type(record.case.params["m"]) for record in (second, third)] == [int, float]
+    assert [type(record.facts["groups"]) for record in (second, third)] == [int, float]
