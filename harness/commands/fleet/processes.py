@@ -24,7 +24,7 @@ from harness.runner.fleet.cluster import require_dask
 def scheduler(host: str, port: int, file: Path | None) -> NoReturn:
     """Start the scheduler of a fleet here, and serve until it is ended.
 
-    Whoever reaches its port can run any code on its machines: keep it inside a network that you trust.
+    Anybody who reaches its port can run any code on its machines: keep it inside a network that you trust.
     """
     require_dask()
     _become(quiet.scheduler_words(host, port, str(file) if file else ""), quiet.as_variables(quiet.QUIET, quiet.STRICT))
@@ -38,7 +38,7 @@ def scheduler(host: str, port: int, file: Path | None) -> NoReturn:
 def worker(address: str | None, scheduler_file: Path | None, labels: dict[str, str]) -> NoReturn:
     """Offer this machine to the scheduler at ADDRESS, as in tcp://host:8786, and make its runs until it is ended.
 
-    One at a time. What is of the user's own, such as suites, is found from the current folder.
+    One at a time. Suites of the user's own are found from the current folder.
     """
     if (address is None) == (scheduler_file is None):
         raise UsageError(
