@@ -27,6 +27,7 @@ from harness.model.metrics import LATENCY
 from harness.model.rules import Rules
 from harness.model.suite import Suite
 from harness.runner.plan import Contest
+from harness.store.places import new_name
 
 ORDER = "tests in pytest's order; in blocks, each of one visit by either side, whose order alternates"
 JUDGED = frozenset({LATENCY.name})
@@ -93,9 +94,7 @@ class TestGate:
         self, checkouts: Checkouts, collected: Mapping[Side, Collected], case_pairs: Sequence[CasePair]
     ) -> dict[Side, Run]:
         started = datetime.now(UTC)
-        commit = checkouts.head.revision.commit[:7]
-        name = f"{started:%Y%m%dT%H%M%SZ}-gate{f'-{commit}' if commit else ''}"
-        name += "-dirty" if checkouts.head.revision.dirty else ""
+        name = new_name(started, "gate", checkouts.head.revision)
         suites = tuple(dict.fromkeys(case_pair.case.suite for case_pair in case_pairs))
         request = msgspec.structs.replace(self.request, suites=suites, keyword=self.project.keyword)
         here = machine()
