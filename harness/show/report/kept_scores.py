@@ -1,6 +1,6 @@
 """How well whole models answer: the fewest bytes that keep every score, in a sentence a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -14,6 +14,7 @@ from harness.show.typography import listed
 
 
 class _Choice(NamedTuple):
+    scheme: str
     name: str
     size: float
     rows: pd.DataFrame
@@ -48,7 +49,8 @@ def _answer(part: pd.DataFrame) -> ModelAnswer | None:
             f"For {about}, {least.name} answers as full precision does, in {amount(least.size, 'B')} and not {whole}."
         )
     else:
-        least = min(choices, key=lambda choice: (len(choice.words & {"worse"}), -choice.size))
+        ranks = _ranks(part)
+        least = min(choices, key=lambda choice: (ranks[choice.scheme], choice.size))
         sentence = (
             f"For {about}, no scheme is known to answer as full precision does. Nearest is {least.name}, in"
             f" {amount(least.size, 'B')} and not {whole}."
@@ -59,7 +61,15 @@ def _answer(part: pd.DataFrame) -> ModelAnswer | None:
 def _choices(part: pd.DataFrame) -> Iterator[_Choice]:
     names = dict(zip(part["scheme"].unique(), scheme_names(pd.Series(part["scheme"].unique())), strict=True))
     for scheme, rows in part.groupby("scheme", sort=False):
-        yield _Choice(names[scheme], float(rows["packed_bytes"].iloc[0]), rows)
+        yield _Choice(str(scheme), names[scheme], float(rows["packed_bytes"].iloc[0]), rows)
+
+
+def _ranks(part: pd.DataFrame) -> Mapping[str, float]:
+    """By scheme its mean place over all scores, the one that loses least first."""
+    rivals = part[part["difference"].notna()]
+    loss = rivals["difference"].astype(float).where(rivals["better"] == "lower", -rivals["difference"].astype(float))
+    places = loss.groupby(rivals["metric"]).rank()
+    return {str(scheme): float(place) for scheme, place in places.groupby(rivals["scheme"]).mean().items()}
 
 
 def _scores(rows: pd.DataFrame) -> Iterator[str]:
