@@ -12,6 +12,9 @@ from harness.show.plots.whole_models.scores import FULL_BITS, scores
 from harness.show.report.whole_models import ModelAnswer
 from harness.show.typography import listed
 
+_ALL, _COST = "all", "kl_divergence"
+"""Layers of a case whose layers are all quantised, and the metric that costs of single kinds are told in."""
+
 
 class _Choice(NamedTuple):
     scheme: str
@@ -27,11 +30,15 @@ class _Choice(NamedTuple):
 
 
 def score_answers(view: View, suite: str) -> list[ModelAnswer]:
-    """Of each model whose cases have scores unit by unit, bytes, and full precision beside them."""
+    """Of each model whose cases have scores unit by unit and bytes: with full precision beside them which scheme keeps
+    the scores, and where layers were quantised a kind at a time, which kind costs most.
+    """
     frame = scores(view)
     frame = frame[(frame["suite"] == suite) & frame["packed_bytes"].notna()]
     found = (_answer(part) for _, part in frame.groupby("subject", sort=False))
-    return [answer for answer in found if answer]
+    alone = frame[(frame["layers"].fillna(_ALL) != _ALL) & (frame["metric"] == _COST)]
+    dearest = (_dearest(str(model), part) for model, part in alone.groupby("model", sort=False))
+    return [answer for answer in (*found, *dearest) if answer]
 
 
 def _answer(part: pd.DataFrame) -> ModelAnswer | None:
@@ -56,6 +63,20 @@ def _answer(part: pd.DataFrame) -> ModelAnswer | None:
             f" {amount(least.size, 'B')} and not {whole}."
         )
     return ModelAnswer(sentence, [f"{least.name}: {listed([*_scores(least.rows)])}."], None)
+
+
+def _dearest(model: str, part: pd.DataFrame) -> ModelAnswer | None:
+    if part["layers"].nunique() < 2:
+        return None
+    rows = part.loc[part.groupby("scheme", sort=False)["centre"].idxmax()]
+    names = scheme_names(rows["scheme"])
+    told = [
+        f"{kind.removeprefix('*.')} with {name} ({heading} {_figure(cost, unit)})"
+        for kind, name, heading, cost, unit in zip(
+            rows["layers"], names, rows["heading"], rows["centre"], rows["unit"], strict=True
+        )
+    ]
+    return ModelAnswer(f"Layers of {model_name(model)} that cost most, quantised alone: {listed(told)}.", (), None)
 
 
 def _choices(part: pd.DataFrame) -> Iterator[_Choice]:

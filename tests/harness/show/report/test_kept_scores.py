@@ -17,8 +17,8 @@ HITS = Paired(name="recall_at_1", title="recall", heading="recall@1", better="hi
 BYTES = Exact(name="packed_bytes", unit="B", better="lower")
 
 
-def scored(scheme, bits, size, kl, hits):
-    params = {"model": "path/to/toy", "scheme": scheme, "layers": "all"}
+def scored(scheme, bits, size, kl, hits, layers="all"):
+    params = {"model": "path/to/toy", "scheme": scheme, "layers": layers}
     values = {"kl_divergence": kl, "recall_at_1": hits, "packed_bytes": size}
     return make_record(Case.of("quality", "contract", params), 0, values, facts={"weight_bits": bits})
 
@@ -58,3 +58,10 @@ def test_the_model_has_its_sentence_and_no_question_that_its_suite_does_not_ask(
 
 def test_without_full_precision_there_is_nothing_to_say():
     assert score_answers(View.of(run_of(GOOD, FAIR)), "quality") == []
+
+
+def test_of_layers_that_were_quantised_alone_the_dearest_is_told():
+    kinds = {"*.q_proj": 0.1, "*.up_proj": 0.4}
+    records = [scored("w3a8-nonorm", 3, 400, (kl, kl, kl), (0.9, 0.9, 0.9), kind) for kind, kl in kinds.items()]
+    (answer,) = score_answers(View.of(run_of(*records)), "quality")
+    assert answer.sentence == "Layers of toy that cost most, quantised alone: up_proj with w3a8 (KL 0.400 nat)."
