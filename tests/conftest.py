@@ -13,6 +13,9 @@ from harness.machine.git import bound
 from harness.runner import nursery, pool
 from tests.harness.fakes.forked_workers import FORKING
 
+collect_ignore = ["data/exchange"]
+"""Benchmarks of other tools, run where their files are made."""
+
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would be as wide as somebody's terminal
 
 for name in bound():  # where the tests are a hook's, git would work in the user's repository and not in theirs

@@ -145,7 +145,7 @@ def test_what_cannot_run_here_is_skipped_and_a_run_of_nothing_is_not_a_success(t
         (("run", "quick", "--impl", "tests.suites.contestants"), "; it has tests.suites.contestants:Float, tests"),
         (("run", "--resume"), "--resume needs --out DIR"),
         (("run",), "name at least one suite"),
-        (("shwo",), "unknown command 'shwo'; choose from: list, run, show"),
+        (("shwo",), "unknown command 'shwo'; choose from: list, run, fleet, show"),
         (("baseline", "acept"), "unknown command 'acept'; choose from: accept, show; did you mean accept?"),
         (("run", "quick", "--memory-limit", "4"), "'4' is 4 B, and no case can do with it; write 4GiB, 500MB or none"),
         (("show", "no/such/run"), "no/such/run"),

@@ -14,7 +14,7 @@ from harness.store.places import RUNS
 
 @click.command("import", cls=options.ReadingCommand)
 @click.argument("files", nargs=-1, required=True, type=Place(), metavar="FILE...")
-@click.option("--out", type=Folder(), help="Where the run is kept; by default results/runs/ID.")
+@click.option("--out", type=Folder(), help="The folder of the run; by default results/runs/ID.")
 @click.option(
     "--from", "tool", type=click.Choice(tuple(FORMATS)), help="The tool that wrote them; by default told by content."
 )

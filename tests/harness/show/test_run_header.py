@@ -58,7 +58,7 @@ def test_an_extension_tells_its_aims_where_they_are_others_than_before() -> None
 
 def test_which_machine_of_its_kind_it_was_is_told_and_what_its_variables_may_have_changed() -> None:
     at = make_environment(machine="3f9a1c2207b4d5e6", labels={"rack": "3"}, variables={"OMP_NUM_THREADS": "1"})
-    assert describe_machine(at).endswith("; rack=3; machine 3f9a1c2207b4d5e6; load 0.25")
+    assert describe_machine(make_run(environment=at)).endswith("; rack=3; machine 3f9a1c2207b4d5e6; load 0.25")
     (doubt,) = StoredRun(make_run(environment=at), ()).doubts
     assert doubt.startswith("measured with OMP_NUM_THREADS=1: ")
     assert StoredRun(make_run(), ()).doubts == ()
