@@ -90,10 +90,10 @@ class Controller:
         left, begun = list(self.contests), True
         try:
             while left and begun:
-                self._limit.next_pass()
                 yield from self._pass(left, progress)
                 begun = any(self._limit.has_begun(contest) for contest in left)
                 left = [contest for contest in left if not self._limit.has_begun(contest)]
+                self._limit.next_pass()
             for contest in left:
                 yield from self._unmeasured(contest)
         finally:

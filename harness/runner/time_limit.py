@@ -28,7 +28,7 @@ class TimeLimit:
     Of what the suites set, first-use compilation is not counted, because how long that takes is the compiler's. No
     round of a contest begins that would not end in time, by what the round before took; and no contest begins if it
     would take from those begun before it, or would not have itself, the rounds that an interval needs, by what the
-    first round of the contest before took.
+    first round of the contest before took. What time is left after these goes to those that waited, round by round.
     """
 
     def __init__(self, request: Request, contests: Sequence[Contest], now: Callable[[], float]) -> None:
@@ -38,12 +38,23 @@ class TimeLimit:
         self._now = now
         self._end = now() + self.seconds if self.seconds else math.inf
         self._compiling = self._latest = 0.0
-        self.next_pass()
+        self._fewest_rounds = FEWEST_ROUNDS
+        self._begin_pass()
 
     def next_pass(self) -> None:
-        """Contests that have begun are at their end, and those that have waited may have the time that is left."""
+        """Contests that have begun are at their end, and those that have waited may have the time that is left.
+
+        A round of them says more than nothing, though it gives no interval.
+        """
+        self._fewest_rounds = 1
+        self._begin_pass()
+
+    def _begin_pass(self) -> None:
         self._next: dict[str, float] = {}
         self._due: dict[str, int] = {}
+
+    def _rounds_due(self, contest: Contest) -> int:
+        return min(self._fewest_rounds, contest.aim.rounds)
 
     def has_begun(self, contest: Contest) -> bool:
         """Whether it had a round in this pass."""
@@ -57,7 +68,7 @@ class TimeLimit:
             expected = self._next[_name(contest)]
         else:
             due = sum(self._next[name] * count for name, count in self._due.items())
-            expected = due + self._latest * (1 + LATER * (_rounds_due(contest) - 1))
+            expected = due + self._latest * (1 + LATER * (self._rounds_due(contest) - 1))
         return self._now() + expected < self._end
 
     @property
@@ -69,7 +80,7 @@ class TimeLimit:
         """A round of `contest` took so long."""
         name, seconds = _name(contest), seconds - self._compiling
         self._next[name] = seconds if number else LATER * seconds
-        self._due[name] = max(0, self._due.get(name, _rounds_due(contest)) - 1)
+        self._due[name] = max(0, self._due.get(name, self._rounds_due(contest)) - 1)
         if number == 0:
             self._latest = seconds
         self._compiling = 0.0
@@ -84,8 +95,3 @@ class TimeLimit:
 
 def _name(contest: Contest) -> str:
     return contest.cases[0].contest
-
-
-def _rounds_due(contest: Contest) -> int:
-    """Those that an interval needs."""
-    return min(FEWEST_ROUNDS, contest.aim.rounds)

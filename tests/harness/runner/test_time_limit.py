@@ -37,6 +37,9 @@ def test_time_that_is_left_goes_to_contests_that_have_waited() -> None:
     records = scene.records()
     assert rounds(records) == {1: 3, 2: 3}
     assert [r.case.params["m"] for r in records if r.case.implementation == "a"] == [1, 1, 1, 2, 2, 2]
+    scene = slow_to_build([], 1.0, graphs=0.0, wall=9.0)
+    assert rounds(scene.records()) == {1: 3, 2: 1}, "a round, though an interval would need three"
+    assert scene.clock.time <= 9.0
 
 
 def test_what_there_was_no_time_for_at_all_says_so() -> None:
