@@ -10,7 +10,7 @@ from typing import Any
 from harness.analysis.results import Result, of_run, valid
 from harness.model import Measurement, Record, Run, StoredRun
 from harness.model.environment import comparable, machine_name
-from harness.model.metrics import Exact, Metric
+from harness.model.metrics import Exact
 
 _KIND = 12
 """Hexadecimal digits that name a machine kind."""
@@ -116,15 +116,8 @@ def _of_measurement(result: Result, record: Record, taken: Measurement) -> dict[
         "lo": _number(summary.lo) if summary else None,
         "hi": _number(summary.hi) if summary else None,
         "centre_rounds": summary.n if summary else None,
-        "tolerance": _tolerance(metric, summary.centre) if metric and summary else None,
+        "tolerance": metric.allowed(summary.centre) if isinstance(metric, Exact) and summary else None,
     }
-
-
-def _tolerance(metric: Metric, centre: float) -> float | None:
-    """By how much an exact metric may differ and still count as equal, in its unit; None for others."""
-    if not isinstance(metric, Exact):
-        return None
-    return metric.tolerance + (metric.relative_tolerance * abs(centre) if math.isfinite(centre) else 0.0)
 
 
 def _number(value: float) -> float | None:

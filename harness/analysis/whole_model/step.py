@@ -85,12 +85,17 @@ class Step:
         return _summary({number: other.by_round[number] / self.by_round[number] for number in common})
 
 
+def layers_of(results: Iterable[Result]) -> list[Result]:
+    """Those that are no parts of a whole model, such as a decoder, which has no shape and meets no layer."""
+    return [one for one in results if PART not in one.case.params]
+
+
 def steps(stored: StoredRun, results: Iterable[Result] | None = None) -> list[Step]:
     """Every step that a run tells of, by model, setting and contestant; none where a layer was not measured."""
     if not stored.run.models:
         return []
     everything = [one for one in results or of_run(stored).values() if one.has(LATENCY.name)]
-    layers = [one for one in everything if PART not in one.case.params and {"n", "k", "m"} <= one.case.params.keys()]
+    layers = [one for one in layers_of(everything) if {"n", "k", "m"} <= one.case.params.keys()]
     parts = [one for one in everything if PART in one.case.params]
     settings = {_key(one): _setting(one) for one in (*layers, *parts)}
     narrow = [own for own in settings.values() if "context" not in own]

@@ -177,7 +177,12 @@ class Exact(Declared, frozen=True, kw_only=True, tag="exact"):
         """Whether two values count as equal. NaN equals nothing, infinity equals itself."""
         if not (math.isfinite(before) and math.isfinite(after)):
             return before == after
-        return abs(after - before) <= self.tolerance + self.relative_tolerance * abs(before)
+        return abs(after - before) <= self.allowed(before)
+
+    def allowed(self, before: float) -> float:
+        """By how much a value that was `before` may differ and still count as equal, in the metric's unit."""
+        relative = self.relative_tolerance * abs(before) if self.relative_tolerance and math.isfinite(before) else 0.0
+        return self.tolerance + relative
 
     def format(self, summary: Summary) -> str:
         """The bare amount."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.analysis.whole_model.step import PART
+from harness.analysis.whole_model.step import layers_of
 from harness.estimators.intervals import Comparison
 from harness.model.units import NOT_KNOWN, figure, is_known
 from harness.show.report.answers.contest import LATENCY
@@ -102,8 +102,7 @@ def decision_table(views: Sequence[View], fastest: Mapping[tuple[str, str], Cont
 def _entries(view: View, fastest: Mapping[tuple[str, str], ContestAnswer]) -> list[_Entry]:
     words, run = view.titles, view.stored.run.id
     found = []
-    layers = [result for result in view.results if PART not in result.case.params]
-    for contest, group in contests(layers).items():
+    for contest, group in contests(layers_of(view.results)).items():
         if any(result.has(LATENCY.name) for result in group):
             members = {result.case.implementation: result for result in group}
             point = {"run": run} | _point(group[0])

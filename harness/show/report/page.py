@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from harness.analysis.naming import titles
 from harness.analysis.results import Result, contests
 from harness.analysis.view import View
-from harness.analysis.whole_model.step import PART
+from harness.analysis.whole_model.step import layers_of
 from harness.model.metrics import Paired
 from harness.show.model.steps import LEGEND
 from harness.show.report import machine_summary
@@ -182,7 +182,7 @@ def _suite_parts(view: View, rows: int, usage: Usage = lambda *_: "") -> list[Su
         everyone = [result for result in view.results if result.case.suite == suite]
         measured = [result for result in everyone if result.measured]
         if measured:
-            layers = [result for result in measured if PART not in result.case.params]
+            layers = layers_of(measured)
             cards = [] if _is_scored(measured) else _cards(layers or measured, view)
             sheet = answers_sheet(f"answers-{suite}", cards, rows // 3) if len(cards) > CARDS else None
             results = results_sheet(view, suite, cards, rows)
